@@ -1,0 +1,46 @@
+//! Token counts, in disjoint classes.
+
+use crate::Nano;
+
+/// What a generation consumed. The classes are disjoint: their sums are the totals, and each has one price.
+/// How each provider's own counters map here is written in its dialect (Anthropic's `input_tokens` excludes the cache, OpenAI's
+/// `prompt_tokens` includes it, Gemini's `candidatesTokenCount` excludes thoughts, …).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Prompt tokens that were neither read from nor written to a prompt cache, audio apart.
+    pub input: u64,
+    pub cache_read: u64,
+    /// Written with the default (five minute) lifetime.
+    pub cache_write: u64,
+    pub cache_write_1h: u64,
+    pub audio_in: u64,
+    /// Visible output tokens.
+    pub output: u64,
+    pub reasoning: u64,
+    pub audio_out: u64,
+    pub image_out: u64,
+    /// Predicted-output counters (OpenAI), already inside `output`.
+    pub accepted_prediction: u64,
+    pub rejected_prediction: u64,
+    pub web_searches: u64,
+    /// What the upstream says it charged (OpenRouter-like upstreams).
+    pub upstream_cost: Option<Nano>,
+    /// True when we counted because the provider did not.
+    pub estimated: bool,
+}
+
+impl Usage {
+    pub fn prompt_total(&self) -> u64 {
+        [self.input, self.cache_read, self.cache_write, self.cache_write_1h, self.audio_in]
+            .iter()
+            .fold(0u64, |sum, n| sum.saturating_add(*n))
+    }
+
+    pub fn completion_total(&self) -> u64 {
+        [self.output, self.reasoning, self.audio_out, self.image_out].iter().fold(0u64, |sum, n| sum.saturating_add(*n))
+    }
+
+    pub fn total(&self) -> u64 {
+        self.prompt_total().saturating_add(self.completion_total())
+    }
+}

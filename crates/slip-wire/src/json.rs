@@ -1,0 +1,1 @@
+//! A validating JSON scanner that finds spans instead of building values.

@@ -1,0 +1,23 @@
+//! Dialects and framing: bytes to meaning and back. Pure: no tokio, no hyper, no clock, and no provider names.
+//!
+//! > Bytes are the truth. Meaning is a lens.
+//!
+//! Start reading at [`dialect`] (what a dialect must be able to do), then [`lens`] (how a reply crosses), then one dialect's
+//! folder.
+
+pub mod anthropic;
+pub mod dialect;
+pub mod frame;
+pub mod gemini;
+pub mod json;
+pub mod lens;
+pub mod openai_chat;
+pub mod peek;
+pub mod quirks;
+pub mod stamp;
+
+pub use dialect::{Decode, Encode, Malformed, Wire, wire};
+pub use lens::{End, Lens, Phase, Tally};
+pub use peek::Peek;
+pub use quirks::Quirks;
+pub use stamp::Stamp;

@@ -1,0 +1,126 @@
+//! How one provider's spelling of a dialect departs from it. Named after the behaviour, never after the company, and plain data:
+//! built-in providers and those declared in a configuration file use the same struct.
+
+use std::borrow::Cow;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quirks {
+    /// The member that caps output.
+    pub max_tokens: MaxTokens,
+    /// Understands `stream_options: {"include_usage": true}`. Without it the member must not be sent.
+    pub stream_options: bool,
+    /// How a wish for reasoning is told.
+    pub reasoning: ReasoningStyle,
+    /// How an assistant turn's earlier reasoning is replayed.
+    pub replay: Replay,
+    /// Knows the `developer` role; otherwise it becomes `system`.
+    pub developer_role: bool,
+    /// Accepts `cache_control` on content parts and tools.
+    pub cache_control: bool,
+    /// What it understands of `response_format`.
+    pub structured: Structured,
+    /// Which shape tool call ids must have.
+    pub tool_ids: ToolIds,
+    /// Its word for `tool_choice: "required"`.
+    pub tool_choice_required: Cow<'static, str>,
+    /// Accepts content as an array of parts in system, tool and assistant messages (else strings are joined).
+    pub content_parts: bool,
+    /// Top-level members it refuses; dropped with a loss.
+    pub refuses: Cow<'static, [Cow<'static, str>]>,
+    /// Fetches `http(s)` image URLs by itself.
+    pub image_urls: bool,
+    /// Understands OpenRouter's own top-level members (`provider`, `models`, `reasoning`, …): another router of the same kind.
+    pub router: bool,
+    /// Default when the dialect requires an output cap and neither the caller nor the catalogue gave one.
+    pub default_max_tokens: u64,
+    /// JSON Schema support of tool parameters is limited to the OpenAPI 3.0 subset (no `$ref`, `additionalProperties`, …).
+    pub schema_subset: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxTokens {
+    /// `max_completion_tokens`
+    Completion,
+    /// `max_tokens`
+    Plain,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasoningStyle {
+    /// `reasoning_effort: "low"`
+    Effort,
+    /// `reasoning: {"effort": …, "max_tokens": …}`
+    Object,
+    /// `thinking: {"type": "enabled" | "disabled", "budget_tokens"?}`
+    Thinking,
+    /// `enable_thinking: bool`, `thinking_budget: n`
+    EnableThinking,
+    /// There is no way to say it.
+    Unsaid,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// Reasoning must not be sent back.
+    Drop,
+    /// As `reasoning_content` on the assistant message.
+    ReasoningContent,
+    /// As `reasoning` on the assistant message.
+    Reasoning,
+    /// As `reasoning_details`, byte for byte.
+    Details,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Structured {
+    /// `json_schema` and `json_object`
+    JsonSchema,
+    /// `json_object` only
+    JsonObject,
+    /// neither
+    Unsaid,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolIds {
+    Any,
+    /// Exactly nine letters and digits; others are mapped by a stable hash.
+    Alnum9,
+    /// Letters, digits, `_` and `-` only, at most 64.
+    Word64,
+}
+
+impl Quirks {
+    /// A plain OpenAI-shaped server of unknown making: the most widely accepted spelling.
+    pub const OPENAI_CHAT: Quirks = Quirks {
+        max_tokens: MaxTokens::Plain,
+        stream_options: true,
+        reasoning: ReasoningStyle::Effort,
+        replay: Replay::Drop,
+        developer_role: false,
+        cache_control: false,
+        structured: Structured::JsonSchema,
+        tool_ids: ToolIds::Any,
+        tool_choice_required: Cow::Borrowed("required"),
+        content_parts: true,
+        refuses: Cow::Borrowed(&[]),
+        image_urls: true,
+        router: false,
+        default_max_tokens: 4096,
+        schema_subset: false,
+    };
+
+    /// The Anthropic Messages API as Anthropic serves it.
+    pub const ANTHROPIC: Quirks = Quirks {
+        reasoning: ReasoningStyle::Thinking,
+        replay: Replay::Details,
+        cache_control: true,
+        tool_ids: ToolIds::Word64,
+        default_max_tokens: 8192,
+        ..Quirks::OPENAI_CHAT
+    };
+
+    /// The Gemini API as Google AI Studio serves it.
+    pub const GEMINI: Quirks =
+        Quirks { replay: Replay::Details, image_urls: false, schema_subset: true, ..Quirks::OPENAI_CHAT };
+}
