@@ -1,0 +1,22 @@
+//! Google AI Studio: the Gemini API with a plain key. Docs: <https://ai.google.dev/api/generate-content>, read 2026-11.
+
+use crate::prelude::*;
+
+pub static PROVIDER: Provider = Provider {
+    id: s("google-ai-studio"),
+    title: s("Google AI Studio"),
+    dialect: Dialect::Gemini,
+    base: s("https://generativelanguage.googleapis.com/v1beta"),
+    auth: Auth::Header(s("x-goog-api-key")),
+    key_env: names!["GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"],
+    quirks: Quirks::GEMINI,
+    policy: Policy::RETAINS,
+    links: links(
+        "https://policies.google.com/privacy",
+        "https://ai.google.dev/gemini-api/terms",
+        Some("https://aistudio.google.com/status"),
+    ),
+    headquarters: Some(s("US")),
+    docs: s("https://ai.google.dev/api/generate-content"),
+    ..Provider::BLANK
+};
