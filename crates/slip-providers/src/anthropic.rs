@@ -1,4 +1,4 @@
-//! Anthropic: its own Messages dialect. Docs: <https://docs.anthropic.com/en/api/messages>, read 2026-11.
+//! Anthropic: its own Messages dialect. Docs: <https://docs.anthropic.com/en/api/messages>, as of 2026-11.
 
 use crate::prelude::*;
 

@@ -1,5 +1,5 @@
 //! Groq: open models on its own chips, OpenAI-shaped. Reasoning comes and goes back as `reasoning`; its 498 means that the flex
-//! tier is full. Docs: <https://console.groq.com/docs/api-reference>, read 2026-11.
+//! tier is full. Docs: <https://console.groq.com/docs/api-reference>, as of 2026-11.
 
 use crate::prelude::*;
 
@@ -11,7 +11,7 @@ pub static PROVIDER: Provider = Provider {
     quirks: Quirks {
         max_tokens: MaxTokens::Completion,
         replay: Replay::Reasoning,
-        refuses: names!["logprobs", "logit_bias", "top_logprobs"],
+        refuses: names!["logprobs", "logit_bias", "top_logprobs", "n"],
         ..Quirks::OPENAI_CHAT
     },
     faults: list![(498, FaultKind::Overloaded, Remedy::Elsewhere)],

@@ -1,10 +1,11 @@
 //! Mistral: OpenAI-shaped with differences. Tool call ids must be nine letters and digits, "required" is spelt `any`, usage comes
-//! unasked. Docs: <https://docs.mistral.ai/api>, read 2026-11.
+//! unasked. Docs: <https://docs.mistral.ai/api>, as of 2026-11.
 
 use crate::prelude::*;
 
 pub static PROVIDER: Provider = Provider {
     id: s("mistral"),
+    aliases: names!["mistralai"],
     title: s("Mistral"),
     base: s("https://api.mistral.ai/v1"),
     key_env: names!["MISTRAL_API_KEY"],
@@ -14,7 +15,8 @@ pub static PROVIDER: Provider = Provider {
         tool_choice_required: s("any"),
         ..Quirks::OPENAI_CHAT
     },
-    policy: Policy::RETAINS,
+    // The free plan teaches its models unless one objects; a key does not tell its plan.
+    policy: Policy { trains: None, retains: Some(true), zdr: false },
     links: links(
         "https://mistral.ai/terms/#privacy-policy",
         "https://mistral.ai/terms/#terms-of-use",

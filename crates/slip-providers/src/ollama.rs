@@ -1,5 +1,5 @@
 //! Ollama: models on the operator's own machine, through its OpenAI-shaped door.
-//! Docs: <https://github.com/ollama/ollama/blob/main/docs/openai.md>, read 2026-11.
+//! Docs: <https://github.com/ollama/ollama/blob/main/docs/openai.md>, as of 2026-11.
 
 use crate::prelude::*;
 

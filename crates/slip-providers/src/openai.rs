@@ -1,5 +1,5 @@
 //! OpenAI: the dialect's own author, with the newest spelling of it. Reasoning models refuse `max_tokens` and take a `developer`
-//! message for the system's. Docs: <https://platform.openai.com/docs/api-reference/chat>, read 2026-11.
+//! message for the system's. Docs: <https://platform.openai.com/docs/api-reference/chat>, as of 2026-11.
 
 use crate::prelude::*;
 

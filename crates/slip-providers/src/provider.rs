@@ -15,6 +15,8 @@ pub type List<T> = Cow<'static, [T]>;
 pub struct Provider {
     /// Slug, unique: what `provider.order` and the catalogue say.
     pub id: Str,
+    /// Other ids people know it by (`moonshot` for `moonshotai`), unique as well.
+    pub aliases: List<Str>,
     /// Display name, spelt as callers know it: the `provider` of a reply.
     pub title: Str,
     pub dialect: Dialect,
@@ -100,6 +102,7 @@ impl Provider {
     /// A server of unknown making that speaks OpenAI chat completions: what every other provider is written against.
     pub const BLANK: Provider = Provider {
         id: Cow::Borrowed(""),
+        aliases: Cow::Borrowed(&[]),
         title: Cow::Borrowed(""),
         dialect: Dialect::OpenAiChat,
         base: Cow::Borrowed(""),
@@ -176,6 +179,12 @@ impl Provider {
             Auth::Header(name) => Some((name, key.to_owned())),
             Auth::None => None,
         }
+    }
+
+    /// Whether a caller who writes `name` (`provider.order`, `only`, `ignore`) means this one: slug, alias or display name.
+    pub fn is_called(&self, name: &str) -> bool {
+        let name = name.trim();
+        [&self.id, &self.title].into_iter().chain(self.aliases.iter()).any(|own| own.eq_ignore_ascii_case(name))
     }
 
     /// How an answer with this status is to be read, where the provider departs from its dialect.

@@ -26,14 +26,15 @@ fn every_file_says_what_it_is_and_where_the_docs_are() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for p in ALL {
         let text = std::fs::read_to_string(folder.join(format!("{}.rs", p.id.replace('-', "_")))).unwrap();
-        let doc: String = text.lines().take_while(|l| l.starts_with("//!")).collect();
+        let lines = text.lines().map_while(|l| l.strip_prefix("//!")).map(str::trim);
+        let doc = lines.collect::<Vec<_>>().join(" ");
         assert!(
             !p.docs.is_empty() && doc.contains(&*p.docs),
             "the doc comment of {} should name its docs: {}",
             p.id,
             p.docs
         );
-        assert!(doc.contains("read 20"), "the doc comment of {} should say when the docs were read", p.id);
+        assert!(doc.contains("as of 20"), "the doc comment of {} should date its facts", p.id);
     }
 }
 
@@ -50,8 +51,10 @@ fn every_provider_is_well_formed() {
                 && !t.ends_with('-')
                 && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
-        assert!(slug(id), "not a slug: {id}");
-        assert!(ids.insert(id.clone()), "two providers are called {id}");
+        for name in [id].into_iter().chain(p.aliases.iter()) {
+            assert!(slug(name), "not a slug: {name}");
+            assert!(ids.insert(name.clone()), "two providers are called {name}");
+        }
         assert!(!p.title.trim().is_empty(), "{id} needs a title");
         assert_eq!(check_base(&p.base), Ok(&*p.base), "{id}");
         let loopback = p.base.starts_with("http://127.0.0.1:");
@@ -105,6 +108,30 @@ fn a_provider_is_found_by_its_id_alone() {
     for (id, title) in [("groq", Some("Groq")), ("openai", Some("OpenAI")), ("Groq", None), ("", None)] {
         assert_eq!(by_id(id).map(|p| &*p.title), title, "{id}");
     }
+}
+
+#[test]
+fn callers_may_write_slug_alias_or_display_name() {
+    let rows = [
+        ("moonshotai", "moonshotai", true),
+        ("moonshotai", "moonshot", true),
+        ("moonshotai", "Moonshot AI", true),
+        ("google-ai-studio", "google ai studio", true),
+        ("groq", "xai", false),
+        ("groq", "", false),
+    ];
+    for (id, name, expected) in rows {
+        assert_eq!(by_id(id).unwrap().is_called(name), expected, "{id} {name}");
+    }
+    assert_eq!(by_id("zhipu").map(|p| &*p.id), Some("z-ai"));
+}
+
+#[test]
+fn there_are_enough_of_them_to_choose_from() {
+    let hosted = ALL.iter().filter(|p| p.local.is_none()).count();
+    assert!(hosted >= 27, "{hosted}");
+    let local: Vec<&str> = ALL.iter().filter(|p| p.local.is_some()).map(|p| &*p.id).collect();
+    assert_eq!(local, ["llamacpp", "lmstudio", "ollama", "sglang", "vllm"]);
 }
 
 #[test]
