@@ -1,9 +1,9 @@
 //! The catalogue's files, checked against each other and against the list of providers.
 
+use crate::{Provider, by_id};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use slip_ir::Pico;
-use slip_providers::{Provider, by_id};
 use slip_wire::quirks::{ReasoningStyle, Structured};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
