@@ -1,3 +1,7 @@
+//! The list of providers, checked row by row; the catalogue's files have a test of their own below.
+
+mod catalog;
+
 use super::*;
 use std::collections::BTreeSet;
 
