@@ -1,0 +1,3 @@
+//! stub
+pub struct Canned;
+pub struct CannedConfig;

@@ -1,0 +1,3 @@
+//! stub
+pub struct LoadPlan;
+pub struct LoadReport;
