@@ -1,6 +1,7 @@
 //! Tests over real sockets. Times are measured here, so the clock may be read.
 #![allow(clippy::disallowed_methods)]
 
+mod bench;
 mod client;
 mod echo;
 
