@@ -1,5 +1,9 @@
 //! See the sibling files.
 
+pub mod patch;
+pub mod splice;
+pub mod usage;
+
 use crate::dialect::{Decode, Encode, Malformed, Wire};
 use crate::{Quirks, Stamp};
 use slip_ir::{Dialect, Fault, Loss, Reply, Request};

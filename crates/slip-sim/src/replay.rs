@@ -1,0 +1,4 @@
+//! stub
+pub struct Replay;
+pub struct ReplayConfig;
+pub enum Chunking {}

@@ -1,0 +1,3 @@
+//! stub
+pub struct Script;
+pub struct Scripted;
