@@ -50,13 +50,19 @@ impl Running {
             }
         })
         .await;
-        self.app.store.flush().await;
+        if let Err(e) = self.app.store.flush().await {
+            tracing::error!("the last records could not be written: {e}");
+        }
     }
 }
 
 /// Bind and start. `address` with port 0 takes a free port, reported in [`Running::address`].
 pub fn start(app: Arc<App>, address: SocketAddr, workers: usize) -> io::Result<Running> {
     let (stop, stopped) = watch::channel(false);
+    if address.port() != 0 {
+        // Sharing a port is meant for our own workers: somebody else's listener must be noticed.
+        drop(std::net::TcpListener::bind(address)?);
+    }
     let first = bind(address)?;
     let bound = first.local_addr()?;
     let mut listeners = vec![first];

@@ -1,10 +1,10 @@
 //! What one configuration came to: everything a request reads, immutable, swapped as a whole.
 
-use crate::config::{Checked, ProviderConf, ProviderKind};
+use crate::config::{Checked, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
 use crate::upstream::{Failed, Sent, Target, parse_base};
 use crate::vitals::{Vital, Vitals};
 use http::{HeaderName, HeaderValue};
-use slip_ir::{Fault, FaultKind, Remedy};
+use slip_ir::{Fault, FaultKind, MediaKind, Remedy};
 use slip_providers::{Auth, Provider};
 use slip_route::catalog::Policy;
 use slip_route::{Catalog, Declared, Endpoint, Field, House, Instance, ProviderSeat};
@@ -12,25 +12,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-/// Deadlines of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    pub connect: Duration,
-    /// To the first content. Pings and comments do not count.
-    pub first_content: Duration,
-    /// Silence in the middle of a stream.
-    pub idle: Duration,
-    /// The whole request.
-    pub total: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a request body.
-    pub body: u64,
-}
 
 /// One (base URL, key) pair of a provider, ready to be dialled.
 pub struct Seat {
@@ -194,7 +175,8 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Re
         for (n, key) in keys.into_iter().enumerate() {
             let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
             let fixed = provider.headers.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-            for (name, value) in fixed.chain(p.headers.iter().cloned()) {
+            let given = p.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+            for (name, value) in fixed.chain(given) {
                 let name = HeaderName::try_from(name.to_ascii_lowercase())
                     .map_err(|_| bad(format!("not a header name: {name}")))?;
                 let mut value =
@@ -221,17 +203,21 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Re
     Ok(())
 }
 
-fn declared(m: &crate::config::ModelConf) -> Declared {
+fn declared(m: &ModelConf) -> Declared {
+    let words = |kinds: &Option<Vec<MediaKind>>| {
+        let kinds = kinds.as_ref()?;
+        Some(std::iter::once("text".to_owned()).chain(kinds.iter().map(|k| k.name().to_owned())).collect())
+    };
     Declared {
         id: m.id.clone(),
-        upstream: m.upstream.clone(),
+        upstream: Some(m.upstream.clone()),
         name: m.name.clone(),
         context: m.context,
         max_output: m.max_output,
         price: m.price.clone(),
         params: m.params.clone(),
-        input: m.input.clone(),
-        output: m.output.clone(),
+        input: words(&m.input),
+        output: words(&m.output),
         quantization: m.quantization.clone(),
     }
 }

@@ -51,7 +51,7 @@ fn data(row: &Generation) -> Value {
         })
         .collect();
     let generating = row.ttft_ms.map(|first| row.total_ms.saturating_sub(first));
-    json!({
+    let mut data = json!({
         "id": row.id,
         "upstream_id": row.upstream_id,
         "api_type": "completions",
@@ -73,7 +73,9 @@ fn data(row: &Generation) -> Value {
         "native_tokens_completion": t.completion_total(),
         "native_tokens_completion_images": t.image_out,
         "native_tokens_reasoning": t.reasoning,
-        "native_tokens_cached": t.cache_read,
+        "native_tokens_cached": t.cache_read
+    });
+    let more = json!({
         "num_media_prompt": null,
         "num_input_audio_prompt": null,
         "num_media_completion": null,
@@ -96,22 +98,32 @@ fn data(row: &Generation) -> Value {
         "service_tier": null,
         "data_region": "global",
         "response_cache_source_id": null,
-        "request_id": null,
-        "slipswitch": {
-            "status": row.status,
-            "app_title": row.app_title,
-            "model_requested": row.model_requested,
-            "cost_known": row.cost_known,
-            "usage_estimated": t.estimated,
-            "cache_write_tokens": t.cache_write + t.cache_write_1h,
-            "total_ms": row.total_ms,
-            "overhead_us": row.overhead_us,
-            "dialect_in": row.dialect_in,
-            "dialect_out": row.dialect_out,
-            "lens": row.lens,
-            "losses": row.losses,
-            "endpoints_refused": row.refusals,
-            "error": row.error.as_ref().map(|e| json!({ "reason": e.kind, "message": e.message })),
-        },
+        "request_id": null
+    });
+    if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+        data.extend(more);
+    }
+    data["slipswitch"] = own(row);
+    data
+}
+
+/// What OpenRouter has no field for.
+fn own(row: &Generation) -> Value {
+    let t = &row.tokens;
+    json!({
+        "status": row.status,
+        "app_title": row.app_title,
+        "model_requested": row.model_requested,
+        "cost_known": row.cost_known,
+        "usage_estimated": t.estimated,
+        "cache_write_tokens": t.cache_write + t.cache_write_1h,
+        "total_ms": row.total_ms,
+        "overhead_us": row.overhead_us,
+        "dialect_in": row.dialect_in,
+        "dialect_out": row.dialect_out,
+        "lens": row.lens,
+        "losses": row.losses,
+        "endpoints_refused": row.refusals,
+        "error": row.error.as_ref().map(|e| json!({ "reason": e.kind, "message": e.message })),
     })
 }

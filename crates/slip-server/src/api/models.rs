@@ -6,8 +6,10 @@ use crate::world::World;
 use http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
 use slip_ir::{Fault, FaultKind, Pico, Price, Rates};
+use slip_route::field::Listed;
 use slip_route::{Endpoint, Model};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const LIMIT: usize = 500;
 const LIMIT_MAX: usize = 1000;
@@ -19,25 +21,26 @@ pub fn list(world: &World, query: &Query, headers: &HeaderMap) -> Result<Respons
     let paged = query.get("offset").is_some() || query.get("limit").is_some();
     let offset = count_of(query, "offset")?.unwrap_or(0);
     let limit = if paged { count_of(query, "limit")?.unwrap_or(LIMIT).clamp(1, LIMIT_MAX) } else { usize::MAX };
-    let page: Vec<&Arc<Model>> = models.iter().skip(offset).take(limit).collect();
-    let data: Vec<Value> = page.iter().map(|m| model(world, m)).collect();
+    let page: Vec<&Listed<'_>> = models.iter().skip(offset).take(limit).collect();
+    let data: Vec<Value> = page.iter().map(|m| model(m)).collect();
     let next = (offset + page.len() < total && paged)
         .then(|| format!("/api/v1/models?offset={}&limit={}", offset + page.len(), limit));
     let mut body = json!({
         "object": "list",
         "total_count": total,
         "links": { "next": next },
-        "first_id": page.first().map(|m| m.id.to_string()),
-        "last_id": page.last().map(|m| m.id.to_string()),
+        "first_id": page.first().map(|m| m.model.id.to_string()),
+        "last_id": page.last().map(|m| m.model.id.to_string()),
         "has_more": next.is_some(),
     });
     if query.get("client_version").is_some() {
-        body["models"] = page.iter().enumerate().map(|(at, m)| codex_card(m, at)).collect();
+        body["models"] = page.iter().enumerate().map(|(at, m)| codex_card(m.model, at)).collect();
     }
     if headers.contains_key("anthropic-version") {
         // Anthropic's own shape: nothing but what its clients read.
         let data: Vec<Value> = page
             .iter()
+            .map(|m| m.model)
             .map(|m| json!({ "type": "model", "id": &*m.id, "display_name": m.name, "created_at": created_at(m) }))
             .collect();
         let body = json!({ "data": data, "has_more": next.is_some(), "first_id": body["first_id"], "last_id": body["last_id"] });
@@ -53,19 +56,20 @@ pub fn count(world: &World, query: &Query) -> Result<Response<Body>, Fault> {
 
 pub fn one(world: &World, captured: &[String]) -> Result<Response<Body>, Fault> {
     let found = find(world, captured)?;
-    Ok(ok(&json!({ "data": model(world, &found) })))
+    Ok(ok(&json!({ "data": model(&found) })))
 }
 
 pub fn endpoints(world: &World, captured: &[String]) -> Result<Response<Body>, Fault> {
     let found = find(world, captured)?;
-    let endpoints: Vec<Value> = world.field.endpoints_of(&found).map(|e| endpoint(world, &found, e)).collect();
+    let endpoints: Vec<Value> = found.endpoints.iter().map(|e| endpoint(world, found.model, e)).collect();
+    let found = found.model;
     Ok(ok(&json!({
         "data": {
             "id": &*found.id,
             "name": found.name,
             "created": found.created,
-            "description": description(&found),
-            "architecture": architecture(&found),
+            "description": description(found),
+            "architecture": architecture(found),
             "endpoints": endpoints,
         }
     })))
@@ -75,7 +79,7 @@ pub fn zero_retention(world: &World) -> Result<Response<Body>, Fault> {
     let data: Vec<Value> = world
         .field
         .models()
-        .flat_map(|m| world.field.endpoints_of(m).map(move |e| (m, e)))
+        .flat_map(|m| m.endpoints.iter().map(move |e| (m.model, e)))
         .filter(|(_, e)| e.policy.zdr)
         .map(|(m, e)| endpoint(world, m, e))
         .collect();
@@ -101,10 +105,10 @@ pub fn providers(world: &World) -> Result<Response<Body>, Fault> {
     Ok(ok(&json!({ "data": data })))
 }
 
-fn find(world: &World, captured: &[String]) -> Result<Arc<Model>, Fault> {
+fn find<'a>(world: &'a World, captured: &[String]) -> Result<Listed<'a>, Fault> {
     let name = captured.join("/");
     let base = name.split(':').next().unwrap_or(&name);
-    world.field.model(base).ok_or_else(|| {
+    world.field.model(base).filter(|l| !l.endpoints.is_empty()).ok_or_else(|| {
         let says = format!("no such model: {} (GET /api/v1/models lists them)", shown(&name));
         Fault::caller(FaultKind::NotFound, says)
     })
@@ -123,7 +127,7 @@ fn count_of(query: &Query, name: &str) -> Result<Option<usize>, Fault> {
 }
 
 /// The filters of OpenRouter's `/models` that a catalogue of facts can answer; the others are ignored as it ignores unknown ones.
-fn filtered(world: &World, query: &Query) -> Result<Vec<Arc<Model>>, Fault> {
+fn filtered<'a>(world: &'a World, query: &Query) -> Result<Vec<Listed<'a>>, Fault> {
     let all_of = |name: &str| query.list(name);
     let params = all_of("supported_parameters");
     let inputs = all_of("input_modalities");
@@ -144,39 +148,40 @@ fn filtered(world: &World, query: &Query) -> Result<Vec<Arc<Model>>, Fault> {
         }
     };
     let has = |have: &[String], want: &[String]| want.iter().all(|w| have.iter().any(|h| h == w));
-    let mut models: Vec<Arc<Model>> = world
+    let mut models: Vec<Listed<'a>> = world
         .field
         .models()
-        .filter(|m| {
-            let cheapest = cheapest(world, m);
+        .filter(|l| !l.endpoints.is_empty())
+        .filter(|l| {
+            let (m, endpoints) = (l.model, l.endpoints);
+            let cheapest = cheapest(l);
             let rates = cheapest.as_ref().map(|p| &p.rates);
             has(&m.params, &params)
                 && has(&m.input, &inputs)
                 && (outputs.is_empty() || outputs.iter().any(|o| o == "all") || has(&m.output, &outputs))
                 && (authors.is_empty() || authors.iter().any(|a| **a == *m.author))
                 && (providers.is_empty()
-                    || world.field.endpoints_of(m).any(|e| providers.iter().any(|p| **p == *e.provider)))
+                    || endpoints.iter().any(|e| providers.iter().any(|p| **p == *e.provider)))
                 && search.as_ref().is_none_or(|q| m.id.to_lowercase().contains(q) || m.name.to_lowercase().contains(q))
                 && context.is_none_or(|least| m.context.is_some_and(|have| have as f64 >= least))
                 && between(rates.map(|r| r.input), min, max)
                 && between(rates.map(|r| r.output), min_out, max_out)
-                && (!zdr || world.field.endpoints_of(m).any(|e| e.policy.zdr))
+                && (!zdr || endpoints.iter().any(|e| e.policy.zdr))
         })
-        .cloned()
         .collect();
-    let price = |m: &Arc<Model>| cheapest(world, m).map_or(u64::MAX, |p| p.rates.input.0 + p.rates.output.0);
+    let price = |l: &Listed<'_>| cheapest(l).map_or(u64::MAX, |p| p.rates.input.0 + p.rates.output.0);
     match query.get("sort") {
         Some("pricing-low-to-high") => models.sort_by_key(price),
         Some("pricing-high-to-low") => models.sort_by_key(|m| std::cmp::Reverse(price(m))),
-        Some("context-high-to-low") => models.sort_by_key(|m| std::cmp::Reverse(m.context)),
-        Some("newest") => models.sort_by_key(|m| std::cmp::Reverse(m.created)),
+        Some("context-high-to-low") => models.sort_by_key(|m| std::cmp::Reverse(m.model.context)),
+        Some("newest") => models.sort_by_key(|m| std::cmp::Reverse(m.model.created)),
         _ => {}
     }
     Ok(models)
 }
 
-fn cheapest(world: &World, model: &Model) -> Option<Arc<Price>> {
-    world.field.endpoints_of(model).filter_map(|e| e.price.clone()).min_by_key(|p| p.rates.input.0 + p.rates.output.0)
+fn cheapest(listed: &Listed<'_>) -> Option<Arc<Price>> {
+    listed.endpoints.iter().filter_map(|e| e.price.clone()).min_by_key(|p| p.rates.input.0 + p.rates.output.0)
 }
 
 fn created_at(model: &Model) -> String {
@@ -207,9 +212,10 @@ fn architecture(model: &Model) -> Value {
 }
 
 /// A superset that OpenAI, OpenRouter and Anthropic readers each find their own fields in.
-fn model(world: &World, model: &Arc<Model>) -> Value {
-    let top = world.field.endpoints_of(model).next();
-    let price = cheapest(world, model);
+fn model(listed: &Listed<'_>) -> Value {
+    let model = listed.model;
+    let top = listed.endpoints.first();
+    let price = cheapest(listed);
     let mut value = json!({
         "id": &*model.id,
         "object": "model",
@@ -287,9 +293,8 @@ fn rates(r: &Rates) -> Map<String, Value> {
 }
 
 fn endpoint(world: &World, model: &Model, e: &Endpoint) -> Value {
-    let vital = world.vital_of(e);
-    let ttft = vital.ttft_us.load(std::sync::atomic::Ordering::Relaxed);
-    let _ = ttft;
+    let now = crate::clock::unix_ms();
+    let resting = e.pool.iter().all(|i| world.vital(e, i.id).cooled_until.load(Ordering::Relaxed) > now);
     json!({
         "name": format!("{} | {}", e.provider_name, model.id),
         "model_id": &*model.canonical,
@@ -301,8 +306,8 @@ fn endpoint(world: &World, model: &Model, e: &Endpoint) -> Value {
         "quantization": e.quantization.as_deref().unwrap_or("unknown"),
         "max_completion_tokens": e.max_output.or(model.max_output),
         "max_prompt_tokens": null,
-        "supported_parameters": e.param_names().unwrap_or_else(|| model.params.clone()),
-        "status": 0,
+        "supported_parameters": e.params.as_deref().unwrap_or(&model.params),
+        "status": if resting { -1 } else { 0 },
         "uptime_last_5m": null,
         "uptime_last_30m": null,
         "uptime_last_1d": null,

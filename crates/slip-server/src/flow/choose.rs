@@ -4,7 +4,7 @@ use super::admit::Caller;
 use super::read::{Inbound, bad_request};
 use crate::world::World;
 use crate::{App, clock};
-use slip_ir::{Fault, FaultKind};
+use slip_ir::Fault;
 use slip_route::{Ask, Plan, Rules, View};
 use slip_wire::Malformed;
 use std::cell::RefCell;
@@ -24,17 +24,10 @@ pub fn choose(app: &App, inbound: &Inbound, _caller: &Caller, world: &World) -> 
     let mut models = Vec::with_capacity(1 + peek.models.len());
     models.extend(peek.model.clone());
     models.extend(peek.models.iter().filter(|m| Some(*m) != peek.model.as_ref()).cloned());
-    if models.is_empty() {
-        return Err(Fault::caller(
-            FaultKind::BadRequest,
-            "no model: name one in `model` (GET /api/v1/models lists them)",
-        )
-        .at("model"));
-    }
     let ask = Ask { models, rules, allow: None };
     let view = View { vitals: world, turn: app.turn.fetch_add(1, Ordering::Relaxed) };
     let chosen = DICE.with_borrow_mut(|dice| {
-        slip_route::choose(&world.field, &ask, &peek.want, view, clock::unix_ms(), dice)
+        slip_route::choose(&world.field, &ask, &peek.want, &view, clock::unix_ms(), dice)
     });
     match chosen {
         Ok(chosen) => Ok((chosen.plan, chosen.refusals.len())),

@@ -5,7 +5,7 @@ use super::relay::Relay;
 use super::settle::Book;
 use crate::clock;
 use crate::upstream::{Failed, Lease, Sent, broken, show};
-use crate::world::Timeouts;
+use crate::config::Timeouts;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;

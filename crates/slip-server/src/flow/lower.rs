@@ -7,7 +7,7 @@ use crate::world::Seat;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use slip_ir::{Dialect, Fault};
-use slip_route::{Endpoint, Field};
+use slip_route::Endpoint;
 use slip_wire::openai_chat::splice;
 use slip_wire::{Peek, Quirks, Stamp, wire};
 
@@ -53,7 +53,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         _ => "verbatim",
     };
     let (body, losses) = if same && to == Dialect::OpenAiChat {
-        if inbound.peek.spliceable && !splice::needs_ir(&inbound.peek, &inbound.raw, &quirks) {
+        if inbound.peek.spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
             let mut body = Vec::with_capacity(inbound.raw.len() + 128);
             let losses = splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
             (body, losses)
@@ -110,11 +110,11 @@ fn same_dialect(raw: &Bytes, peek: &Peek, dialect: Dialect, model: &str) -> Vec<
 }
 
 /// What will be written on the reply.
-pub fn stamp(inbound: &Inbound, id: &str, field: &Field, endpoint: &Endpoint) -> Stamp {
+pub fn stamp(inbound: &Inbound, id: &str, endpoint: &Endpoint) -> Stamp {
     Stamp {
         id: id.to_owned(),
         created: crate::clock::unix_ms() / 1000,
-        model: field.canonical(endpoint).to_string(),
+        model: endpoint.model.canonical.to_string(),
         provider: endpoint.provider_name.to_string(),
         price: endpoint.price.clone(),
         byok: false,

@@ -18,7 +18,7 @@ use crate::upstream::{self, Failed};
 use crate::world::World;
 use crate::{App, api};
 use admit::{Caller, admit};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use read::Inbound;
 use refuse::refuse;
@@ -134,7 +134,7 @@ async fn journey(
         Err(fault) => return refuse(dialect, &fault, None),
     };
     let id = api::generation_id();
-    let (plan, refused) = match choose::choose(&inbound, &caller, &world) {
+    let (plan, refused) = match choose::choose(&app, &inbound, &caller, &world) {
         Ok(chosen) => chosen,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
@@ -231,8 +231,8 @@ impl Trip {
             match self.plan.next(clock::unix_ms()) {
                 Step::Try(attempt) => {
                     let endpoint = attempt.endpoint.clone();
-                    let vital = self.world.vital(attempt.instance.id);
-                    self.book.attempt(&self.world.field, &endpoint);
+                    let vital = self.world.vital(&endpoint, attempt.instance.id);
+                    self.book.attempt(&endpoint);
                     let began = clock::now();
                     match self.attempt(&attempt, began).await {
                         Ok((won, lens, losses)) => {
@@ -270,7 +270,7 @@ impl Trip {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
         let outbound = lower::lower(&mut self.inbound, endpoint, seat)?;
-        let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), &self.world.field, endpoint));
+        let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
         let deadlines = upstream::Deadlines {

@@ -5,13 +5,15 @@ use super::judge::Opening;
 use super::settle::Book;
 use crate::clock;
 use crate::upstream::{Lease, broken, show};
-use crate::world::Timeouts;
+use crate::config::Timeouts;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use slip_ir::{Fault, FaultKind, Remedy};
 use slip_wire::{End, Lens, Phase};
+use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -39,11 +41,13 @@ pub struct Relay {
     /// When the caller last got a byte.
     spoke: Instant,
     timer: Pin<Box<Sleep>>,
+    provider: Arc<str>,
 }
 
 impl Relay {
     pub fn new(opening: Opening, mut book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
         let Opening { lens, out, body, tally, first } = opening;
+        let provider = book.provider();
         let book = match tally {
             Some(tally) => {
                 book.settle(tally, false);
@@ -52,7 +56,12 @@ impl Relay {
             None => Some(book),
         };
         let timer = Box::pin(sleep_until((first + KEEPALIVE_EVERY.min(timeouts.idle)).into()));
-        Relay { lens, out, body, book, timeouts, over, keepalive, last: first, spoke: first, timer }
+        Relay { lens, out, body, book, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
+    }
+
+    /// Display name of the provider whose stream this is.
+    pub fn provider(&self) -> &str {
+        &self.provider
     }
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

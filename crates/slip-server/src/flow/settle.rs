@@ -6,7 +6,7 @@ use crate::App;
 use crate::clock;
 use crate::vitals::Vital;
 use slip_ir::{Fault, FaultKind, Nano, Usage};
-use slip_route::{Endpoint, Field};
+use slip_route::Endpoint;
 use slip_store::{Attempt, Failure, Generation, Slot};
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
@@ -85,13 +85,17 @@ impl Book {
         &self.row.model
     }
 
+    pub fn provider(&self) -> Arc<str> {
+        self.row.provider_name.clone()
+    }
+
     pub fn refusals(&mut self, count: usize) {
         self.row.refusals = u32::try_from(count).unwrap_or(u32::MAX);
     }
 
     /// An attempt begins: from now on this is who the record is about.
-    pub fn attempt(&mut self, field: &Field, endpoint: &Endpoint) {
-        self.row.model = field.canonical(endpoint);
+    pub fn attempt(&mut self, endpoint: &Endpoint) {
+        self.row.model = endpoint.model.canonical.clone();
         self.row.provider_slug = endpoint.provider.clone();
         self.row.provider_name = endpoint.provider_name.clone();
         self.row.dialect_out = endpoint.dialect.name();

@@ -1,0 +1,3 @@
+//! placeholder
+mod checked;
+pub use checked::*;
