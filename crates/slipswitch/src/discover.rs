@@ -43,7 +43,7 @@ pub fn keys(conf: &mut Checked, env: &dyn Fn(&str) -> Option<String>) -> Vec<Fou
 }
 
 /// Ask the known ports of this machine, all at once.
-pub async fn local(conf: &mut Checked, env: &dyn Fn(&str) -> Option<String>) -> Vec<Found> {
+pub async fn local(conf: &mut Checked, env: &(dyn Fn(&str) -> Option<String> + Sync)) -> Vec<Found> {
     let mut asked = Vec::new();
     for provider in ALL {
         let Some(local) = &provider.local else { continue };
@@ -102,7 +102,7 @@ fn model(slug: &str, upstream: &str) -> ModelConf {
 }
 
 /// `host:port`, from the provider's own variable (`OLLAMA_HOST`) where it is set.
-fn address(local: &Local, env: &dyn Fn(&str) -> Option<String>) -> String {
+fn address(local: &Local, env: &(dyn Fn(&str) -> Option<String> + Sync)) -> String {
     let said = local.host_env.as_ref().and_then(|name| env(name)).filter(|v| !v.trim().is_empty());
     let Some(said) = said else { return format!("127.0.0.1:{}", local.port) };
     let host = said.trim().trim_start_matches("http://").trim_start_matches("https://");

@@ -55,7 +55,7 @@ pub fn catalog() -> Result<&'static Catalog, Ending> {
 fn config(p: &ProviderConf, sim: &SimConf) -> Result<SimConfig, Ending> {
     let fault = match &sim.fault {
         None => None,
-        Some((mode, rate)) => Some(Fault::parse(mode, *rate).map_err(|e| {
+        Some((mode, rate)) => Some(mode.parse().map(|mode| Fault { mode, rate: *rate }).map_err(|e: anyhow::Error| {
             Ending::new(Code::BadConfig, format!("error: providers.{}.fault.mode: {e}", p.slug))
         })?),
     };

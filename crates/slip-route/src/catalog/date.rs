@@ -1,7 +1,11 @@
 //! Calendar dates of the catalogue as unix seconds, without a date library.
 
-/// `YYYY-MM-DD` at midnight UTC; `None` when it is no such date or before 1970.
+/// `YYYY-MM-DD` at midnight UTC, or `YYYY-MM` (a release whose day nobody wrote down) as its first day; `None` when it is no such
+/// date or before 1970.
 pub(super) fn unix(date: &str) -> Option<u64> {
+    if date.len() == 7 {
+        return unix(&format!("{date}-01"));
+    }
     let bytes = date.as_bytes();
     if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
@@ -33,6 +37,8 @@ mod tests {
             ("2000-03-01", Some(951_868_800)),
             ("2024-02-29", Some(1_709_164_800)),
             ("2025-08-07", Some(1_754_524_800)),
+            ("1970-02", Some(2_678_400)),
+            ("2026-13", None),
             ("2023-02-29", None),
             ("2024-13-01", None),
             ("2024-00-10", None),

@@ -1,7 +1,7 @@
 //! Verb 7, judge: read until the first content and decide whether this reply is the one. Before that another endpoint may still be
 //! tried; after it never.
 
-use super::relay::Relay;
+use super::relay::{KEEPALIVE, Relay};
 use super::settle::Book;
 use crate::clock;
 use crate::upstream::{Failed, Lease, Sent, broken, show};
@@ -45,14 +45,24 @@ pub struct Whole {
 
 /// A stream whose first content has come (or which ended properly without any).
 pub struct Opening {
-    pub lens: Lens,
     /// Encoded for the caller, not yet sent.
     pub out: BytesMut,
-    /// `None` when the stream already ended; then `tally` is there.
-    pub body: Option<(Incoming, Lease)>,
-    pub tally: Option<Tally>,
+    pub flow: Flow,
     /// When the first content came.
     pub first: Instant,
+}
+
+pub enum Flow {
+    Running { lens: Box<Lens>, body: Incoming, lease: Lease },
+    Ended(Tally),
+}
+
+/// What a stream begins with, so that every proxy on the way passes its head on at once.
+fn greeting(caller: Dialect) -> BytesMut {
+    match caller {
+        Dialect::OpenAiChat => BytesMut::from(KEEPALIVE),
+        Dialect::Anthropic | Dialect::Gemini => BytesMut::new(),
+    }
 }
 
 impl Opening {
@@ -154,17 +164,11 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
     if kind.starts_with("application/json") {
         // It was asked for a stream and answered whole: a valid completion becomes a short stream.
         let body = collect(bench, body, MAX_REPLY, lease).await?;
-        let (bytes, tally) =
-            lens::stream_from_reply(bench.upstream, bench.caller, &body, bench.stamp.clone(), bench.quirks)
+        let mut out = greeting(bench.caller);
+        let tally =
+            lens::stream_from_reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks, &mut out)
                 .map_err(|fault| failed(fault, Sent::Rejected))?;
-        let lens = Lens::new(bench.upstream, bench.caller, bench.stamp.clone(), bench.quirks);
-        return Ok(Opening {
-            lens,
-            out: BytesMut::from(&bytes[..]),
-            body: None,
-            tally: Some(tally),
-            first: clock::now(),
-        });
+        return Ok(Opening { out, flow: Flow::Ended(tally), first: clock::now() });
     }
     if kind.starts_with("text/html") {
         let fault = Fault::upstream(
@@ -175,7 +179,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
         return Err(failed(fault, Sent::Rejected));
     }
     let mut lens = Lens::new(bench.upstream, bench.caller, bench.stamp.clone(), bench.quirks);
-    let mut out = BytesMut::new();
+    let mut out = greeting(bench.caller);
     let deadline = (bench.began + bench.timeouts.first_content).min(bench.over);
     loop {
         match timeout_at(deadline.into(), body.frame()).await {
@@ -184,7 +188,8 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                 lens.push(&data, &mut out);
                 match lens.phase() {
                     Phase::Flowing => {
-                        return Ok(Opening { lens, out, body: Some((body, lease)), tally: None, first: clock::now() });
+                        let flow = Flow::Running { lens: Box::new(lens), body, lease };
+                        return Ok(Opening { out, flow, first: clock::now() });
                     }
                     Phase::Broken => {
                         let fault = lens.fault().cloned().unwrap_or_else(|| {
@@ -210,7 +215,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                     return Err(failed(fault, Sent::Ambiguous));
                 }
                 lease.give_back();
-                return Ok(Opening { lens, out, body: None, tally: Some(tally), first: clock::now() });
+                return Ok(Opening { out, flow: Flow::Ended(tally), first: clock::now() });
             }
             Err(_) => {
                 let fault = Fault::upstream(

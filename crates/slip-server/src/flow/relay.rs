@@ -1,7 +1,7 @@
 //! Verb 8, relay: the stream from the first content to its end. Owns the upstream's body and the record of the request, so that
 //! whichever way it ends (the end, an error, a hang-up) both are dealt with exactly once.
 
-use super::judge::Opening;
+use super::judge::{Flow, Opening};
 use super::settle::Book;
 use crate::clock;
 use crate::upstream::{Lease, broken, show};
@@ -28,11 +28,18 @@ const JOIN: usize = 64 * 1024;
 /// After the upstream said how it ended, its last bytes are waited for no longer than this.
 const TAIL: Duration = Duration::from_secs(2);
 
+/// What is still running.
+struct Run {
+    lens: Box<Lens>,
+    body: Incoming,
+    lease: Lease,
+    book: Book,
+}
+
 pub struct Relay {
-    lens: Lens,
     out: BytesMut,
-    body: Option<(Incoming, Lease)>,
-    book: Option<Book>,
+    /// `None` once the upstream is done with.
+    run: Option<Run>,
     timeouts: Timeouts,
     over: Instant,
     keepalive: bool,
@@ -46,17 +53,17 @@ pub struct Relay {
 
 impl Relay {
     pub fn new(opening: Opening, mut book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
-        let Opening { lens, out, body, tally, first } = opening;
+        let Opening { out, flow, first } = opening;
         let provider = book.provider();
-        let book = match tally {
-            Some(tally) => {
+        let run = match flow {
+            Flow::Running { lens, body, lease } => Some(Run { lens, body, lease, book }),
+            Flow::Ended(tally) => {
                 book.settle(tally, false);
                 None
             }
-            None => Some(book),
         };
         let timer = Box::pin(sleep_until((first + KEEPALIVE_EVERY.min(timeouts.idle)).into()));
-        Relay { lens, out, body, book, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
+        Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
     }
 
     /// Display name of the provider whose stream this is.
@@ -66,13 +73,13 @@ impl Relay {
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut moved = false;
-        while let Some((body, _)) = &mut self.body {
-            match Pin::new(body).poll_frame(cx) {
+        while let Some(run) = &mut self.run {
+            match Pin::new(&mut run.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
                     moved = true;
-                    self.lens.push(&data, &mut self.out);
-                    if self.lens.phase() == Phase::Broken {
+                    run.lens.push(&data, &mut self.out);
+                    if run.lens.phase() == Phase::Broken {
                         self.finish(End::Eof, false);
                     } else if self.out.len() >= JOIN {
                         break;
@@ -105,7 +112,7 @@ impl Relay {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = clock::now();
-            let finished = self.lens.phase() == Phase::Finished;
+            let finished = self.run.as_ref().is_some_and(|r| r.lens.phase() == Phase::Finished);
             let idle = self.last + if finished { TAIL } else { self.timeouts.idle };
             if finished && now >= idle {
                 self.finish(End::Eof, false);
@@ -124,7 +131,7 @@ impl Relay {
                 );
                 return Poll::Ready(());
             }
-            if self.book.as_ref().is_some_and(|b| b.app().cut.load(Ordering::Relaxed)) {
+            if self.run.as_ref().is_some_and(|r| r.book.app().cut.load(Ordering::Relaxed)) {
                 let says = "this gateway is shutting down and the stream was cut; ask again";
                 self.finish(End::Fault(Fault::house(FaultKind::Busy, says)), false);
                 return Poll::Ready(());
@@ -144,13 +151,10 @@ impl Relay {
 
     /// The upstream is done with. The record is written before the last byte leaves, so that it can be asked for at once.
     fn finish(&mut self, how: End, clean: bool) {
-        let tally = self.lens.end(how, &mut self.out);
-        if let Some(mut book) = self.book.take() {
-            book.settle(tally, false);
-        }
-        if let Some((_, lease)) = self.body.take()
-            && clean
-        {
+        let Some(Run { lens, body, lease, mut book }) = self.run.take() else { return };
+        book.settle(lens.end(how, &mut self.out), false);
+        drop(body);
+        if clean {
             lease.give_back();
         }
     }
@@ -159,9 +163,8 @@ impl Relay {
 impl Drop for Relay {
     /// The caller hung up: dropping the body cancels the upstream; what was metered is settled.
     fn drop(&mut self) {
-        if let Some(mut book) = self.book.take() {
-            let tally = self.lens.end(End::Gone, &mut BytesMut::new());
-            book.settle(tally, true);
+        if let Some(Run { lens, mut book, .. }) = self.run.take() {
+            book.settle(lens.end(End::Gone, &mut BytesMut::new()), true);
         }
     }
 }

@@ -30,7 +30,7 @@ pub async fn tour(root: &str, key: &str, ground: &Ground) -> Result<(), Ending> 
     let flaky = ground.sim("flaky").ok_or_else(|| broke("the demo has no provider named flaky"))?;
     let usual = flaky.config().fault.clone();
     let set = |mode: Option<&str>| {
-        let fault = mode.and_then(|m| Fault::parse(m, 1.0).ok());
+        let fault = mode.and_then(|m| Fault::parse(m).ok());
         flaky.set_fault(fault);
     };
     let ask = |text: &str, more: Value| {
