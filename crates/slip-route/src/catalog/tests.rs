@@ -79,7 +79,8 @@ fn a_broken_file_says_where() {
         ),
     ];
     for (models, endpoints, want) in rows {
-        let endpoints: &[(&str, &str)] = &[("endpoints/p.toml", endpoints.as_str())][usize::from(endpoints.is_empty())..];
+        let endpoints: &[(&str, &str)] =
+            &[("endpoints/p.toml", endpoints.as_str())][usize::from(endpoints.is_empty())..];
         let broken = Catalog::parse(&[("models/acme.toml", models)], endpoints).map(|_| ()).unwrap_err();
         assert!(broken.to_string().contains(want), "{broken} does not say {want}");
         assert!(broken.to_string().starts_with("catalog/"), "{broken}");
