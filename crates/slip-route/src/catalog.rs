@@ -29,7 +29,7 @@ pub struct Model {
     pub author_name: Arc<str>,
     pub family: String,
     pub aliases: Vec<String>,
-    /// `YYYY-MM-DD`; empty when unknown.
+    /// `YYYY-MM-DD` or `YYYY-MM`; empty when unknown.
     pub released: String,
     /// `released` in unix seconds; 0 when unknown.
     pub created: u64,
@@ -164,7 +164,10 @@ fn model(raw: file::Model, author: &Arc<str>, author_name: &Arc<str>) -> Result<
     if raw.id.split_once('/').is_none_or(|(before, slug)| before != &**author || slug.is_empty()) {
         return Err(format!("the id must start with its author: {author}"));
     }
-    let created = date::unix(&raw.released).ok_or_else(|| format!("released is not YYYY-MM-DD: {}", raw.released))?;
+    // Some authors announce no day: the month counts from its first.
+    let created = date::unix(&raw.released)
+        .or_else(|| date::unix(&format!("{}-01", raw.released)))
+        .ok_or_else(|| format!("released is not YYYY-MM-DD or YYYY-MM: {}", raw.released))?;
     date::unix(&raw.checked).ok_or_else(|| format!("checked is not YYYY-MM-DD: {}", raw.checked))?;
     let reasoning = match raw.reasoning {
         None => None,

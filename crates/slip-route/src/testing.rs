@@ -2,12 +2,11 @@
 
 use crate::catalog::{Catalog, Policy};
 use crate::eligible::Candidate;
-use crate::field::{Declared, Field, Instance, ProviderSeat};
+use crate::field::{Declared, Instance, ProviderSeat};
 use crate::strategy::Strategy;
 use crate::view::View;
 use fastrand::Rng;
 use slip_ir::{Dialect, Nano, Pico, Price, Rates};
-use std::sync::Arc;
 
 /// Candidates with these prices in nano-USD, numbered in `at`.
 pub fn line(prices: &[Option<i64>]) -> Vec<Candidate> {
@@ -72,10 +71,6 @@ pub fn seat(slug: &str, instances: &[u32]) -> ProviderSeat {
 
 pub fn declared(id: &str) -> Declared {
     Declared { id: id.to_owned(), ..Declared::default() }
-}
-
-pub fn field(catalog: &Catalog, seats: Vec<ProviderSeat>) -> Arc<Field> {
-    Arc::new(Field::build(catalog, seats, Vec::new()).unwrap())
 }
 
 /// Two authors, three models, four providers.

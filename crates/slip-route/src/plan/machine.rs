@@ -82,8 +82,7 @@ impl Plan {
             return self.over();
         }
         for candidate in 0..self.line.len() {
-            let ours = || self.past.iter().filter(|p| p.candidate == candidate);
-            let last = ours().last().map(|p| p.fault.remedy);
+            let last = self.past.iter().rfind(|p| p.candidate == candidate).map(|p| p.fault.remedy);
             if matches!(last, Some(Remedy::Elsewhere | Remedy::Again))
                 && !self.barred(candidate)
                 && let Some(instance) = self.draw(candidate)
