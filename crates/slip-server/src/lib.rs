@@ -1,1 +1,3 @@
 //! slip-server
+
+pub mod config;
