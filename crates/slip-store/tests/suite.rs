@@ -378,3 +378,24 @@ async fn killed_in_the_middle_it_keeps_all_that_was_flushed() {
     assert_eq!(store.usage("key-one", day_of(NOW)).requests, kept as u64);
     store.close().await.expect("closed");
 }
+
+#[tokio::test]
+async fn what_the_disk_refuses_is_kept_until_it_takes_it() {
+    let scratch = Scratch::new("refused");
+    let store = scratch.open().expect("opens");
+    let meddler = rusqlite::Connection::open(scratch.0.join("slipswitch.db")).expect("a second connection");
+    meddler.execute_batch("ALTER TABLE generations RENAME TO hidden").expect("hidden");
+    store.ledger().reserve().expect("room").write(record(0));
+    while store.trouble().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(store.generation(&record(0).id).await.expect("read").is_some(), "memory still answers");
+    meddler.execute_batch("ALTER TABLE hidden RENAME TO generations").expect("back");
+    store.flush().await.expect("flushed");
+    assert_eq!(store.trouble(), None);
+    let rows: i64 = meddler.query_row("SELECT count(*) FROM generations", [], |row| row.get(0)).expect("counted");
+    let requests: i64 = meddler.query_row("SELECT sum(requests) FROM spend", [], |row| row.get(0)).expect("counted");
+    assert_eq!((rows, requests), (1, 1), "once, however often it was tried");
+    drop(meddler);
+    store.close().await.expect("closed");
+}
