@@ -3,6 +3,7 @@
 
 mod bench;
 mod client;
+mod dialects;
 mod echo;
 
 use crate::{Fault, Sim, SimConfig};
