@@ -60,7 +60,8 @@ pub(crate) trait Speak: Send + Sync {
 pub(crate) fn speaker(dialect: Dialect) -> &'static dyn Speak {
     match dialect {
         Dialect::OpenAiChat => &super::openai::OpenAi,
-        _ => &super::openai::OpenAi,
+        Dialect::Anthropic => &super::anthropic::Anthropic,
+        Dialect::Gemini => &super::gemini::Gemini,
     }
 }
 

@@ -3,7 +3,12 @@
 
 mod bench;
 mod client;
+mod dialects;
 mod echo;
+mod faults;
+mod journal;
+mod replay;
+mod strict;
 
 use crate::{Fault, Sim, SimConfig};
 use slip_ir::Dialect;
