@@ -291,7 +291,8 @@ mod tests {
 
     #[test]
     fn every_framing_in_use_gives_the_same_frames() {
-        let rows: &[(&[u8], &[(Option<&str>, &[u8])])] = &[
+        type Row<'a> = (&'a [u8], &'a [(Option<&'a str>, &'a [u8])]);
+        let rows: &[Row<'_>] = &[
             (b"data: a\n\ndata: b\n\n", &[(None, b"a"), (None, b"b")]),
             (b"data: a\r\n\r\ndata: b\r\n\r\n", &[(None, b"a"), (None, b"b")]),
             (b"data: a\r\rdata: b\r\r", &[(None, b"a"), (None, b"b")]),

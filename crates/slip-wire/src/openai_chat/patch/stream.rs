@@ -249,7 +249,7 @@ impl Patch {
         put_extras(data, &scan.outer[choice.extras.clone()], out);
         out.put_u8(b'}');
         // An ending told twice, and a delta of nothing once the reply has begun, would only confuse.
-        news |= ended && !state.finished || !state.started && !state.finished;
+        news |= !state.finished && (ended || !state.started);
         state.started = true;
         state.finished |= ended;
         news
