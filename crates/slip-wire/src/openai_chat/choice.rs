@@ -163,16 +163,16 @@ impl Choice {
         if let Some(content) = content {
             self.content(content, out);
         }
-        if let Some(words) = refusal {
-            let block = self.refusal_block(out);
-            self.delta(block, Piece::Text(words), out);
-        }
         for annotation in annotations.into_iter().flat_map(json::items).filter_map(raw) {
             self.annotation(annotation, out);
         }
         if let Some(signature) = signature {
             let block = self.text_block(out);
             self.delta(block, Piece::Signature(signature), out);
+        }
+        if let Some(words) = refusal {
+            let block = self.refusal_block(out);
+            self.delta(block, Piece::Text(words), out);
         }
         for image in images.into_iter().flat_map(json::items) {
             self.image(image, out);

@@ -104,7 +104,12 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn number(&self) -> Result<Number, Malformed> {
-        serde_json::from_slice(self.span).map_err(|_| self.expected("a number"))
+        let text = std::str::from_utf8(self.span).unwrap_or_default();
+        let whole = text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from));
+        // The standard library's reading is exact, so that what is written again is what was said.
+        let number = whole.ok().or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64));
+        let is_number = matches!(self.span.first(), Some(b'-' | b'0'..=b'9'));
+        number.filter(|_| is_number).ok_or_else(|| self.expected("a number"))
     }
 
     pub(super) fn integer(&self) -> Result<i64, Malformed> {

@@ -79,7 +79,7 @@ impl<B: BufMut> Obj<'_, B> {
     }
 
     pub(super) fn span(&mut self, key: &str, value: &[u8]) {
-        self.key(key).put_slice(value);
+        in_one_line(value, self.key(key));
     }
 
     pub(super) fn obj(&mut self, key: &str, fill: impl FnOnce(&mut Obj<'_, B>)) {
@@ -113,10 +113,17 @@ impl<B: BufMut> Arr<'_, B> {
     }
 
     pub(super) fn raw(&mut self, value: &Raw) {
-        self.item().put_slice(value.as_str().as_bytes());
+        in_one_line(value.as_str().as_bytes(), self.item());
     }
 
     pub(super) fn obj(&mut self, fill: impl FnOnce(&mut Obj<'_, B>)) {
         object(self.item(), fill);
+    }
+}
+
+/// JSON as it stands, without its line breaks: inside a server-sent event they would end the line. Strings hold none.
+fn in_one_line(value: &[u8], out: &mut impl BufMut) {
+    for line in value.split(|b| matches!(b, b'\n' | b'\r')) {
+        out.put_slice(line);
     }
 }
