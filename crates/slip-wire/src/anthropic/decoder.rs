@@ -1,12 +1,12 @@
 //! An upstream's stream of Messages events as events of the vocabulary.
 
 use super::blocks::sealed;
-use super::object::{Object, Writer, is_object, to_raw};
+use super::object::{Object, is_object};
 use super::usage::Counts;
+use super::wire::{Delta, Wire, explanation, is_empty, whole};
 use super::{citations, error, finish_of, seal};
 use crate::dialect::Decode;
 use crate::frame::Frame;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use slip_ir::event::{Kind, Piece, Start};
 use slip_ir::request::format;
@@ -16,39 +16,6 @@ use slip_ir::{Dialect, Event, Fault, FaultKind, Raw, Remedy, ThinkingKind};
 const MAX_OPEN: usize = 256;
 /// Bytes gathered for one server tool's input, which is only told once it is whole.
 const MAX_GATHERED: usize = 8 << 20;
-
-/// One event as it stands on the wire.
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    index: Option<u64>,
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow)]
-    content_block: Option<&'a RawValue>,
-    #[serde(borrow)]
-    delta: Option<&'a RawValue>,
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-/// What a delta may carry. One shape for all kinds: imitators leave out `type`.
-#[derive(Deserialize)]
-struct Delta<'a> {
-    text: Option<String>,
-    thinking: Option<String>,
-    signature: Option<String>,
-    partial_json: Option<String>,
-    #[serde(borrow)]
-    citation: Option<&'a RawValue>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    encrypted_content: Option<&'a RawValue>,
-}
 
 #[derive(Default)]
 pub struct Decoder {
@@ -417,42 +384,4 @@ impl Decoder {
         out.push(Event::Finish { choice: 0, reason, native, stop_sequence });
         self.finished = true;
     }
-}
-
-/// Why a refused request was refused, where the upstream says so.
-pub fn explanation(of: &mut Object<'_>, stop_reason: Option<&str>) -> Option<String> {
-    let mut details = of.object("stop_details", "").ok().flatten()?;
-    if stop_reason != Some("refusal") {
-        return None;
-    }
-    details.string("explanation", "").ok().flatten().filter(|text| !text.is_empty())
-}
-
-fn is_empty(object: &RawValue) -> bool {
-    Object::parse(object.get(), "").is_ok_and(|o| o.all().next().is_none())
-}
-
-/// An opaque block with what its deltas said put in its place.
-fn whole(raw: Raw, input: &str, replaced: &[(&'static str, Raw)]) -> Raw {
-    let input = Raw::parse(input).filter(|raw| raw.as_str().trim_start().starts_with('{'));
-    if input.is_none() && replaced.is_empty() {
-        return raw;
-    }
-    let mut out = Vec::new();
-    let Ok(mut members) = Object::parse(raw.as_str(), "") else { return raw };
-    let mut w = Writer::open(&mut out);
-    w.put_some("type", &members.take("type"));
-    if let Some(input) = &input {
-        members.take("input");
-        w.raw("input", input.as_str());
-    }
-    for (name, value) in replaced {
-        members.take(name);
-        w.raw(name, value.as_str());
-    }
-    for (name, value) in members.all() {
-        w.raw(&name, value.get());
-    }
-    w.close();
-    to_raw(out).unwrap_or(raw)
 }

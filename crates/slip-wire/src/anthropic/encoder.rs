@@ -1,7 +1,8 @@
 //! Events of the vocabulary as a Messages stream: one block open at a time, numbered from 0, and never a `[DONE]`.
 
-use super::object::{Writer, to_raw};
+use super::object::Writer;
 use super::reply::{self, Ending};
+use super::wire::{frame, without_input};
 use super::{citations, error, seal, usage};
 use crate::Stamp;
 use crate::dialect::Encode;
@@ -123,7 +124,6 @@ impl Encoder {
         }
     }
 
-    /// One event, in one line of data whatever the raw values inside look like.
     fn send(&mut self, name: &str, out: &mut BytesMut, write: impl FnOnce(&mut Writer<'_>, &Encoder)) {
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
@@ -169,7 +169,7 @@ impl Encoder {
         match event {
             Event::Open { kind, .. } => self.open(*block, kind.clone(), out),
             Event::Delta { piece, .. } => {
-                if !self.open.as_ref().is_some_and(|open| open.block == *block) {
+                if self.open.as_ref().is_none_or(|open| open.block != *block) {
                     let Some(at) = self.parted.iter().position(|(number, _)| number == block) else { return };
                     let (number, kind) = self.parted.swap_remove(at);
                     self.open(number, kind, out);
@@ -384,33 +384,4 @@ impl Encoder {
         frame("error", &mut error::encode(fault, id), out);
         self.over = true;
     }
-}
-
-fn frame(name: &str, payload: &mut [u8], out: &mut BytesMut) {
-    // Line breaks can only stand between the tokens of raw values; there they mean nothing, here they would end the line.
-    for byte in payload.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
-        *byte = b' ';
-    }
-    for part in [b"event: ", name.as_bytes(), b"\ndata: ", payload, b"\n\n"] {
-        out.extend_from_slice(part);
-    }
-}
-
-/// A server tool's call with its input taken out.
-fn without_input(raw: &Raw) -> Option<(Raw, Option<Raw>)> {
-    let mut members = super::object::Object::parse(raw.as_str(), "").ok()?;
-    let kind = members.take("type")?;
-    if !kind.get().ends_with("_tool_use\"") {
-        return None;
-    }
-    let input = members.take("input").and_then(|raw| Raw::parse(raw.get()))?;
-    let mut out = Vec::new();
-    let mut w = Writer::open(&mut out);
-    w.raw("type", kind.get());
-    for (name, value) in members.all() {
-        w.raw(&name, value.get());
-    }
-    w.raw("input", "{}");
-    w.close();
-    Some((to_raw(out)?, Some(input)))
 }

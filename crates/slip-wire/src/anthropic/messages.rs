@@ -4,6 +4,7 @@ use super::ids::Ids;
 use super::object::{Object, Writer, array, json};
 use super::{citations, limits};
 use crate::Quirks;
+use crate::quirks::Replay;
 use base64::Engine;
 use slip_ir::{
     Block, Cache, Dialect, Loss, Media, MediaKind, Raw, Request, Role, Source, Text, Thinking, ThinkingKind, ToolCall,
@@ -85,13 +86,12 @@ impl<'r> Conversation<'r> {
 
     /// The rules about the conversation as a whole.
     fn settle(&mut self, losses: &mut Vec<Loss>) {
-        if let Some(last) = self.messages.last_mut().filter(|message| message.assistant) {
-            if let Some(Part::Text { text, .. }) = last.parts.last_mut()
-                && text.trim_end().len() != text.len()
-            {
-                *text = Cow::Owned(text.trim_end().to_owned());
-                losses.push(Loss::new("messages", "white space at the end of the last assistant message is refused"));
-            }
+        if let Some(last) = self.messages.last_mut().filter(|message| message.assistant)
+            && let Some(Part::Text { text, .. }) = last.parts.last_mut()
+            && text.trim_end().len() != text.len()
+        {
+            *text = Cow::Owned(text.trim_end().to_owned());
+            losses.push(Loss::new("messages", "white space at the end of the last assistant message is refused"));
         }
         if self.messages.is_empty() && !self.system.is_empty() {
             losses.push(Loss::new("messages", "a system prompt alone is refused: it is sent as the user's"));
@@ -232,9 +232,16 @@ impl Telling<'_> {
         Some(Part::Json(raw.as_str().as_bytes().to_vec()))
     }
 
-    /// Signed or sealed by Anthropic: byte for byte. Anything else would be refused.
+    /// Signed or sealed by Anthropic: byte for byte. Anything else would be refused, except by imitators that sign nothing and
+    /// want their own words back.
     fn thinking<'r>(&mut self, thinking: &Thinking) -> Option<Part<'r>> {
-        if !limits::replayable(thinking) {
+        let unsigned = thinking.kind == ThinkingKind::Text && thinking.signature.is_none();
+        let replayed = match self.quirks.replay {
+            Replay::Drop => false,
+            Replay::Details => limits::replayable(thinking),
+            Replay::ReasoningContent | Replay::Reasoning => limits::replayable(thinking) || unsigned,
+        };
+        if !replayed {
             return self.lost("reasoning", "neither signed nor sealed by this family");
         }
         let mut out = Vec::new();

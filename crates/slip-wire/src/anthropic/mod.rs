@@ -17,6 +17,7 @@ mod reply;
 mod request;
 mod seal;
 mod usage;
+mod wire;
 
 #[cfg(test)]
 mod tests;

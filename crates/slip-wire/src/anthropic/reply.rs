@@ -4,7 +4,7 @@ use super::blocks::Reader;
 use super::messages::object_text;
 use super::object::{Object, Writer, array, read};
 use super::usage::{self, Counts};
-use super::{citations, decoder, error, finish_of, ids, seal, stop_reason};
+use super::{citations, error, finish_of, ids, seal, stop_reason, wire};
 use crate::{Malformed, Stamp};
 use serde_json::value::RawValue;
 use slip_ir::event::Start;
@@ -34,7 +34,7 @@ pub fn decode(body: &[u8]) -> Result<Reply, Malformed> {
     name_unsigned(&mut blocks, content)?;
     let native = o.string("stop_reason", "")?;
     if blocks.is_empty()
-        && let Some(explanation) = decoder::explanation(&mut o, native.as_deref())
+        && let Some(explanation) = wire::explanation(&mut o, native.as_deref())
     {
         blocks.push(Block::Refusal(explanation));
     }

@@ -2,8 +2,10 @@
 
 mod corpus;
 mod laws;
+mod made;
 mod replies;
 mod requests;
+mod thinking;
 
 use super::Anthropic;
 use crate::dialect::Wire;

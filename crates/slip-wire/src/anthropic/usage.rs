@@ -130,6 +130,9 @@ pub fn write(out: &mut Vec<u8>, usage: &Usage, start: &Start, stamp: &Stamp, pri
     }
     w.put("service_tier", &start.service_tier);
     w.raw("inference_geo", "null");
+    if priced && usage.estimated {
+        w.put("estimated", &true);
+    }
     if priced {
         write_cost(&mut w, usage, stamp);
     }

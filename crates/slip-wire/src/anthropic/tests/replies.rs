@@ -393,5 +393,31 @@ fn without_a_count_the_usage_is_estimated() {
     let whole: Value = serde_json::from_slice(&Anthropic.encode_reply(&reply, &stamp())).expect("JSON");
     for usage in [&whole["usage"], &gather(&stream_of_reply(&reply, &stamp()))["usage"]] {
         assert_eq!((&usage["input_tokens"], &usage["output_tokens"]), (&json!(7), &json!(2)));
+        assert_eq!(usage["estimated"], true);
     }
+}
+
+#[test]
+fn an_event_is_one_line_however_its_parts_were_spelt() {
+    let body = "{\"content\": [\n {\"type\": \"server_tool_use\",\r\n \"id\": \"s\",\n \"input\": {\n\"q\": \"a\\nb\"\n}},\n {\"type\": \"x_result\",\n \"y\": [\n1]}],\n \"stop_reason\": \"end_turn\"}";
+    let reply = Anthropic.decode_reply(body.as_bytes(), &Quirks::ANTHROPIC).expect("a reply");
+    let stream = stream_of_reply(&reply, &stamp());
+    for line in stream.lines() {
+        assert!(line.is_empty() || line.starts_with("event: ") || line.starts_with("data: "), "{line:?}");
+    }
+    assert!(!stream.contains('\r'));
+    assert_eq!(reply_of(&stream).choices, reply.choices);
+}
+
+#[test]
+fn depth_is_nobodys_downfall() {
+    let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let body = format!(
+        "{{\"messages\":[{{\"role\":\"user\",\"content\":\"x\"}}],\"container\":{deep},\"tools\":[{{\"name\":\"f\",\"input_schema\":{{\"a\":{deep}}}}}]}}"
+    );
+    let (request, _) = Anthropic.decode_request(body.as_bytes()).expect("depth is judged elsewhere");
+    assert!(Anthropic.encode_request(&request, &Quirks::ANTHROPIC).0.len() > 800_000);
+    let reply = format!("{{\"content\":[{{\"type\":\"x\",\"y\":{deep}}}]}}");
+    let reply = Anthropic.decode_reply(reply.as_bytes(), &Quirks::ANTHROPIC).expect("a reply");
+    assert!(stream_of_reply(&reply, &stamp()).len() > 400_000);
 }
