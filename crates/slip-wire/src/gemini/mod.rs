@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 mod config;
+mod contents;
 mod emit;
 mod encode;
 mod error;
