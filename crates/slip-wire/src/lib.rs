@@ -17,6 +17,7 @@ pub mod openai_chat;
 pub mod peek;
 pub mod quirks;
 pub mod stamp;
+pub mod upstream_error;
 
 pub use dialect::{Decode, Encode, Malformed, Wire, wire};
 pub use lens::{End, Lens, Phase, Tally};

@@ -1,8 +1,30 @@
-//! See the sibling files.
+//! OpenAI chat completions: towards callers OpenRouter's superset of it, towards upstreams whatever forty servers make of it.
+//!
+//! A request: [`request`] and `message` read it, `encode` and `turns` write it. A reply: `stream`, `reply` and `choice` read it,
+//! `encoder` and `whole` write it.
 
+mod choice;
+mod details;
+mod encode;
+mod encoder;
+mod error;
+mod ids;
+mod media;
+mod message;
+mod node;
 pub mod patch;
+mod reply;
+mod request;
+mod spell;
 pub mod splice;
+mod stream;
+mod turns;
 pub mod usage;
+mod whole;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 use crate::dialect::{Decode, Encode, Malformed, Wire};
 use crate::{Quirks, Stamp};
@@ -17,38 +39,38 @@ impl Wire for OpenAiChat {
     }
 
     fn path(&self, _model: &str, _stream: bool) -> String {
-        todo!()
+        "/chat/completions".to_owned()
     }
 
-    fn decode_request(&self, _body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
-        todo!()
+    fn decode_request(&self, body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
+        request::decode(body)
     }
 
-    fn encode_request(&self, _request: &Request, _quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
-        todo!()
+    fn encode_request(&self, request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
+        encode::encode(request, quirks)
     }
 
-    fn decode_reply(&self, _body: &[u8], _quirks: &Quirks) -> Result<Reply, Malformed> {
-        todo!()
+    fn decode_reply(&self, body: &[u8], _quirks: &Quirks) -> Result<Reply, Malformed> {
+        reply::decode(body)
     }
 
-    fn encode_reply(&self, _reply: &Reply, _stamp: &Stamp) -> Vec<u8> {
-        todo!()
+    fn encode_reply(&self, reply: &Reply, stamp: &Stamp) -> Vec<u8> {
+        whole::encode(reply, stamp)
     }
 
     fn decoder(&self, _quirks: &Quirks) -> Box<dyn Decode> {
-        todo!()
+        Box::new(stream::Chunks::default())
     }
 
-    fn encoder(&self, _stamp: Arc<Stamp>) -> Box<dyn Encode> {
-        todo!()
+    fn encoder(&self, stamp: Arc<Stamp>) -> Box<dyn Encode> {
+        Box::new(encoder::Encoder::new(stamp))
     }
 
-    fn decode_error(&self, _status: u16, _headers: &http::HeaderMap, _body: &[u8]) -> Fault {
-        todo!()
+    fn decode_error(&self, status: u16, headers: &http::HeaderMap, body: &[u8]) -> Fault {
+        error::decode(status, headers, body)
     }
 
-    fn encode_error(&self, _fault: &Fault, _id: Option<&str>) -> Vec<u8> {
-        todo!()
+    fn encode_error(&self, fault: &Fault, _id: Option<&str>) -> Vec<u8> {
+        error::encode(fault)
     }
 }

@@ -1,0 +1,431 @@
+//! A request, written the way one OpenAI-shaped upstream wants it.
+
+use super::turns;
+use super::write::{Obj, object};
+use crate::Quirks;
+use crate::quirks::{MaxTokens, ReasoningStyle, Structured};
+use bytes::BytesMut;
+use slip_ir::{Cache, Dialect, Effort, Format, Loss, Raw, Reasoning, Request, Tool, ToolChoice};
+use std::borrow::Cow;
+
+/// What a model is assumed to be allowed to say when a thinking budget must be compared with an effort and nobody gave a cap.
+const ASSUMED_MAX_TOKENS: u64 = 16_384;
+
+pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
+    let mut losses = Losses::default();
+    let mut out = BytesMut::with_capacity(4096);
+    let (format, instruction) = lower_format(request.format.as_ref(), quirks, &mut losses);
+    object(&mut out, |o| {
+        let mut top = Top { o, refuses: &quirks.refuses, written: Vec::new(), losses: &mut losses };
+        top.o.str("model", &request.model);
+        turns::write(top.o.key("messages"), &request.turns, instruction, quirks, top.losses);
+        stream(&mut top, request, quirks);
+        params(&mut top, request, quirks);
+        tools(&mut top, request, quirks);
+        if let Some(format) = format {
+            top.put("response_format", |o, key| write_format(o, key, &format));
+        }
+        reasoning(&mut top, request, quirks);
+        extra(&mut top, &request.extra);
+    });
+    (Vec::from(out), losses.0)
+}
+
+/// Losses, each told once.
+#[derive(Default)]
+pub(super) struct Losses(Vec<Loss>);
+
+impl Losses {
+    pub(super) fn push(&mut self, what: impl Into<Cow<'static, str>>, why: impl Into<Cow<'static, str>>) {
+        let loss = Loss::new(what, why);
+        if !self.0.contains(&loss) {
+            self.0.push(loss);
+        }
+    }
+}
+
+/// The top-level object: knows what the upstream refuses and what has been written.
+struct Top<'a, 'b> {
+    o: &'a mut Obj<'b, BytesMut>,
+    refuses: &'a [Cow<'static, str>],
+    written: Vec<&'static str>,
+    losses: &'a mut Losses,
+}
+
+impl<'b> Top<'_, 'b> {
+    /// May this member be written? Then it counts as written.
+    fn allows(&mut self, key: &'static str) -> bool {
+        let refused = self.refuses.iter().any(|r| r == key);
+        if refused {
+            self.losses.push(key, "this provider refuses it");
+        } else {
+            self.written.push(key);
+        }
+        !refused
+    }
+
+    fn put(&mut self, key: &'static str, write: impl FnOnce(&mut Obj<'b, BytesMut>, &str)) {
+        if self.allows(key) {
+            write(self.o, key);
+        }
+    }
+
+    fn raw(&mut self, key: &'static str, value: &Option<Raw>) {
+        if let Some(value) = value {
+            self.put(key, |o, key| o.raw(key, value));
+        }
+    }
+
+    fn shown(&mut self, key: &'static str, value: &Option<impl std::fmt::Display>) {
+        if let Some(value) = value {
+            self.put(key, |o, key| o.shown(key, value));
+        }
+    }
+
+    fn str(&mut self, key: &'static str, value: &Option<String>) {
+        if let Some(value) = value {
+            self.put(key, |o, key| o.str(key, value));
+        }
+    }
+
+    fn strs(&mut self, key: &'static str, values: &[String]) {
+        if !values.is_empty() {
+            self.put(key, |o, key| o.arr(key, |a| values.iter().for_each(|v| a.str(v))));
+        }
+    }
+}
+
+fn stream(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+    if request.stream {
+        top.put("stream", |o, key| o.bool(key, true));
+        if quirks.stream_options {
+            top.put("stream_options", |o, key| o.obj(key, |o| o.bool("include_usage", true)));
+        }
+    }
+}
+
+fn params(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+    let p = &request.params;
+    let cap = match quirks.max_tokens {
+        MaxTokens::Completion => "max_completion_tokens",
+        MaxTokens::Plain => "max_tokens",
+    };
+    top.shown(cap, &p.max_tokens);
+    top.shown("temperature", &p.temperature);
+    top.shown("top_p", &p.top_p);
+    top.shown("top_k", &p.top_k);
+    top.shown("min_p", &p.min_p);
+    top.shown("top_a", &p.top_a);
+    top.shown("frequency_penalty", &p.frequency_penalty);
+    top.shown("presence_penalty", &p.presence_penalty);
+    top.shown("repetition_penalty", &p.repetition_penalty);
+    top.shown("seed", &p.seed);
+    top.strs("stop", &p.stop);
+    top.shown("n", &p.n);
+    top.shown("logprobs", &p.logprobs);
+    top.shown("top_logprobs", &p.top_logprobs);
+    top.raw("logit_bias", &p.logit_bias);
+    top.str("user", &p.user);
+    top.str("verbosity", &p.verbosity);
+    top.str("service_tier", &p.service_tier);
+    top.raw("prediction", &p.prediction);
+    top.strs("modalities", &p.modalities);
+    top.raw("audio", &p.audio);
+    top.raw("image_config", &p.image_config);
+    top.raw("web_search_options", &p.web_search_options);
+    top.str("prompt_cache_key", &p.prompt_cache_key);
+    if let Some(cache) = &p.cache {
+        if quirks.cache_control {
+            top.put("cache_control", |o, key| write_cache(o, key, cache));
+        } else {
+            top.losses.push("cache_control", NO_CACHE_CONTROL);
+        }
+    }
+    top.raw("metadata", &p.metadata);
+}
+
+pub(super) const NO_CACHE_CONTROL: &str = "this provider has no cache breakpoints";
+
+pub(super) fn write_cache(o: &mut Obj<'_, BytesMut>, key: &str, cache: &Cache) {
+    o.obj(key, |o| {
+        o.str("type", "ephemeral");
+        o.opt_str("ttl", cache.ttl.as_deref());
+    });
+}
+
+fn tools(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+    let mut kept = Vec::new();
+    for tool in &request.tools {
+        match tool {
+            Tool::Function(_) => kept.push(tool),
+            Tool::Opaque { dialect: Dialect::OpenAiChat, raw } => {
+                let kind = tool_type(raw);
+                // Tools named after this kind of router are run by the router; a plain provider would refuse the request.
+                if quirks.router || !kind.starts_with("openrouter:") {
+                    kept.push(tool);
+                } else {
+                    top.losses.push(format!("tools: {kind}"), "no one here runs this tool");
+                }
+            }
+            Tool::Opaque { dialect, raw } => {
+                top.losses.push(format!("tools: {}", tool_type(raw)), format!("only {dialect} knows this tool"));
+            }
+        }
+    }
+    if kept.is_empty() {
+        // Both members are refused upstream when there are no tools.
+        if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
+            top.losses.push("tool_choice", "there are no tools to choose from");
+        }
+        return;
+    }
+    if top.allows("tools") {
+        let Top { o, losses, .. } = top;
+        o.arr("tools", |a| {
+            for tool in kept {
+                match tool {
+                    Tool::Function(function) => a.obj(|o| write_function(o, function, quirks, losses)),
+                    Tool::Opaque { raw, .. } => a.raw(raw),
+                }
+            }
+        });
+    }
+    if let Some(choice) = &request.tool_choice {
+        top.put("tool_choice", |o, key| match choice {
+            ToolChoice::Auto => o.str(key, "auto"),
+            ToolChoice::None => o.str(key, "none"),
+            ToolChoice::Required => o.str(key, &quirks.tool_choice_required),
+            ToolChoice::Named(name) => o.obj(key, |o| {
+                o.str("type", "function");
+                o.obj("function", |o| o.str("name", name));
+            }),
+        });
+    }
+    top.shown("parallel_tool_calls", &request.parallel_tool_calls);
+}
+
+fn tool_type(raw: &Raw) -> String {
+    let kind = crate::json::field(raw.as_str().as_bytes(), "type").and_then(crate::json::string);
+    kind.map_or_else(|| "unknown".to_owned(), |k| k.chars().take(64).collect())
+}
+
+fn write_function(
+    o: &mut Obj<'_, BytesMut>,
+    function: &slip_ir::request::Function,
+    quirks: &Quirks,
+    losses: &mut Losses,
+) {
+    o.str("type", "function");
+    o.obj("function", |o| {
+        o.str("name", &function.name);
+        o.opt_str("description", function.description.as_deref());
+        if let Some(parameters) = &function.parameters {
+            o.raw("parameters", &fitted(parameters, quirks, losses));
+        }
+        if let Some(strict) = function.strict {
+            o.bool("strict", strict);
+        }
+        if let Some(extra) = &function.extra {
+            if quirks.router {
+                o.merge(extra);
+            } else {
+                for (key, _) in crate::json::fields(extra.as_str().as_bytes()) {
+                    losses.push(format!("tools[].{}", key.text()), "this provider does not know it");
+                }
+            }
+        }
+    });
+    if let Some(cache) = &function.cache {
+        if quirks.cache_control {
+            write_cache(o, "cache_control", cache);
+        } else {
+            losses.push("cache_control", NO_CACHE_CONTROL);
+        }
+    }
+}
+
+/// A schema within what the provider understands.
+fn fitted(schema: &Raw, quirks: &Quirks, losses: &mut Losses) -> Raw {
+    if !quirks.schema_subset {
+        return schema.clone();
+    }
+    let mut value = schema.value();
+    let mut dropped = Vec::new();
+    trim_schema(&mut value, &mut dropped);
+    for word in dropped {
+        losses.push(format!("json schema: {word}"), "this provider knows a subset of JSON Schema");
+    }
+    Raw::of(&value).unwrap_or_else(|| schema.clone())
+}
+
+/// Words of JSON Schema outside the OpenAPI 3.0 subset. Depth is bounded by the parser that made the value.
+fn trim_schema(value: &mut serde_json::Value, dropped: &mut Vec<&'static str>) {
+    const FOREIGN: [&str; 8] =
+        ["$schema", "$id", "$defs", "definitions", "additionalProperties", "patternProperties", "const", "$comment"];
+    match value {
+        serde_json::Value::Object(map) => {
+            for word in FOREIGN {
+                // Under `properties` these would be names, not words; a property called `const` is too rare to serve.
+                if map.remove(word).is_some() && !dropped.contains(&word) {
+                    dropped.push(word);
+                }
+            }
+            map.values_mut().for_each(|v| trim_schema(v, dropped));
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(|v| trim_schema(v, dropped)),
+        _ => {}
+    }
+}
+
+/// The format as this upstream can be told it, and what must be said in words instead.
+fn lower_format<'a>(
+    format: Option<&'a Format>,
+    quirks: &Quirks,
+    losses: &mut Losses,
+) -> (Option<Cow<'a, Format>>, Option<String>) {
+    const WHY: &str = "asked for in words, because this provider has no such response format";
+    let Some(format) = format else { return (None, None) };
+    match (format, quirks.structured) {
+        (Format::Opaque { dialect, .. }, _) if *dialect != Dialect::OpenAiChat => {
+            losses.push("response_format", format!("only {dialect} knows this format"));
+            (None, None)
+        }
+        (Format::Text, Structured::Unsaid) => (None, None),
+        (Format::JsonSchema { schema, .. }, Structured::JsonObject | Structured::Unsaid) => {
+            losses.push("response_format.json_schema", WHY);
+            let words = format!(
+                "Answer with one JSON object and nothing else, no Markdown. It must be valid against this JSON Schema:\n{}",
+                schema.as_str()
+            );
+            let rest = (quirks.structured == Structured::JsonObject).then_some(Cow::Owned(Format::JsonObject));
+            (rest, Some(words))
+        }
+        (Format::JsonObject, Structured::Unsaid) => {
+            losses.push("response_format", WHY);
+            (None, Some("Answer with one JSON object and nothing else, no Markdown.".to_owned()))
+        }
+        (Format::Opaque { .. }, Structured::Unsaid) => {
+            losses.push("response_format", "this provider has no response formats");
+            (None, None)
+        }
+        (Format::JsonSchema { name, schema, strict, description }, Structured::JsonSchema) if quirks.schema_subset => {
+            let schema = fitted(schema, quirks, losses);
+            let (name, description) = (name.clone(), description.clone());
+            (Some(Cow::Owned(Format::JsonSchema { name, schema, strict: *strict, description })), None)
+        }
+        _ => (Some(Cow::Borrowed(format)), None),
+    }
+}
+
+fn write_format(o: &mut Obj<'_, BytesMut>, key: &str, format: &Format) {
+    match format {
+        Format::Opaque { raw, .. } => o.raw(key, raw),
+        Format::Text => o.obj(key, |o| o.str("type", "text")),
+        Format::JsonObject => o.obj(key, |o| o.str("type", "json_object")),
+        Format::JsonSchema { name, schema, strict, description } => o.obj(key, |o| {
+            o.str("type", "json_schema");
+            o.obj("json_schema", |o| {
+                o.str("name", name);
+                o.opt_str("description", description.as_deref());
+                o.raw("schema", schema);
+                if let Some(strict) = strict {
+                    o.bool("strict", *strict);
+                }
+            });
+        }),
+    }
+}
+
+fn reasoning(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+    let Some(wish) = &request.reasoning else { return };
+    let max_tokens = request.params.max_tokens;
+    let off = wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0);
+    let on = wish.enabled == Some(true) || wish.adaptive || wish.effort.is_some() || wish.budget.is_some();
+    if wish.summary.is_some() && quirks.reasoning != ReasoningStyle::Object {
+        top.losses.push("reasoning.summary", "this provider cannot be told");
+    }
+    match quirks.reasoning {
+        ReasoningStyle::Object => top.put("reasoning", |o, key| {
+            o.obj(key, |o| {
+                o.opt_str("effort", wish.effort.map(Effort::name));
+                if let Some(budget) = wish.budget {
+                    o.num("max_tokens", budget);
+                }
+                if wish.exclude {
+                    o.bool("exclude", true);
+                }
+                if let Some(enabled) = wish.enabled.or((wish.adaptive && wish.effort.is_none()).then_some(true)) {
+                    o.bool("enabled", enabled);
+                }
+                o.opt_str("summary", wish.summary.as_deref());
+            });
+        }),
+        ReasoningStyle::Effort => {
+            if let Some(effort) = effort_of(wish, max_tokens, top.losses) {
+                top.put("reasoning_effort", |o, key| o.str(key, effort.name()));
+            }
+        }
+        ReasoningStyle::Thinking if on || off => {
+            spoken_effort_is_lost(wish, off, top.losses);
+            top.put("thinking", |o, key| {
+                o.obj(key, |o| {
+                    o.str("type", if off { "disabled" } else { "enabled" });
+                    if let Some(budget) = wish.budget.filter(|_| !off) {
+                        o.num("budget_tokens", budget);
+                    }
+                });
+            });
+        }
+        ReasoningStyle::EnableThinking if on || off => {
+            spoken_effort_is_lost(wish, off, top.losses);
+            top.put("enable_thinking", |o, key| o.bool(key, !off));
+            if let Some(budget) = wish.budget.filter(|_| !off) {
+                top.put("thinking_budget", |o, key| o.num(key, budget));
+            }
+        }
+        ReasoningStyle::Unsaid if on || off => top.losses.push("reasoning", "this provider cannot be told"),
+        ReasoningStyle::Thinking | ReasoningStyle::EnableThinking | ReasoningStyle::Unsaid => {}
+    }
+}
+
+fn spoken_effort_is_lost(wish: &Reasoning, off: bool, losses: &mut Losses) {
+    if let Some(effort) = wish.effort.filter(|_| !off) {
+        let why = format!("this provider can only be told whether to think, not how much: {}", effort.name());
+        losses.push("reasoning.effort", why);
+    }
+}
+
+/// The wish as one level.
+fn effort_of(wish: &Reasoning, max_tokens: Option<u64>, losses: &mut Losses) -> Option<Effort> {
+    if wish.enabled == Some(false) || wish.budget == Some(0) {
+        return Some(Effort::None);
+    }
+    match (wish.effort, wish.budget) {
+        // `max` is the house's word; the dialect's highest is `xhigh`.
+        (Some(Effort::Max), _) => {
+            losses.push("reasoning.effort", "told as xhigh: max");
+            Some(Effort::XHigh)
+        }
+        (Some(effort), _) => Some(effort),
+        (None, Some(budget)) => {
+            let cap = max_tokens.unwrap_or(ASSUMED_MAX_TOKENS.max(budget));
+            let levels = [Effort::Minimal, Effort::Low, Effort::Medium, Effort::High];
+            let nearest = levels.into_iter().min_by_key(|level| level.budget(cap).abs_diff(budget))?;
+            losses.push("reasoning.max_tokens", format!("told as the nearest effort: {}", nearest.name()));
+            Some(nearest)
+        }
+        (None, None) => (wish.enabled == Some(true) || wish.adaptive).then_some(Effort::Medium),
+    }
+}
+
+fn extra(top: &mut Top<'_, '_>, extra: &[(String, Raw)]) {
+    for (key, value) in extra {
+        if top.refuses.iter().any(|r| r == key) {
+            top.losses.push(key.clone(), "this provider refuses it");
+        } else if top.written.contains(&key.as_str()) || matches!(key.as_str(), "model" | "messages") {
+            top.losses.push(key.clone(), "said already in another way");
+        } else {
+            top.o.raw(key, value);
+        }
+    }
+}
