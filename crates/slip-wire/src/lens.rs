@@ -1,6 +1,24 @@
 //! How a reply crosses from the upstream's dialect into the caller's: verbatim, patched or translated. One type to the journey.
 
-use slip_ir::{Fault, Finish, Loss, Usage};
+pub(crate) mod meter;
+#[cfg(test)]
+mod tests;
+mod translated;
+mod verbatim;
+mod whole;
+
+pub(crate) use whole::not_json;
+pub use whole::{reply, stream_from_reply};
+
+use crate::frame::Frame;
+use crate::frame::sse::{Sink, Sse};
+use crate::openai_chat::patch::Patch;
+use crate::{Quirks, Stamp};
+use bytes::BytesMut;
+use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Remedy, Usage};
+use std::sync::Arc;
+use translated::Translated;
+use verbatim::Verbatim;
 
 /// Where a reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,9 +27,9 @@ pub enum Phase {
     Waiting,
     /// The first content has been seen: committed.
     Flowing,
-    /// The upstream said how it ended.
+    /// The upstream said how it ended (of several choices, at least one). More may follow, usage above all: read on to the end.
     Finished,
-    /// It failed; see `fault`.
+    /// It failed; see `fault`. Nothing more is worth reading.
     Broken,
 }
 
@@ -44,4 +62,109 @@ pub struct Tally {
     pub losses: Vec<Loss>,
 }
 
-pub struct Lens;
+/// A streamed reply on its way. Bytes in by [`Lens::push`], bytes out as soon as they can be.
+///
+/// While [`Phase::Waiting`], whatever was put out may be thrown away by whoever falls back to another endpoint.
+pub struct Lens {
+    sse: Sse,
+    grade: Grade,
+}
+
+enum Grade {
+    /// Same dialect: bytes out are bytes in, up to the last complete event.
+    Verbatim(Verbatim),
+    /// Same dialect, but the house's identity, price and ending are written into it.
+    Patched(Box<Patch>),
+    /// Another dialect: events in the middle.
+    Translated(Translated),
+}
+
+impl Lens {
+    pub fn new(upstream: Dialect, caller: Dialect, stamp: Arc<Stamp>, quirks: &Quirks) -> Lens {
+        let grade = match (upstream, caller) {
+            (Dialect::OpenAiChat, Dialect::OpenAiChat) => Grade::Patched(Box::new(Patch::new(stamp))),
+            _ if upstream == caller => Grade::Verbatim(Verbatim::new(caller, stamp, quirks)),
+            _ => Grade::Translated(Translated::new(upstream, caller, stamp, quirks)),
+        };
+        Lens { sse: Sse::new(), grade }
+    }
+
+    pub fn push(&mut self, chunk: &[u8], out: &mut BytesMut) {
+        let mut into = Into { grade: &mut self.grade, partial: false, out };
+        if let Err(too_long) = self.sse.push(chunk, &mut into) {
+            let fault = Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, too_long.to_string());
+            self.grade.broken(fault, out);
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        match &self.grade {
+            Grade::Verbatim(verbatim) => verbatim.meter.phase,
+            Grade::Patched(patch) => patch.phase(),
+            Grade::Translated(translated) => translated.meter.phase,
+        }
+    }
+
+    pub fn fault(&self) -> Option<&Fault> {
+        match &self.grade {
+            Grade::Verbatim(verbatim) => verbatim.meter.tally.fault.as_ref(),
+            Grade::Patched(patch) => patch.fault(),
+            Grade::Translated(translated) => translated.meter.tally.fault.as_ref(),
+        }
+    }
+
+    /// Write what must come last (after a fault: the error in the caller's words, then the ending) and settle the accounts.
+    /// Nothing is written for a caller who left.
+    pub fn end(mut self, how: End, out: &mut BytesMut) -> Tally {
+        if how == End::Eof {
+            // The event in progress may be whole but for its blank line, or cut.
+            let mut into = Into { grade: &mut self.grade, partial: true, out };
+            let _ = self.sse.finish(&mut into);
+        }
+        match self.grade {
+            Grade::Verbatim(verbatim) => verbatim.end(how, out),
+            Grade::Patched(patch) => patch.end(how, out),
+            Grade::Translated(translated) => translated.end(how, out),
+        }
+    }
+}
+
+impl Grade {
+    fn broken(&mut self, fault: Fault, out: &mut BytesMut) {
+        match self {
+            Grade::Verbatim(verbatim) => verbatim.meter.fault(fault),
+            Grade::Patched(patch) => patch.broken(fault),
+            Grade::Translated(translated) => translated.broken(fault, out),
+        }
+    }
+}
+
+/// Frames on their way from the scanner into the grade.
+struct Into<'a> {
+    grade: &'a mut Grade,
+    partial: bool,
+    out: &'a mut BytesMut,
+}
+
+impl Sink for Into<'_> {
+    #[inline]
+    fn frame(&mut self, frame: Frame<'_>) {
+        match self.grade {
+            Grade::Verbatim(verbatim) => verbatim.frame(&frame, self.partial),
+            Grade::Patched(patch) => patch.frame(&frame, self.partial, self.out),
+            Grade::Translated(translated) => translated.frame(&frame, self.partial, self.out),
+        }
+    }
+
+    #[inline]
+    fn raw(&mut self, bytes: &[u8]) {
+        if let Grade::Verbatim(verbatim) = self.grade {
+            verbatim.raw(bytes, self.out);
+        }
+    }
+}
+
+/// An event cut off by the end of the stream is not the provider's nonsense; it is the cut that is reported.
+fn is_cut(frame: &Frame<'_>, partial: bool) -> bool {
+    partial && !frame.is_done() && crate::json::check(frame.data).is_err()
+}

@@ -10,6 +10,8 @@ pub mod dialect;
 pub mod frame;
 pub mod gemini;
 pub mod json;
+#[cfg(test)]
+mod laws;
 pub mod lens;
 pub mod openai_chat;
 pub mod peek;

@@ -43,6 +43,11 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    /// Continue at a value that an earlier walk found there.
+    pub fn skip_to(&mut self, at: usize) {
+        self.at = at.min(self.bytes.len());
+    }
+
     fn bad<T>(&self, what: &'static str) -> Result<T, Bad> {
         let what = if self.at >= self.bytes.len() { EARLY_END } else { what };
         Err(Bad { at: self.at, what })

@@ -1,0 +1,94 @@
+//! What is counted while a reply crosses, in the same way by every grade of lens.
+
+use super::{Phase, Tally};
+use crate::Stamp;
+use slip_ir::{Event, Fault, Finish, Piece, Usage};
+
+#[derive(Debug)]
+pub(crate) struct Meter {
+    pub phase: Phase,
+    pub tally: Tally,
+    /// Choice 0 said how it ended; its word is not replaced by another choice's.
+    first_finished: bool,
+}
+
+impl Default for Meter {
+    fn default() -> Meter {
+        Meter { phase: Phase::Waiting, tally: Tally::default(), first_finished: false }
+    }
+}
+
+impl Meter {
+    /// Something the caller can use has come; `bytes` of it are text.
+    #[inline]
+    pub fn content(&mut self, bytes: usize) {
+        self.tally.content += 1;
+        self.tally.text_bytes += bytes as u64;
+        if self.phase == Phase::Waiting {
+            self.phase = Phase::Flowing;
+        }
+    }
+
+    pub fn finish(&mut self, choice: u32, reason: Finish, native: Option<String>) {
+        if choice == 0 || !self.first_finished {
+            self.tally.finish = Some(reason);
+            self.tally.native = native;
+            self.first_finished = choice == 0;
+        }
+        if self.phase != Phase::Broken {
+            self.phase = Phase::Finished;
+        }
+    }
+
+    /// The first fault is the cause; later ones are its consequences.
+    pub fn fault(&mut self, fault: Fault) {
+        self.phase = Phase::Broken;
+        self.tally.fault.get_or_insert(fault);
+    }
+
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::Start(start) => {
+                self.tally.upstream_id.clone_from(&start.id);
+                self.tally.upstream_model.clone_from(&start.model);
+            }
+            Event::Open { kind, .. } => match kind {
+                slip_ir::BlockKind::ToolCall { .. } | slip_ir::BlockKind::Media { .. } => self.content(0),
+                _ => {}
+            },
+            Event::Delta { piece, .. } => match piece {
+                Piece::Text(text) | Piece::Arguments(text) if !text.is_empty() => self.content(text.len()),
+                Piece::Data(data) if !data.is_empty() => self.content(0),
+                _ => {}
+            },
+            Event::Usage(usage) => self.tally.usage = Some(usage.clone()),
+            Event::Finish { choice, reason, native, .. } => self.finish(*choice, *reason, native.clone()),
+            Event::Fault(fault) => self.fault(fault.clone()),
+            Event::Close { .. } | Event::Logprobs { .. } | Event::Ping | Event::Opaque(_) => {}
+        }
+    }
+
+    /// Did anything happen that must be paid for?
+    pub fn owes(&self) -> bool {
+        self.tally.content > 0 || self.tally.finish.is_some()
+    }
+
+    /// A count of nothing beside visible content is no count.
+    pub fn reported(&self) -> Option<&Usage> {
+        self.tally.usage.as_ref().filter(|usage| usage.total() > 0 || !self.owes())
+    }
+
+    /// Settle on the usage: what was reported, or an estimate marked as one.
+    pub fn settle(&mut self, stamp: &Stamp) -> Option<&Usage> {
+        if self.reported().is_none() {
+            let text = self.tally.text_bytes;
+            self.tally.usage = self.owes().then(|| Usage {
+                input: stamp.prompt_estimate,
+                output: text.div_ceil(4),
+                estimated: true,
+                ..Usage::default()
+            });
+        }
+        self.tally.usage.as_ref()
+    }
+}

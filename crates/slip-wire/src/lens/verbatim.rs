@@ -1,0 +1,140 @@
+//! Same dialect on both sides: complete events go out as they came while a meter watches.
+
+use super::meter::Meter;
+use super::{End, Phase, Tally, is_cut};
+use crate::frame::Frame;
+use crate::json::{Bad, Cursor};
+use crate::{Decode, Quirks, Stamp, wire};
+use bytes::{BufMut, BytesMut};
+use slip_ir::{Dialect, Event};
+use std::sync::Arc;
+
+pub(super) struct Verbatim {
+    caller: Dialect,
+    stamp: Arc<Stamp>,
+    decode: Box<dyn Decode>,
+    events: Vec<Event>,
+    pub meter: Meter,
+    /// The last frame must not be passed on: it was cut or corrupt.
+    withhold: bool,
+    /// The upstream's own error event went out.
+    told: bool,
+    /// The dialect's last event went out.
+    closed: bool,
+}
+
+impl Verbatim {
+    pub fn new(caller: Dialect, stamp: Arc<Stamp>, quirks: &Quirks) -> Verbatim {
+        Verbatim {
+            caller,
+            stamp,
+            decode: wire(caller).decoder(quirks),
+            events: Vec::new(),
+            meter: Meter::default(),
+            withhold: false,
+            told: false,
+            closed: false,
+        }
+    }
+
+    pub fn frame(&mut self, frame: &Frame<'_>, partial: bool) {
+        self.withhold = self.told || is_cut(frame, partial);
+        if self.withhold {
+            return;
+        }
+        self.closed |= frame.event == Some("message_stop");
+        if self.caller == Dialect::Anthropic
+            && self.meter.phase == Phase::Flowing
+            && frame.event == Some("content_block_delta")
+            && let Ok(Some(length)) = plain_delta(frame.data)
+        {
+            if length > 0 {
+                self.meter.content(length);
+            }
+            return;
+        }
+        self.decode.frame(frame, &mut self.events);
+        let before = self.meter.phase;
+        self.absorb();
+        if self.meter.phase == Phase::Broken && before != Phase::Broken {
+            // What the upstream itself calls an error, the caller can read as one.
+            self.told = frame.event == Some("error") || memchr::memmem::find(frame.data, b"\"error\"").is_some();
+            self.withhold = !self.told;
+        }
+    }
+
+    pub fn raw(&mut self, bytes: &[u8], out: &mut BytesMut) {
+        if !std::mem::take(&mut self.withhold) {
+            out.put_slice(bytes);
+        }
+    }
+
+    fn absorb(&mut self) {
+        for event in self.events.drain(..) {
+            self.meter.event(&event);
+        }
+    }
+
+    pub fn end(mut self, how: End, out: &mut BytesMut) -> Tally {
+        let finished = self.meter.phase == Phase::Finished;
+        match how {
+            End::Gone => {
+                self.meter.settle(&self.stamp);
+                return self.meter.tally;
+            }
+            _ if self.meter.phase == Phase::Broken => {}
+            End::Eof => {
+                self.decode.eof(&mut self.events);
+                self.absorb();
+            }
+            End::Fault(fault) if !finished => self.meter.fault(fault),
+            End::Fault(_) => {}
+        }
+        self.meter.settle(&self.stamp);
+        match &self.meter.tally.fault {
+            Some(fault) if !self.told => {
+                let body = wire(self.caller).encode_error(fault, Some(&self.stamp.id));
+                if self.caller == Dialect::Anthropic {
+                    out.put_slice(b"event: error\n");
+                }
+                out.put_slice(b"data: ");
+                body.split(|b| matches!(b, b'\n' | b'\r')).for_each(|line| out.put_slice(line));
+                out.put_slice(b"\n\n");
+            }
+            None if self.caller == Dialect::Anthropic && !self.closed => {
+                // Finished but for its last event: clients wait for that one.
+                out.put_slice(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+            }
+            _ => {}
+        }
+        self.meter.tally
+    }
+}
+
+/// The length of text in a delta that nothing depends on but the count; `None` for any other.
+fn plain_delta(data: &[u8]) -> Result<Option<usize>, Bad> {
+    let mut cursor = Cursor::new(data);
+    let mut length = None;
+    cursor.object()?;
+    let mut first = true;
+    while let Some(key) = cursor.key(&mut first)? {
+        if !key.is("delta") || cursor.peek() != Some(b'{') {
+            cursor.value()?;
+            continue;
+        }
+        cursor.object()?;
+        let mut first = true;
+        while let Some(key) = cursor.key(&mut first)? {
+            match &*key.bytes() {
+                b"text" | b"thinking" | b"partial_json" if cursor.peek() == Some(b'"') => {
+                    length = Some(cursor.string()?.text_len());
+                }
+                _ => {
+                    cursor.value()?;
+                }
+            }
+        }
+    }
+    cursor.end()?;
+    Ok(length)
+}
