@@ -23,8 +23,9 @@ pub fn decode(body: &[u8]) -> Result<Reply, Malformed> {
         counts.absorb(usage);
     }
     let start = Start {
-        id: o.string("id", "")?,
-        model: o.string("model", "")?,
+        // A name of an odd shape is no reason to throw an answer away.
+        id: o.string("id", "").ok().flatten(),
+        model: o.string("model", "").ok().flatten(),
         service_tier: counts.service_tier.clone(),
         ..Start::default()
     };
@@ -32,7 +33,7 @@ pub fn decode(body: &[u8]) -> Result<Reply, Malformed> {
     let mut losses = Vec::new();
     let mut blocks = Reader::new(&mut losses).content(content, "content")?;
     name_unsigned(&mut blocks, content)?;
-    let native = o.string("stop_reason", "")?;
+    let native = o.string("stop_reason", "").ok().flatten();
     if blocks.is_empty()
         && let Some(explanation) = wire::explanation(&mut o, native.as_deref())
     {
@@ -43,7 +44,7 @@ pub fn decode(body: &[u8]) -> Result<Reply, Malformed> {
         index: 0,
         finish: Some(finish_of(native.as_deref(), called_tools)),
         native,
-        stop_sequence: o.string("stop_sequence", "")?,
+        stop_sequence: o.string("stop_sequence", "").ok().flatten(),
         blocks,
         logprobs: None,
     };
