@@ -114,8 +114,11 @@ const QUOTA_WORDS: [&str; 5] = [
     "exceeded your current quota, please check your plan and billing",
 ];
 
+/// The status of an error that says nothing about itself.
+pub(crate) const UNTOLD: u16 = 502;
+
 /// The status an error would have had, for errors that arrive inside a successful answer.
-fn told_status(code: Option<&str>, message: &str) -> u16 {
+pub(crate) fn told_status(code: Option<&str>, message: &str) -> u16 {
     let code = lower(code);
     if let Ok(number @ 300..=599) = code.parse::<u16>() {
         return number;
@@ -141,7 +144,7 @@ fn told_status(code: Option<&str>, message: &str) -> u16 {
     told.or_else(|| CONTEXT_WORDS.iter().any(|w| message.contains(w)).then_some(400))
         .or_else(|| message.contains("rate limit").then_some(429))
         .or_else(|| message.contains("overloaded").then_some(529))
-        .unwrap_or(502)
+        .unwrap_or(UNTOLD)
 }
 
 /// What the caller reads. Their own mistakes are quoted; ours and the provider's get one plain sentence (the quotation is in
