@@ -7,6 +7,7 @@ use crate::Quirks;
 use crate::dialect::Malformed;
 use serde_json::value::RawValue;
 use slip_ir::{Dialect, Effort, Format, Raw, Reasoning, Request};
+use std::collections::HashSet;
 
 /// The most stop sequences Google takes (reference of `GenerationConfig`, read 2026-11).
 const MOST_STOPS: usize = 5;
@@ -155,11 +156,9 @@ pub(super) fn write<'a>(request: &'a Request, quirks: &Quirks, ledger: &mut Ledg
     if let Some((_, raw)) = request.extra.iter().find(|(name, _)| name == "generationConfig")
         && let Some(Node::Object(left)) = Node::parse(raw.as_str())
     {
-        for (key, node) in left {
-            if out.get(&key).is_none() {
-                out.set(key, node);
-            }
-        }
+        let Node::Object(written) = &out else { return out };
+        let names: HashSet<String> = written.iter().map(|(key, _)| key.to_string()).collect();
+        left.into_iter().filter(|(key, _)| !names.contains(&**key)).for_each(|(key, node)| out.set(key, node));
     }
     out
 }

@@ -68,9 +68,9 @@ impl Encoder {
                 state.annotations.push(raw.clone());
                 return;
             }
-            (Some(Block::Text(_) | Block::Refusal(_)), Piece::Text(text)) => {
+            (Some(open @ (Block::Text(_) | Block::Refusal(_))), Piece::Text(text)) => {
                 self.bytes += text.len() as u64;
-                if state.text.len() + text.len() <= MOST_CITED {
+                if matches!(open, Block::Text(_)) && state.text.len() + text.len() <= MOST_CITED {
                     state.text.push_str(text);
                 }
                 part::write_text(text, false, None)

@@ -8,6 +8,10 @@ use slip_ir::Raw;
 
 /// Offsets are converted by walking the text; this bounds the walks.
 const MOST_SUPPORTS: usize = 1000;
+/// Every support repeats its sources: a thousand of each would make a million annotations of one reply.
+const MOST_CITATIONS: usize = 2000;
+/// Longer names and excerpts would be copied into every annotation.
+const LONGEST: usize = 8192;
 
 /// The annotations of one candidate whose visible text so far is `text`.
 pub(super) fn read(candidate: &Members<'_>, text: &str, out: &mut Vec<Raw>) {
@@ -19,9 +23,10 @@ pub(super) fn read(candidate: &Members<'_>, text: &str, out: &mut Vec<Raw>) {
         let list = citations.get("citationSources").or_else(|| citations.get("citations"));
         for raw in list.and_then(tree::list).unwrap_or_default().into_iter().take(MOST_SUPPORTS) {
             let Some(m) = Members::of(raw) else { continue };
-            let Some(uri) = m.get("uri").and_then(tree::string) else { continue };
+            let string = |name: &str| m.get(name).and_then(tree::string).filter(|text| text.len() <= LONGEST);
+            let Some(uri) = string("uri") else { continue };
             let (start, end) = span(&m, text).unwrap_or((0, 0));
-            let title = m.get("title").and_then(tree::string);
+            let title = string("title");
             out.extend(annotation(&uri, title.as_deref(), None, start, end));
         }
     }
@@ -44,7 +49,7 @@ fn source(raw: &RawValue) -> Option<Source> {
     let chunk = Members::of(raw)?;
     let (_, raw) = chunk.iter().find(|(kind, _)| matches!(*kind, "web" | "retrievedContext" | "maps"))?;
     let m = Members::of(raw)?;
-    let text = |name: &str| m.get(name).and_then(tree::string);
+    let text = |name: &str| m.get(name).and_then(tree::string).filter(|text| text.len() <= LONGEST);
     // A file search store has no address; its name is what a reader can look up.
     let uri = text("uri").or_else(|| text("fileSearchStore")).or_else(|| text("title"))?;
     Some(Source { uri, title: text("title"), content: text("text") })
@@ -67,6 +72,9 @@ fn read_grounding(m: &Members<'_>, text: &str, out: &mut Vec<Raw>) {
             .get("groundingChunkIndices")
             .and_then(|raw| serde_json::from_str(raw.get()).ok())
             .unwrap_or_default();
+        if out.len() >= MOST_CITATIONS {
+            return;
+        }
         for index in indices.into_iter().take(sources.len()) {
             let Some(Some(source)) = usize::try_from(index).ok().and_then(|index| sources.get(index)) else { continue };
             out.extend(annotation(&source.uri, source.title.as_deref(), source.content.as_deref(), start, end));

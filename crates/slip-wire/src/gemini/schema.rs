@@ -5,9 +5,15 @@
 use super::tree::Node;
 use slip_ir::{Loss, Raw};
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 /// A schema whose references refer to each other can double at every level; nobody's real tool comes near this.
-const MOST_NODES: usize = 10_000;
+const MOST_NODES: usize = 4000;
+/// References that are not to a definition by its name are looked up step by step; this bounds the steps.
+const MOST_WALKS: usize = 64;
+/// Losses of one schema, and how much of a property's name they quote.
+const MOST_LOSSES: usize = 256;
+const LONGEST_NAME: usize = 64;
 /// Deeper than any model follows, and the converter recurses.
 const DEEPEST: usize = 64;
 
@@ -46,12 +52,23 @@ pub(super) fn to_google(schema: &Raw, at: &str, losses: &mut Vec<Loss>) -> Node<
         losses.push(Loss::new(at.to_owned(), "nested too deeply for the provider's schema subset"));
         return Node::object([("type", "OBJECT".into())]);
     };
-    let mut down = Down { root: &root, active: Vec::new(), nodes: 0, losses };
+    let named = ["$defs", "definitions"].into_iter().flat_map(|place| {
+        let definitions = match root.get(place) {
+            Some(Node::Object(members)) => members.as_slice(),
+            _ => &[],
+        };
+        definitions.iter().map(move |(name, node)| (format!("#/{place}/{name}"), node))
+    });
+    let named = named.collect();
+    let mut down = Down { root: &root, named, walks: 0, active: Vec::new(), nodes: 0, losses };
     down.convert(&root, at.to_owned(), 0)
 }
 
 struct Down<'r> {
     root: &'r Node<'static>,
+    /// Definitions by the reference to them.
+    named: HashMap<String, &'r Node<'static>>,
+    walks: usize,
     /// References being expanded, outermost first.
     active: Vec<String>,
     nodes: usize,
@@ -62,7 +79,17 @@ type Object = Vec<(Cow<'static, str>, Node<'static>)>;
 
 impl<'r> Down<'r> {
     fn lose(&mut self, at: impl Into<Cow<'static, str>>, why: &'static str) {
-        self.losses.push(Loss::new(at, why));
+        if self.losses.len() < MOST_LOSSES {
+            self.losses.push(Loss::new(at, why));
+        }
+    }
+
+    fn target(&mut self, reference: &str) -> Option<&'r Node<'static>> {
+        if let Some(node) = self.named.get(reference) {
+            return Some(node);
+        }
+        self.walks += 1;
+        (self.walks <= MOST_WALKS).then(|| pointed(self.root, reference)).flatten()
     }
 
     fn convert(&mut self, node: &'r Node<'static>, at: String, depth: usize) -> Node<'static> {
@@ -99,7 +126,7 @@ impl<'r> Down<'r> {
             self.lose(format!("{at}.$ref"), "a schema that contains itself has no form in the provider's subset");
             return Node::object([("type", "OBJECT".into())]);
         }
-        let Some(target) = pointed(self.root, reference) else {
+        let Some(target) = self.target(reference) else {
             self.lose(format!("{at}.$ref"), "the reference points nowhere");
             return Node::object([]);
         };
@@ -117,7 +144,7 @@ impl<'r> Down<'r> {
 
     fn member(
         &mut self,
-        key: &Cow<'static, str>,
+        key: &str,
         value: &'r Node<'static>,
         of: &'r Node<'static>,
         at: &str,
@@ -125,7 +152,7 @@ impl<'r> Down<'r> {
         out: &mut Object,
     ) {
         let here = format!("{at}.{key}");
-        match &**key {
+        match key {
             "type" => self.kind(value, &here, out),
             "enum" => self.values(value, &here, out),
             "const" => {
@@ -133,35 +160,38 @@ impl<'r> Down<'r> {
                 self.values(&one, &here, out);
             }
             "format" => match value.as_str() {
-                Some(format) if FORMATS.contains(&format) => out.push((key.clone(), value.clone())),
+                Some(format) if FORMATS.contains(&format) => put(out, "format", value.clone()),
                 _ => self.lose(here, "a format the provider does not know"),
             },
             "properties" => {
                 let Node::Object(properties) = value else { return self.lose(here, "not an object") };
-                let converted = properties
-                    .iter()
-                    .map(|(name, schema)| (name.clone(), self.convert(schema, format!("{here}.{name}"), depth + 1)))
-                    .collect();
-                out.push((key.clone(), Node::Object(converted)));
+                let mut converted = Vec::new();
+                for (name, schema) in properties {
+                    if self.nodes > MOST_NODES {
+                        break;
+                    }
+                    let shown: String = name.chars().take(LONGEST_NAME).collect();
+                    converted.push((name.clone(), self.convert(schema, format!("{here}.{shown}"), depth + 1)));
+                }
+                put(out, "properties", Node::Object(converted));
             }
             // "No more items than the places above": said by the loss of `prefixItems`.
             "items" if *value == Node::Bool(false) => {}
             "items" => {
                 let items = self.convert(value, here, depth + 1);
-                out.push((key.clone(), items));
+                put(out, "items", items);
             }
             "prefixItems" => {
                 self.lose(here.clone(), "the places of a list cannot differ in type");
                 if let (None, Node::Array(places)) = (of.get("items").filter(|i| **i != Node::Bool(false)), value) {
                     let mut kinds: Vec<Node<'static>> = Vec::new();
-                    for (index, place) in places.iter().enumerate() {
+                    for (index, place) in places.iter().enumerate().take(MOST_NODES) {
                         let kind = self.convert(place, format!("{here}[{index}]"), depth + 1);
                         if !kinds.contains(&kind) {
                             kinds.push(kind);
                         }
                     }
-                    out.retain(|(k, _)| k != "items");
-                    out.push(("items".into(), any_of(kinds)));
+                    put(out, "items", any_of(kinds));
                 }
             }
             "anyOf" | "oneOf" => {
@@ -173,18 +203,21 @@ impl<'r> Down<'r> {
             "allOf" => self.merge(value, here, depth, out),
             "required" => {
                 let Node::Array(names) = value else { return self.lose(here, "not a list") };
-                let known = |name: &Node<'static>| {
-                    name.as_str().is_some_and(|n| of.get("properties").is_some_and(|p| p.get(n).is_some()))
+                let declared: HashSet<&str> = match of.get("properties") {
+                    Some(Node::Object(properties)) => properties.iter().map(|(name, _)| &**name).collect(),
+                    _ => HashSet::new(),
                 };
+                let known = |name: &Node<'static>| name.as_str().is_some_and(|name| declared.contains(name));
                 if !names.iter().all(known) {
                     self.lose(here, "names properties that are not declared");
                 }
                 let kept: Vec<Node<'static>> = names.iter().filter(|name| known(name)).cloned().collect();
                 if !kept.is_empty() {
-                    out.push((key.clone(), Node::Array(kept)));
+                    put(out, "required", Node::Array(kept));
                 }
             }
-            name if SHARED.contains(&name) => out.push((key.clone(), value.clone())),
+            name if out.iter().any(|(k, _)| k == name) => {}
+            name if SHARED.contains(&name) => out.push((key.to_owned().into(), value.clone())),
             name if SILENT.contains(&name) => {}
             _ => self.lose(here, "not in the provider's schema subset"),
         }
@@ -193,7 +226,7 @@ impl<'r> Down<'r> {
     fn kind(&mut self, value: &Node<'static>, here: &str, out: &mut Object) {
         let upper = |name: &str| Node::Str(Cow::Owned(name.to_ascii_uppercase()));
         match value {
-            Node::Str(name) => out.push(("type".into(), upper(name))),
+            Node::Str(name) => put(out, "type", upper(name)),
             Node::Array(names) => {
                 let all: Vec<&str> = names.iter().filter_map(Node::as_str).collect();
                 let solid: Vec<&str> = all.iter().copied().filter(|name| *name != "null").collect();
@@ -201,11 +234,11 @@ impl<'r> Down<'r> {
                     put(out, "nullable", true.into());
                 }
                 match solid.as_slice() {
-                    [] => out.push(("type".into(), upper("null"))),
-                    [one] => out.push(("type".into(), upper(one))),
+                    [] => put(out, "type", upper("null")),
+                    [one] => put(out, "type", upper(one)),
                     many => {
                         let kinds = many.iter().map(|name| Node::object([("type", upper(name))])).collect();
-                        out.push(("anyOf".into(), Node::Array(kinds)));
+                        put(out, "anyOf", Node::Array(kinds));
                     }
                 }
             }
@@ -247,6 +280,9 @@ impl<'r> Down<'r> {
         }
         let mut kept = Vec::new();
         for (index, node) in all.iter().enumerate().filter(|(_, node)| !is_null(node)) {
+            if self.nodes > MOST_NODES {
+                break;
+            }
             kept.push(self.convert(node, format!("{here}[{index}]"), depth + 1));
         }
         match any_of(kept) {
@@ -267,7 +303,7 @@ impl<'r> Down<'r> {
         if all.len() > 1 {
             self.lose(here.clone(), "merged into one schema");
         }
-        for (index, node) in all.iter().enumerate() {
+        for (index, node) in all.iter().enumerate().take(MOST_NODES) {
             let Node::Object(members) = self.convert(node, format!("{here}[{index}]"), depth + 1) else { continue };
             for (key, node) in members {
                 match (out.iter_mut().find(|(k, _)| *k == key).map(|(_, have)| have), node) {

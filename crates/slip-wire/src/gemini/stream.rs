@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Candidates are numbered by the upstream, and each number costs memory here; Google gives at most eight.
 const MOST_CHOICES: u64 = 128;
+/// Citations of one choice, over all its chunks.
+const MOST_CITATIONS: usize = 10_000;
 /// How much text is kept for placing citations in it. Beyond it citations have no place.
 const MOST_CITED: usize = 1 << 20;
 
@@ -124,7 +126,8 @@ impl Decoder {
             return self.fault(error::in_band(raw), out);
         }
         if !is_known(&m) {
-            out.extend(tree::keep(raw).map(Event::Opaque));
+            // Nothing may stand before the start, and this does not say who answers.
+            out.extend(tree::keep(raw).filter(|_| self.started).map(Event::Opaque));
             return;
         }
         let metadata = m.get("usageMetadata");
@@ -134,7 +137,6 @@ impl Decoder {
             let tier = metadata.and_then(Members::of).and_then(|m| m.get("serviceTier").and_then(tree::string));
             let start =
                 Start { id: text("responseId"), model: text("modelVersion"), service_tier: tier, ..Start::default() };
-            // Nothing unmodelled may stand before it.
             out.push(Event::Start(start));
         }
         let candidates = m.get("candidates").and_then(tree::list).unwrap_or_default();
@@ -310,7 +312,7 @@ impl Choice {
     /// Citations come with the last chunk and belong to the text being said; grounding may be repeated from chunk to chunk.
     fn cite(&mut self, choice: u32, citations: Vec<Raw>, out: &mut Vec<Event>) {
         let fresh: Vec<Raw> = citations.into_iter().filter(|raw| self.cited.insert(raw.as_str().to_owned())).collect();
-        if fresh.is_empty() {
+        if fresh.is_empty() || self.cited.len() > MOST_CITATIONS {
             return;
         }
         let block = match &self.open {

@@ -10,10 +10,15 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 use slip_ir::Raw;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
-/// The members of one object in order, their keys in camelCase; members that are `null` are left out.
-pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// The members of one object in order, their keys in camelCase; members that are `null` are left out, and so is a member named
+/// again.
+pub(super) struct Members<'a> {
+    list: Vec<(Cow<'a, str>, &'a RawValue)>,
+    repeats: bool,
+}
 
 impl<'a> Members<'a> {
     /// `None` when `raw` is not an object.
@@ -22,15 +27,19 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn need(raw: &'a RawValue, at: &str) -> Result<Members<'a>, Malformed> {
-        Members::of(raw).ok_or_else(|| Malformed::new(at, "must be an object"))
+        match Members::of(raw) {
+            Some(members) if members.repeats => Err(Malformed::new(at, "names a member twice")),
+            Some(members) => Ok(members),
+            None => Err(Malformed::new(at, "must be an object")),
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.0.iter().map(|(key, value)| (key.as_ref(), *value))
+        self.list.iter().map(|(key, value)| (key.as_ref(), *value))
     }
 
     pub(super) fn get(&self, camel: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(key, _)| key == camel).map(|(_, value)| *value)
+        self.list.iter().find(|(key, _)| key == camel).map(|(_, value)| *value)
     }
 
     pub(super) fn string(&self, name: &str, at: &str) -> Result<Option<String>, Malformed> {
@@ -44,7 +53,8 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn object(&self, name: &str, at: &str) -> Result<Option<Members<'a>>, Malformed> {
-        self.get(name).map(|raw| Members::of(raw).ok_or_else(|| wrong(at, name, "must be an object"))).transpose()
+        let here = || if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+        self.get(name).map(|raw| Members::need(raw, &here())).transpose()
     }
 
     /// A list; one object without brackets counts as a list of one. Absent is empty.
@@ -147,6 +157,20 @@ pub(super) fn snake(key: &str) -> String {
     out
 }
 
+/// Keep the first of each name. Looking a member up again and again by a name given a thousand times would cost a thousand
+/// times its size.
+fn dedup(members: &mut Vec<(Cow<'_, str>, &RawValue)>) {
+    const FEW: usize = 16;
+    let repeated = match members.len() {
+        ..=FEW => members.iter().enumerate().any(|(at, (key, _))| members.iter().take(at).any(|(k, _)| k == key)),
+        _ => true,
+    };
+    if repeated {
+        let mut seen = HashSet::new();
+        members.retain(|(key, _)| seen.insert(key.to_string()));
+    }
+}
+
 struct Key<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -183,7 +207,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
                         members.push((camel(key), value));
                     }
                 }
-                Ok(Members(members))
+                let before = members.len();
+                dedup(&mut members);
+                Ok(Members { repeats: members.len() < before, list: members })
             }
         }
         d.deserialize_map(Object)

@@ -117,6 +117,8 @@ fn wrong_types_are_refused_with_the_place() {
     let rows = [
         ("[]", "must be an object"),
         (r#"{"contents":"hi"}"#, "contents: must be a list"),
+        (r#"{"contents":[],"contents":[]}"#, "names a member twice"),
+        (r#"{"tools":[{"google_search":{},"googleSearch":{}}]}"#, "tools[0]: names a member twice"),
         (r#"{"contents":[{"role":"system"}]}"#, "contents[0].role: must be user or model: system"),
         (r#"{"contents":[{"parts":[{"text":1}]}]}"#, "contents[0].parts[0].text: must be a string"),
         (r#"{"contents":[{"parts":[{"functionCall":{}}]}]}"#, "contents[0].parts[0].functionCall.name: is required"),
@@ -140,8 +142,6 @@ fn calls_without_ids_are_matched_with_their_answers() {
             {"functionResponse":{"name":"f","response":{}}}]}]}"#,
     );
     let ids = |turn: usize| -> Vec<&str> {
-        let id = |block: &'static str| block;
-        let _ = id;
         decoded.turns[turn]
             .blocks
             .iter()
