@@ -1,8 +1,8 @@
 //! Every fault does on the socket what its line says, in every dialect, streamed and not.
 
 use super::client::{Ended, Got};
-use super::dialects::{Talk, ask, talk};
 use super::failing;
+use super::talk::{Talk, ask, talk};
 use crate::{Fault, Sim, SimConfig, modes};
 use serde_json::Value;
 use slip_ir::Dialect;

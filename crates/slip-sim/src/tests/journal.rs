@@ -1,6 +1,6 @@
 //! The journal knows who left, when, and what it cost.
 
-use super::dialects::{Talk, spell, talk};
+use super::talk::{Talk, spell, talk};
 use crate::{Fault, Sim, SimConfig};
 use slip_ir::Dialect;
 use std::time::Duration;
@@ -66,7 +66,7 @@ async fn tokens_come_at_their_pace() {
     let ttft = Duration::from_millis(60);
     let sim = Sim::start(SimConfig { ttft, tokens_per_second: 200.0, ..SimConfig::default() }).await.unwrap();
     for stream in [true, false] {
-        let got = super::dialects::ask(&sim, &Talk { stream, ..talk("count to 21") }).await;
+        let got = super::talk::ask(&sim, &Talk { stream, ..talk("count to 21") }).await;
         let least = Duration::from_millis(155);
         assert!(got.took >= least && got.took < least * 4, "{:?}", got.took);
         assert_eq!(got.first_byte < ttft, stream);

@@ -9,6 +9,7 @@ mod faults;
 mod journal;
 mod replay;
 mod strict;
+mod talk;
 
 use crate::{Fault, Sim, SimConfig};
 use slip_ir::Dialect;

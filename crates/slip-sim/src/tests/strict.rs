@@ -1,7 +1,7 @@
 //! The simulator is as strict as the originals: a translator's mistake is a 400 here, and what it sent round comes back whole.
 
-use super::dialects::{Talk, ask, exchange, said, talk};
 use super::start;
+use super::talk::{Talk, ask, exchange, said, talk};
 use crate::Sim;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,7 @@
-//! The Anthropic Messages API. Reading is in `read.rs`.
+//! The Anthropic Messages API. Reading is in `read.rs` and `turns.rs`.
 
 mod read;
+mod turns;
 
 use super::ask::{Ask, Refusal, Thinking, Why, mix};
 use super::mind::{Answer, Call, Choice, Finish};

@@ -1,8 +1,11 @@
-//! Google Gemini `generateContent` and `streamGenerateContent`. Reading is in `read.rs`, its schema subset in `subset.rs`.
+//! Google Gemini `generateContent` and `streamGenerateContent`. Reading is in `read.rs` and `contents.rs`, the
+//! schema subset in `subset.rs`.
 //!
 //! A stream's lines end in CRLF and it has no terminator; without `alt=sse` it is one JSON array. Usage is on every chunk and
 //! cumulative. A reply with calls finishes with STOP like any other.
 
+mod contents;
+mod object;
 mod read;
 mod subset;
 
@@ -194,7 +197,7 @@ fn call_part(ask: &Ask, nth: usize, call: &Call) -> Value {
     }
     let mut part = json!({"functionCall": function});
     if nth == 0 && signs(ask) {
-        part["thoughtSignature"] = sign::sign(mix(ask.id, 78), &read::signed(&call.name, &call.args)).into();
+        part["thoughtSignature"] = sign::sign(mix(ask.id, 78), &contents::signed(&call.name, &call.args)).into();
     }
     part
 }
@@ -202,7 +205,7 @@ fn call_part(ask: &Ask, nth: usize, call: &Call) -> Value {
 /// A call that was cut short is not told at all.
 fn told(choice: &Choice) -> impl Iterator<Item = &Call> {
     let whole = choice.finish != Finish::Length;
-    choice.calls.iter().filter(move |c| whole || c.pieces.concat() == c.args.to_string())
+    choice.calls.iter().filter(move |c| whole || serde_json::from_str::<Value>(&c.pieces.concat()).is_ok())
 }
 
 fn parts(ask: &Ask, choice: &Choice) -> Vec<Value> {

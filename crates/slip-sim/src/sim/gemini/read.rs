@@ -1,7 +1,8 @@
 //! Reading a generateContent request. Google's JSON knows every member it takes, in camelCase or snake_case, and refuses others.
 
 use super::super::ask::{Ask, Choice, Format, Refusal, Thinking, Tool};
-use super::super::{picture, sign};
+use super::contents::{self, PART};
+use super::object::Object;
 use super::subset::{camel, check};
 use serde_json::{Map, Value};
 
@@ -42,92 +43,10 @@ const CONFIG: &[&str] = &[
     "topK",
     "topP",
 ];
-const PART: &[&str] = &[
-    "codeExecutionResult",
-    "executableCode",
-    "fileData",
-    "functionCall",
-    "functionResponse",
-    "inlineData",
-    "mediaResolution",
-    "partMetadata",
-    "text",
-    "thought",
-    "thoughtSignature",
-    "videoMetadata",
-];
 const FUNCTION: &[&str] =
     &["behavior", "description", "name", "parameters", "parametersJsonSchema", "response", "responseJsonSchema"];
-/// Strings the API takes in place of a signature, for calls that it did not make itself.
-const NO_SIGNATURE: &[&str] = &["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"];
 const MAX_CANDIDATES: u64 = 8;
 const MAX_STOPS: usize = 5;
-
-/// An object with its member names in camelCase and nulls left out.
-struct Object(Map<String, Value>);
-
-impl Object {
-    fn of(value: Option<&Value>, known: &[&str], at: &str) -> Result<Object, Refusal> {
-        let mut out = Map::new();
-        match value {
-            None | Some(Value::Null) => {}
-            Some(Value::Object(members)) => {
-                for (name, value) in members {
-                    if !known.contains(&camel(name).as_str()) {
-                        let at = if at.is_empty() { String::new() } else { format!(" at '{at}'") };
-                        let message =
-                            format!("Invalid JSON payload received. Unknown name \"{name}\"{at}: Cannot find field.");
-                        return Err(Refusal::invalid(message));
-                    }
-                    if !value.is_null() {
-                        out.insert(camel(name), value.clone());
-                    }
-                }
-            }
-            Some(other) => return Err(Refusal::invalid(format!("Invalid value at '{at}': {}", kind(other)))),
-        }
-        Ok(Object(out))
-    }
-
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
-    }
-
-    fn text(&self, name: &str) -> &str {
-        self.get(name).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    fn list(&self, name: &str, at: &str) -> Result<Vec<Value>, Refusal> {
-        match self.get(name) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(items)) => Ok(items.clone()),
-            // One object where a list is expected is a list of one.
-            Some(one @ Value::Object(_)) => Ok(vec![one.clone()]),
-            Some(other) => Err(Refusal::invalid(format!("Invalid value at '{at}{name}': {}", kind(other)))),
-        }
-    }
-
-    fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let whole =
-            value.as_u64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0 && *f >= 0.0).map(|f| f as u64));
-        match whole {
-            Some(n) => Ok(Some(n)),
-            None => Err(Refusal::invalid(format!("Invalid value at 'generation_config.{name}' (TYPE_INT32), {value}"))),
-        }
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
 
 pub(super) fn ask(body: &Value, model: String, stream: bool) -> Result<Ask, Refusal> {
     let mut ask = Ask { caches: model.contains("cache"), model, stream, parallel: true, n: 1, ..Ask::default() };
@@ -141,7 +60,7 @@ pub(super) fn ask(body: &Value, model: String, stream: bool) -> Result<Ask, Refu
             ask.prompt.text(Object::of(Some(&part), PART, "system_instruction.parts")?.text("text"));
         }
     }
-    contents(&body, &mut ask)?;
+    contents::read(&body, &mut ask)?;
     ask.prompt.mark();
     Ok(ask)
 }
@@ -263,198 +182,4 @@ fn tools(body: &Object, ask: &mut Ask) -> Result<(), Refusal> {
         return Err(Refusal::invalid("allowed_function_names should only be set when the mode is ANY or VALIDATED"));
     }
     Ok(())
-}
-
-/// What one content carries, beside its text.
-#[derive(Default)]
-struct Parts {
-    texts: Vec<String>,
-    seen: Vec<String>,
-    /// Name and id.
-    calls: Vec<(String, String)>,
-    results: Vec<(String, String, String)>,
-    /// The first call of the content has no signature.
-    unsigned: bool,
-}
-
-fn contents(body: &Object, ask: &mut Ask) -> Result<(), Refusal> {
-    let contents = body.list("contents", "")?;
-    if contents.is_empty() {
-        return Err(Refusal::invalid("* GenerateContentRequest.contents: contents is not specified"));
-    }
-    let mut open: Vec<(String, String)> = Vec::new();
-    // Contents of the current turn (after the last words of the user) whose first call is not signed.
-    let mut unsigned: Option<usize> = None;
-    for (at, content) in contents.iter().enumerate() {
-        let content = Object::of(Some(content), &["parts", "role"], &format!("contents[{at}]"))?;
-        let user = match content.text("role") {
-            "" | "user" | "function" => true,
-            "model" => false,
-            other => return Err(Refusal::invalid(format!("Please use a valid role: user, model. Got: {other:?}"))),
-        };
-        let parts = content.list("parts", "contents.")?;
-        if parts.is_empty() {
-            return Err(Refusal::invalid(format!(
-                "* GenerateContentRequest.contents[{at}].parts: contents.parts must not be empty."
-            )));
-        }
-        ask.prompt.message();
-        let mut found = Parts::default();
-        for (nth, value) in parts.iter().enumerate() {
-            part(value, &format!("contents[{at}].parts[{nth}]"), user, ask, &mut found)?;
-        }
-        if !open.is_empty() || !found.results.is_empty() {
-            answered(&open, &found.results)?;
-        }
-        let results = found.results.into_iter().map(|(_, _, result)| result).collect::<Vec<_>>();
-        if user && results.is_empty() {
-            unsigned = None;
-            (ask.text, ask.seen, ask.results) = (found.texts.join("\n"), found.seen, None);
-        } else {
-            ask.results = (!results.is_empty()).then_some(results);
-        }
-        if found.unsigned && unsigned.is_none() {
-            unsigned = Some(at);
-        }
-        open = found.calls;
-    }
-    if !open.is_empty() {
-        return Err(Refusal::invalid("a function call must be followed by its function response"));
-    }
-    match unsigned {
-        Some(at) if ask.model.contains("gemini-3") => Err(Refusal::invalid(format!(
-            "Function call is missing a thought_signature in functionCall parts: contents[{at}]"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-fn answered(calls: &[(String, String)], results: &[(String, String, String)]) -> Result<(), Refusal> {
-    if calls.len() != results.len() {
-        let message = "Please ensure that the number of function response parts is equal to the number of function call \
-                       parts of the function call turn.";
-        return Err(Refusal::invalid(message));
-    }
-    let mut left: Vec<&(String, String)> = calls.iter().collect();
-    for (name, id, _) in results {
-        let fits = |(n, i): &&(String, String)| n == name && (id.is_empty() || i.is_empty() || i == id);
-        let Some(place) = left.iter().position(fits) else {
-            return Err(Refusal::invalid(format!("a function response answers no function call: {name} {id}")));
-        };
-        left.remove(place);
-    }
-    Ok(())
-}
-
-fn part(value: &Value, at: &str, user: bool, ask: &mut Ask, out: &mut Parts) -> Result<(), Refusal> {
-    let part = Object::of(Some(value), PART, at)?;
-    let signature = part.text("thoughtSignature");
-    let forged = || Refusal::invalid(format!("Thought signature is not valid: {at}"));
-    if let Some(call) = part.get("functionCall") {
-        let call = Object::of(Some(call), &["args", "id", "name"], &format!("{at}.function_call"))?;
-        let empty = Value::Object(Map::new());
-        let args = call.get("args").unwrap_or(&empty);
-        if !args.is_object() || user || call.text("name").is_empty() {
-            return Err(Refusal::invalid(format!(
-                "Invalid value at '{at}.function_call': a name and an object, from the model"
-            )));
-        }
-        if out.calls.is_empty() && signature.is_empty() {
-            out.unsigned = true;
-        }
-        let free = signature.is_empty() || NO_SIGNATURE.contains(&signature);
-        if !free && !sign::verify(signature, &signed(call.text("name"), args)) {
-            return Err(forged());
-        }
-        ask.prompt.text(call.text("name"));
-        ask.prompt.text(&args.to_string());
-        out.calls.push((call.text("name").to_owned(), call.text("id").to_owned()));
-        return Ok(());
-    }
-    if !signature.is_empty() && !NO_SIGNATURE.contains(&signature) && !sign::verify(signature, "") {
-        return Err(forged());
-    }
-    if let Some(response) = part.get("functionResponse") {
-        let known = ["id", "name", "parts", "response", "scheduling", "willContinue"];
-        let response = Object::of(Some(response), &known, &format!("{at}.function_response"))?;
-        let Some(result) = response.get("response").and_then(Value::as_object) else {
-            return Err(Refusal::invalid(format!(
-                "Invalid value at '{at}.function_response.response': an object is expected"
-            )));
-        };
-        let result = result_text(result);
-        ask.prompt.text(&result);
-        out.results.push((response.text("name").to_owned(), response.text("id").to_owned(), result));
-    } else if let Some(inline) = part.get("inlineData") {
-        let data = Object::of(Some(inline), &["data", "displayName", "mimeType"], &format!("{at}.inline_data"))?;
-        if data.text("mimeType").is_empty() {
-            return Err(Refusal::invalid(format!("Unable to determine the MIME type: {at}.inline_data")));
-        }
-        ask.prompt.media(data.text("data"));
-        out.seen.push(picture::seen(data.text("mimeType"), data.text("data")));
-    } else if let Some(file) = part.get("fileData") {
-        let file = Object::of(Some(file), &["displayName", "fileUri", "mimeType"], &format!("{at}.file_data"))?;
-        ask.prompt.media(file.text("fileUri"));
-        out.seen.push(picture::seen_url(file.text("fileUri")));
-    } else if let Some(text) = part.get("text").and_then(Value::as_str) {
-        if part.get("thought") != Some(&Value::Bool(true)) {
-            ask.prompt.text(text);
-            out.texts.push(text.to_owned());
-        }
-    } else if part.get("executableCode").is_none() && part.get("codeExecutionResult").is_none() {
-        let message =
-            format!("* GenerateContentRequest.{at}.data: required oneof field 'data' must have one initialized field");
-        return Err(Refusal::invalid(message));
-    }
-    Ok(())
-}
-
-/// The API wants an object; a lone `result`, `output` or `content` in it is what the tool said.
-fn result_text(result: &Map<String, Value>) -> String {
-    let lone = match result.iter().next() {
-        Some((name, value)) if result.len() == 1 && ["result", "output", "content"].contains(&name.as_str()) => {
-            Some(value)
-        }
-        _ => None,
-    };
-    match lone {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => Value::Object(result.clone()).to_string(),
-    }
-}
-
-/// What the signature of a call is for: its name and arguments, however their members are ordered and their numbers written.
-pub(super) fn signed(name: &str, args: &Value) -> String {
-    let mut out = name.to_owned();
-    canonical(args, &mut out);
-    out
-}
-
-fn canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(members) => {
-            let mut names: Vec<&String> = members.keys().collect();
-            names.sort();
-            out.push('{');
-            for name in names {
-                out.push_str(name);
-                out.push(':');
-                members.get(name).into_iter().for_each(|v| canonical(v, out));
-                out.push(',');
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for item in items {
-                canonical(item, out);
-                out.push(',');
-            }
-            out.push(']');
-        }
-        // All numbers are doubles to Google.
-        Value::Number(number) => out.push_str(&number.as_f64().map_or_else(|| number.to_string(), |f| f.to_string())),
-        other => out.push_str(&other.to_string()),
-    }
 }
