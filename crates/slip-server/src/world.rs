@@ -184,13 +184,16 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Re
                 value.set_sensitive(true);
                 headers.push((name, value));
             }
-            if let Some((name, value)) = key.filter(|k| !k.is_empty() && *k != "none").and_then(|k| provider.credential(k)) {
+            if let Some((name, value)) =
+                key.filter(|k| !k.is_empty() && *k != "none").and_then(|k| provider.credential(k))
+            {
                 let name = HeaderName::try_from(name).map_err(|_| bad(format!("not a header name: {name}")))?;
                 let mut value = HeaderValue::try_from(value)
                     .map_err(|_| bad("the key holds characters a header cannot carry".to_owned()))?;
                 value.set_sensitive(true);
                 headers.push((name, value));
-            } else if key.is_none() && provider.auth != Auth::None && p.base_urls.is_empty() && provider.local.is_none() {
+            } else if key.is_none() && provider.auth != Auth::None && p.base_urls.is_empty() && provider.local.is_none()
+            {
                 return Err(bad("no key: set `key`, or remove the provider".to_owned()));
             }
             seats.push(Seat {

@@ -83,9 +83,14 @@ fn as_json(out: &mut impl Write, listed: &[Listed<'_>]) -> std::io::Result<()> {
 }
 
 fn as_table(out: &mut impl Write, listed: &[Listed<'_>]) -> std::io::Result<()> {
-    writeln!(out, "{:<46} {:>9} {:>9} {:>9}  providers (in brackets: known, no key)", "model", "context", "$/M in", "$/M out")?;
+    writeln!(
+        out,
+        "{:<46} {:>9} {:>9} {:>9}  providers (in brackets: known, no key)",
+        "model", "context", "$/M in", "$/M out"
+    )?;
     for l in listed {
-        let cheapest = l.endpoints.iter().filter_map(|e| e.price.as_ref()).min_by_key(|p| p.rates.input.0 + p.rates.output.0);
+        let cheapest =
+            l.endpoints.iter().filter_map(|e| e.price.as_ref()).min_by_key(|p| p.rates.input.0 + p.rates.output.0);
         let (input, output) = cheapest.map_or(("?".to_owned(), "?".to_owned()), |p| {
             (p.rates.input.to_million_string(), p.rates.output.to_million_string())
         });

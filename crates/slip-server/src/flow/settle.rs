@@ -117,7 +117,14 @@ impl Book {
     }
 
     /// This attempt's reply goes to the caller.
-    pub fn commit(&mut self, stamp: Arc<Stamp>, lens: &'static str, losses: Vec<String>, first: Instant, vital: Arc<Vital>) {
+    pub fn commit(
+        &mut self,
+        stamp: Arc<Stamp>,
+        lens: &'static str,
+        losses: Vec<String>,
+        first: Instant,
+        vital: Arc<Vital>,
+    ) {
         self.row.lens = lens;
         self.row.losses = losses;
         self.row.ttft_ms = Some(clock::ms(first.duration_since(self.started)));
