@@ -60,7 +60,7 @@ zzz = "1s"
         &[],
         r#"error: gw.toml:2:1  timeouts.zzz: unknown field
   2 | zzz = "1s"
-      ^^^ known: connect, first_content, idle, total"#,
+      ^^^ known: connect, first_content, head_commit, idle, keepalive, total"#,
     ),
     (
         "a well-known name for the key hides its value",
