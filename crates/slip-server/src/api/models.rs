@@ -193,7 +193,8 @@ fn description(model: &Model) -> String {
         says.push_str(&format!(" Context {context} tokens."));
     }
     if !model.source.is_empty() {
-        says.push_str(&format!(" Facts from {} ({}).", model.source, model.checked));
+        says.push_str(&format!(" Facts from {}", model.source));
+        says.push_str(&if model.checked.is_empty() { ".".to_owned() } else { format!(" ({}).", model.checked) });
     }
     says
 }
