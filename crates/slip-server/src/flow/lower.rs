@@ -84,7 +84,10 @@ fn encode(
     quirks: &Quirks,
 ) -> Result<(Vec<u8>, Vec<slip_ir::Loss>), Failed> {
     let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
+    let stream = inbound.peek.stream;
     let (request, decoded) = inbound.ir().map_err(not_sent)?;
+    // Gemini says it in the path, which the decoder does not see.
+    request.stream = stream;
     endpoint.upstream.as_ref().clone_into(&mut request.model);
     let (body, mut losses) = wire(endpoint.dialect).encode_request(request, quirks);
     losses.extend(decoded.iter().cloned());
