@@ -100,9 +100,7 @@ fn as_table(out: &mut impl Write, listed: &[Listed<'_>], price: PriceOf<'_>) -> 
         "model", "context", "$/M in", "$/M out"
     )?;
     for l in listed {
-        let cheapest =
-            l.endpoints.iter().filter_map(|e| e.price.as_ref()).min_by_key(|p| p.rates.input.0 + p.rates.output.0);
-        let (input, output) = cheapest.map_or(("?".to_owned(), "?".to_owned()), |p| {
+        let (input, output) = price(l).map_or(("?".to_owned(), "?".to_owned()), |p| {
             (p.rates.input.to_million_string(), p.rates.output.to_million_string())
         });
         let mut names: Vec<String> = Vec::new();
