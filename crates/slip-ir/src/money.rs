@@ -55,7 +55,7 @@ fn decimal(text: &str, digits: i32) -> Result<u64, BadAmount> {
         number = number.checked_mul(10).ok_or_else(bad)?;
     }
     for _ in scale.min(0)..0 {
-        if number % 10 != 0 {
+        if !number.is_multiple_of(10) {
             return Err(bad());
         }
         number /= 10;

@@ -1,1 +1,96 @@
-//! slip-providers
+//! Who is out there: one file per provider, all of them data. Pure: no I/O, no clock, and the environment is not read here.
+//!
+//! To add one, write `src/<name>.rs` with a `pub static PROVIDER`, then add two plain lines below: `pub mod <name>;` and a row in
+//! [`ALL`]. Start reading at [`provider`]; `groq.rs` is a typical file.
+
+mod prelude;
+pub mod provider;
+
+pub mod alibaba;
+pub mod anthropic;
+pub mod baseten;
+pub mod cerebras;
+pub mod chutes;
+pub mod cohere;
+pub mod deepinfra;
+pub mod deepseek;
+pub mod fireworks;
+pub mod friendli;
+pub mod google_ai_studio;
+pub mod groq;
+pub mod huggingface;
+pub mod inception;
+pub mod llamacpp;
+pub mod lmstudio;
+pub mod minimax;
+pub mod mistral;
+pub mod moonshotai;
+pub mod nebius;
+pub mod novita;
+pub mod nvidia;
+pub mod ollama;
+pub mod openai;
+pub mod openrouter;
+pub mod perplexity;
+pub mod sambanova;
+pub mod sglang;
+pub mod siliconflow;
+pub mod stepfun;
+pub mod together;
+pub mod upstage;
+pub mod venice;
+pub mod vllm;
+pub mod xai;
+pub mod xiaomi;
+pub mod z_ai;
+
+#[cfg(test)]
+mod tests;
+
+pub use provider::{Auth, BadUrl, Links, List, Local, Policy, Provider, Str, check_base};
+
+/// Every built-in provider, by the alphabet.
+pub static ALL: &[&Provider] = &[
+    &alibaba::PROVIDER,
+    &anthropic::PROVIDER,
+    &baseten::PROVIDER,
+    &cerebras::PROVIDER,
+    &chutes::PROVIDER,
+    &cohere::PROVIDER,
+    &deepinfra::PROVIDER,
+    &deepseek::PROVIDER,
+    &fireworks::PROVIDER,
+    &friendli::PROVIDER,
+    &google_ai_studio::PROVIDER,
+    &groq::PROVIDER,
+    &huggingface::PROVIDER,
+    &inception::PROVIDER,
+    &llamacpp::PROVIDER,
+    &lmstudio::PROVIDER,
+    &minimax::PROVIDER,
+    &mistral::PROVIDER,
+    &moonshotai::PROVIDER,
+    &nebius::PROVIDER,
+    &novita::PROVIDER,
+    &nvidia::PROVIDER,
+    &ollama::PROVIDER,
+    &openai::PROVIDER,
+    &openrouter::PROVIDER,
+    &perplexity::PROVIDER,
+    &sambanova::PROVIDER,
+    &sglang::PROVIDER,
+    &siliconflow::PROVIDER,
+    &stepfun::PROVIDER,
+    &together::PROVIDER,
+    &upstage::PROVIDER,
+    &venice::PROVIDER,
+    &vllm::PROVIDER,
+    &xai::PROVIDER,
+    &xiaomi::PROVIDER,
+    &z_ai::PROVIDER,
+];
+
+/// The provider with this id or alias, exactly.
+pub fn by_id(id: &str) -> Option<&'static Provider> {
+    ALL.iter().copied().find(|p| p.id == id || p.aliases.iter().any(|alias| alias == id))
+}

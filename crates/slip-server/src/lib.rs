@@ -1,1 +1,69 @@
-//! slip-server
+//! The gateway itself: HTTP in, HTTP out, and the journey between.
+//!
+//! Start reading at [`flow`]: the nine verbs of a request on one screen. [`world`] is what one configuration came to, [`serve`] the
+//! listeners. There is no SQL here and no dialect.
+
+pub mod api;
+pub mod body;
+pub mod clock;
+pub mod config;
+pub mod flow;
+pub mod routes;
+pub mod serve;
+pub mod telemetry;
+pub mod upstream;
+pub mod vitals;
+pub mod world;
+
+use arc_swap::ArcSwap;
+use slip_store::{Ledger, Place, Store};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use telemetry::Telemetry;
+use vitals::Vitals;
+use world::World;
+
+/// What outlives a configuration: the store, the health of endpoints, the counters. One per process.
+pub struct App {
+    world: ArcSwap<World>,
+    pub store: Store,
+    pub ledger: Ledger,
+    pub vitals: Arc<Vitals>,
+    pub telemetry: Telemetry,
+    /// Counts requests; round robin takes turns by it.
+    pub turn: AtomicU64,
+    /// Requests whose record is open.
+    pub in_flight: AtomicUsize,
+    /// No new requests.
+    pub draining: AtomicBool,
+    /// The drain is over: streams that still run are ended.
+    pub cut: AtomicBool,
+}
+
+impl App {
+    pub fn new(place: Place, vitals: Arc<Vitals>, world: World) -> Result<Arc<App>, slip_store::Error> {
+        let telemetry = Telemetry::default();
+        let store = Store::open(place, Some(telemetry.observer()))?;
+        Ok(Arc::new(App {
+            world: ArcSwap::from_pointee(world),
+            ledger: store.ledger(),
+            store,
+            vitals,
+            telemetry,
+            turn: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+        }))
+    }
+
+    /// The configuration in force. A request asks once and keeps it to its end.
+    pub fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// Put another configuration in force, for requests from now on.
+    pub fn replace(&self, world: World) {
+        self.world.store(Arc::new(world));
+    }
+}

@@ -1,1 +1,27 @@
-//! slip-store
+//! What outlives a request: keys, one record per generation, what each key spent, and small settings of the installation.
+//!
+//! SQLite, in one file of the data directory (or in memory). One dedicated thread, the ledger writer, owns the only connection
+//! that writes; it batches, and no request ever waits for it. What the request path reads ([`Keyring`], recent records, spend)
+//! is in memory. Nothing of the database library shows in this crate's public face: SQL is in `queries/` and `migrations/`.
+//!
+//! Start reading at [`store`], then [`ledger`].
+
+pub mod error;
+pub mod generations;
+pub mod keyring;
+pub mod keys;
+pub mod ledger;
+mod place;
+pub mod spend;
+mod sqlite;
+pub mod store;
+mod writer;
+
+pub use error::Error;
+pub use generations::{Attempt, Failure, Generation};
+pub use keyring::Keyring;
+pub use keys::{BadKey, Key, KeyKind, NewKey, Reset, SecretKey};
+pub use ledger::{CAPACITY, Full, Ledger, Slot};
+pub use place::Place;
+pub use spend::{KeyUsage, day_of};
+pub use store::{Observer, Store};

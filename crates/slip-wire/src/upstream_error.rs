@@ -42,7 +42,7 @@ fn verdict(status: u16, headers: &http::HeaderMap, message: &str, code: &str) ->
         Some(b"false") => Remedy::Elsewhere,
         _ => Remedy::Again,
     };
-    if matches!(status, 400..=499 | 500 | 501) {
+    if matches!(status, 400..=501) {
         if coded(&CONTEXT_CODES) || status != 429 && says(&CONTEXT_WORDS) {
             return (FaultKind::ContextTooLong, Remedy::OtherModel);
         }

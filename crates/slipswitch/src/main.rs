@@ -1,1 +1,75 @@
-fn main() {}
+//! The binary: reads the command line and the environment, once, and hands over.
+
+mod cli;
+mod config;
+mod demo;
+mod discover;
+mod exit;
+mod ground;
+mod models;
+mod serve;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use exit::{Code, Ending};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.verbose);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("error: the runtime could not start: {e}");
+            return Code::Failure.into();
+        }
+    };
+    let ended = match cli.command {
+        Command::Demo(args) => runtime.block_on(demo::demo(args)),
+        Command::Serve(args) => runtime.block_on(serve::serve(args)),
+        Command::Models(args) => models::models(&args),
+        Command::Config(args) => config::config(&args),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Ending { code, says }) => {
+            anstream::eprintln!("{says}");
+            if code == Code::BadConfig {
+                anstream::eprintln!("exit {}", code as u8);
+            }
+            code.into()
+        }
+    }
+}
+
+/// The environment, as an argument for everybody else.
+pub fn env(name: &str) -> Option<String> {
+    #[allow(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+    std::env::var(name).ok()
+}
+
+/// Warnings always, more on request. The libraries that carry bytes stay at `info` whatever is asked, because at `debug` they print
+/// headers, and headers hold keys.
+fn log(verbose: u8) {
+    use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+    use tracing_subscriber::prelude::*;
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let wanted = env("SLIPSWITCH_LOG").unwrap_or_else(|| level.to_owned());
+    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new(level));
+    let quiet = tracing_subscriber::filter::Targets::new()
+        .with_default(LevelFilter::TRACE)
+        .with_target("hyper", LevelFilter::INFO)
+        .with_target("hyper_util", LevelFilter::INFO)
+        .with_target("rustls", LevelFilter::INFO)
+        .with_target("tokio_rustls", LevelFilter::INFO)
+        .with_target("rustls_platform_verifier", LevelFilter::INFO);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_filter(quiet);
+    let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+}

@@ -1,1 +1,84 @@
-fn main() {}
+//! Chores of the repository: `cargo xtask test | lint | bench | clients | fuzz`. Each installs what it needs, below `target/` or
+//! from Debian's packages.
+
+mod bench;
+mod clients;
+mod fuzz;
+mod sh;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use sh::{root, run, step};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the repository")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything: lint, Rust tests, fuzzing for a few seconds, the clients. What CI runs.
+    Test,
+    /// Formatting, clippy as errors, and licences and advisories where `cargo deny` is installed.
+    Lint,
+    /// The real client libraries against a running gateway.
+    Clients {
+        /// Run only those whose name contains this.
+        filter: Option<String>,
+    },
+    /// Each fuzz target for a while.
+    Fuzz {
+        #[arg(long, default_value_t = 5)]
+        seconds: u32,
+        target: Option<String>,
+    },
+    /// The benchmark of docs/performance.md, beside nginx in the same run.
+    Bench(bench::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Test => test(),
+        Command::Lint => lint(),
+        Command::Clients { filter } => clients::clients(filter.as_deref()),
+        Command::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
+        Command::Bench(args) => bench::bench(&args),
+    }
+}
+
+fn test() -> Result<()> {
+    lint()?;
+    step("Rust tests");
+    run("cargo", &["test", "--workspace", "--locked"])?;
+    step("fuzzing, a few seconds each");
+    fuzz::fuzz(4, None)?;
+    step("real clients");
+    clients::clients(None)
+}
+
+fn lint() -> Result<()> {
+    step("formatting");
+    run("cargo", &["fmt", "--all", "--check"])?;
+    step("clippy");
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    if sh::has("cargo-deny") {
+        step("licences and advisories");
+        run(
+            "cargo",
+            &[
+                "deny",
+                "--manifest-path",
+                &root().join("Cargo.toml").display().to_string(),
+                "check",
+                "bans",
+                "licenses",
+                "sources",
+            ],
+        )?;
+    } else {
+        println!("skipped: cargo-deny is not installed (cargo install --locked cargo-deny)");
+    }
+    Ok(())
+}

@@ -1,8 +1,30 @@
-//! See the sibling files.
+//! The Anthropic Messages dialect, as an upstream we call and as a surface callers use.
+//!
+//! Start with [`request`] (what callers send) and [`decoder`] (what the upstream streams); the other way round are [`encode`] and
+//! [`encoder`]. Facts about the API are from its documentation and from recorded traffic, read 2026-11.
+
+mod blocks;
+mod citations;
+mod decoder;
+mod encode;
+mod encoder;
+mod error;
+mod ids;
+mod limits;
+mod messages;
+mod object;
+mod reply;
+mod request;
+mod seal;
+mod usage;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 use crate::dialect::{Decode, Encode, Malformed, Wire};
 use crate::{Quirks, Stamp};
-use slip_ir::{Dialect, Fault, Loss, Reply, Request};
+use slip_ir::{Dialect, Fault, Finish, Loss, Reply, Request};
 use std::sync::Arc;
 
 pub struct Anthropic;
@@ -13,38 +35,72 @@ impl Wire for Anthropic {
     }
 
     fn path(&self, _model: &str, _stream: bool) -> String {
-        todo!()
+        "/messages".to_owned()
     }
 
-    fn decode_request(&self, _body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
-        todo!()
+    fn decode_request(&self, body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
+        request::decode(body)
     }
 
-    fn encode_request(&self, _request: &Request, _quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
-        todo!()
+    fn encode_request(&self, request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
+        encode::encode(request, quirks)
     }
 
-    fn decode_reply(&self, _body: &[u8], _quirks: &Quirks) -> Result<Reply, Malformed> {
-        todo!()
+    fn decode_reply(&self, body: &[u8], _quirks: &Quirks) -> Result<Reply, Malformed> {
+        reply::decode(body)
     }
 
-    fn encode_reply(&self, _reply: &Reply, _stamp: &Stamp) -> Vec<u8> {
-        todo!()
+    fn encode_reply(&self, reply: &Reply, stamp: &Stamp) -> Vec<u8> {
+        reply::encode(reply, stamp)
     }
 
     fn decoder(&self, _quirks: &Quirks) -> Box<dyn Decode> {
-        todo!()
+        Box::new(decoder::Decoder::default())
     }
 
-    fn encoder(&self, _stamp: Arc<Stamp>) -> Box<dyn Encode> {
-        todo!()
+    fn encoder(&self, stamp: Arc<Stamp>) -> Box<dyn Encode> {
+        Box::new(encoder::Encoder::new(stamp))
     }
 
-    fn decode_error(&self, _status: u16, _headers: &http::HeaderMap, _body: &[u8]) -> Fault {
-        todo!()
+    fn decode_error(&self, status: u16, headers: &http::HeaderMap, body: &[u8]) -> Fault {
+        error::decode(status, headers, body)
     }
 
-    fn encode_error(&self, _fault: &Fault, _id: Option<&str>) -> Vec<u8> {
-        todo!()
+    fn encode_error(&self, fault: &Fault, id: Option<&str>) -> Vec<u8> {
+        error::encode(fault, id)
+    }
+}
+
+/// Every `stop_reason` the API knows, and what it comes to.
+const STOP_REASONS: [(&str, Finish); 8] = [
+    ("end_turn", Finish::Stop),
+    ("stop_sequence", Finish::Stop),
+    ("pause_turn", Finish::Stop),
+    ("compaction", Finish::Stop),
+    ("max_tokens", Finish::Length),
+    ("model_context_window_exceeded", Finish::Length),
+    ("tool_use", Finish::ToolCalls),
+    ("refusal", Finish::ContentFilter),
+];
+
+/// What an upstream's `stop_reason` means. Absent or unknown: it stopped, for its tools where it called any.
+fn finish_of(word: Option<&str>, called_tools: bool) -> Finish {
+    STOP_REASONS
+        .iter()
+        .find(|(known, _)| Some(*known) == word)
+        .map_or(if called_tools { Finish::ToolCalls } else { Finish::Stop }, |(_, finish)| *finish)
+}
+
+/// The `stop_reason` a caller sees: the upstream's own word where it is one of ours and says the same.
+fn stop_reason(finish: Finish, native: Option<&str>, stop_sequence: Option<&str>) -> &'static str {
+    if let Some((word, _)) = STOP_REASONS.iter().find(|(word, means)| Some(*word) == native && *means == finish) {
+        return word;
+    }
+    match finish {
+        Finish::Stop if stop_sequence.is_some() => "stop_sequence",
+        Finish::Stop | Finish::Error => "end_turn",
+        Finish::Length => "max_tokens",
+        Finish::ToolCalls => "tool_use",
+        Finish::ContentFilter => "refusal",
     }
 }

@@ -1,20 +1,17 @@
 //! One choice of an upstream's reply: its deltas (or its whole message) in, events out.
 
+use super::calls::{self, Call, CallPiece};
 use super::details::{self, Detail};
 use super::media;
 use super::node::raw;
+use super::sound::Sound;
 use crate::json;
-use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use slip_ir::event::Kind;
 use slip_ir::request::format;
-use slip_ir::{Event, Finish, Media, MediaKind, Piece, Raw, Source, ThinkingKind};
+use slip_ir::{Event, Finish, Media, MediaKind, Piece, Raw, ThinkingKind};
 
 /// Parallel tool calls of one choice; a model that repeats itself could otherwise open one per token.
 const MAX_CALLS: usize = 512;
-/// Text kept back while a call has no name yet, and sound collected for one reply.
-const MAX_HELD: usize = 32 * 1024 * 1024;
-
 pub(super) struct Choice {
     pub index: u32,
     blocks: u32,
@@ -22,7 +19,7 @@ pub(super) struct Choice {
     calls: Vec<Call>,
     /// Sealed details that name a tool call which has not begun.
     seals: Vec<Detail>,
-    audio: Option<Audio>,
+    sound: Option<Sound>,
     /// URLs already cited, so that lists repeated in every chunk are told once.
     cited: Vec<String>,
     ending: Option<Ending>,
@@ -40,27 +37,6 @@ enum Open {
     Thinking { block: u32, kind: ThinkingKind, index: Option<i64>, signed: bool },
 }
 
-struct Call {
-    /// The upstream's own number for it.
-    index: Option<i64>,
-    id: String,
-    /// Empty until the upstream has named it.
-    name: String,
-    block: Option<u32>,
-    custom: bool,
-    /// What came before the name.
-    held: String,
-    signature: Option<String>,
-}
-
-#[derive(Default)]
-struct Audio {
-    id: Option<String>,
-    bytes: Vec<u8>,
-    transcript: String,
-    expires_at: Option<i64>,
-}
-
 #[derive(Default)]
 struct Ending {
     word: String,
@@ -76,7 +52,7 @@ impl Choice {
             open: Open::Nothing,
             calls: Vec::new(),
             seals: Vec::new(),
-            audio: None,
+            sound: None,
             cited: Vec::new(),
             ending: None,
             stirred: false,
@@ -112,8 +88,8 @@ impl Choice {
         }
         // Some chunks carry the whole message so far beside the delta; it counts only where there is nothing else.
         match (delta, message) {
-            (Some(delta), _) => self.message(delta, out),
-            (None, Some(message)) if !self.spoke => self.message(message, out),
+            (Some(delta), _) => self.message(delta, false, out),
+            (None, Some(message)) if !self.spoke => self.message(message, true, out),
             _ => {
                 if let Some(text) = text {
                     self.text(&text, out);
@@ -132,7 +108,8 @@ impl Choice {
         }
     }
 
-    fn message(&mut self, span: &[u8], out: &mut Vec<Event>) {
+    /// A delta, or a `whole` message: there every entry of `tool_calls` is a call of its own.
+    fn message(&mut self, span: &[u8], whole: bool, out: &mut Vec<Event>) {
         let mut content = None;
         let mut thought = None;
         let mut list = None;
@@ -181,10 +158,11 @@ impl Choice {
             self.hear(audio);
         }
         for call in calls.into_iter().flat_map(json::items) {
-            self.call(call, out);
+            self.call(CallPiece::read(call), whole, out);
         }
-        if let Some(call) = old_call {
-            self.old_call(call, out);
+        // Where both are sent, they tell the same call.
+        if let Some(call) = old_call.filter(|_| calls.is_none_or(|list| json::items(list).next().is_none())) {
+            self.call(CallPiece::read_old(call), whole, out);
         }
     }
 
@@ -381,146 +359,39 @@ impl Choice {
         out.push(Event::Close { choice: self.index, block });
     }
 
-    /// Sound comes in pieces, each in base64 of its own.
     fn hear(&mut self, span: &[u8]) {
-        const LENIENT: GeneralPurpose = GeneralPurpose::new(
-            &base64::alphabet::STANDARD,
-            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-        );
-        let mut heard = Audio::default();
-        for (key, value) in json::fields(span) {
-            match &*key.bytes() {
-                b"id" => heard.id = some(value),
-                b"data" => heard.bytes = some(value).and_then(|d| LENIENT.decode(d).ok()).unwrap_or_default(),
-                b"transcript" => heard.transcript = some(value).unwrap_or_default(),
-                b"expires_at" => heard.expires_at = json::integer(value).filter(|n| *n != 0),
-                _ => {}
-            }
-        }
-        // Servers that write every member always send empty sound, too.
-        if heard.id.is_none() && heard.bytes.is_empty() && heard.transcript.is_empty() {
-            return;
-        }
-        self.stirred = true;
-        self.spoke = true;
-        let audio = self.audio.get_or_insert_default();
-        audio.id = audio.id.take().or(heard.id);
-        audio.expires_at = heard.expires_at.or(audio.expires_at);
-        if audio.bytes.len() + heard.bytes.len() <= MAX_HELD && audio.transcript.len() <= MAX_HELD {
-            audio.bytes.extend(heard.bytes);
-            audio.transcript.push_str(&heard.transcript);
+        let heard = Sound::read(span);
+        if !heard.is_empty() {
+            self.stirred = true;
+            self.spoke = true;
+            self.sound.get_or_insert_default().extend(heard);
         }
     }
 
-    fn old_call(&mut self, span: &[u8], out: &mut Vec<Event>) {
-        let name = json::field(span, "name").and_then(some).unwrap_or_default();
-        let arguments = json::field(span, "arguments").and_then(json::string).unwrap_or_default();
-        /// A number no `tool_calls` entry has.
-        const OLD: i64 = i64::MIN;
-        self.piece_of_call(Some(OLD), String::new(), name, &arguments, false, None, out);
-    }
-
-    fn call(&mut self, span: &[u8], out: &mut Vec<Event>) {
-        let (mut index, mut id, mut name, mut signature) = (None, String::new(), String::new(), None);
-        let mut arguments = String::new();
-        let mut custom = false;
-        for (key, value) in json::fields(span) {
-            match &*key.bytes() {
-                b"index" => index = json::integer(value),
-                b"id" => id = some(value).unwrap_or_default(),
-                b"extra_content" => signature = google_signature(value).or(signature),
-                b"function" => {
-                    for (key, value) in json::fields(value) {
-                        match &*key.bytes() {
-                            b"name" => name = some(value).unwrap_or(name),
-                            b"arguments" => arguments = fragment(value).unwrap_or(arguments),
-                            b"thought_signature" => signature = some(value).or(signature),
-                            _ => {}
-                        }
-                    }
-                }
-                b"custom" if value.first() == Some(&b'{') => {
-                    let told = json::field(value, "name").and_then(some);
-                    let input = json::field(value, "input").and_then(some);
-                    custom = told.is_some() || input.is_some();
-                    name = told.unwrap_or(name);
-                    arguments = input.unwrap_or(arguments);
-                }
-                _ => {}
-            }
-        }
-        self.piece_of_call(index, id, name, &arguments, custom, signature, out);
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn piece_of_call(
-        &mut self,
-        index: Option<i64>,
-        id: String,
-        name: String,
-        arguments: &str,
-        custom: bool,
-        signature: Option<String>,
-        out: &mut Vec<Event>,
-    ) {
-        let at = match self.find_call(index, &id, &name) {
+    fn call(&mut self, piece: CallPiece, whole: bool, out: &mut Vec<Event>) {
+        let known = if whole { None } else { calls::find(&self.calls, &piece) };
+        let at = match known {
             Some(at) => at,
+            None if piece.is_empty() || self.calls.len() >= MAX_CALLS => return,
             None => {
-                let empty = id.is_empty() && name.is_empty() && arguments.is_empty();
-                if empty || self.calls.len() >= MAX_CALLS {
-                    return;
-                }
                 self.stirred = true;
-                self.calls.push(Call {
-                    index,
-                    id: String::new(),
-                    name: String::new(),
-                    block: None,
-                    custom,
-                    held: String::new(),
-                    signature: None,
-                });
+                self.calls.push(Call::new(&piece));
                 self.calls.len() - 1
             }
         };
         let Some(call) = self.calls.get_mut(at) else { return };
-        if call.block.is_none() {
-            if call.id.is_empty() {
-                call.id = id;
-            }
-            call.name = name;
-            if call.held.len() + arguments.len() <= MAX_HELD {
-                call.held.push_str(arguments);
-            }
-            call.signature = signature.or(call.signature.take());
+        let Some(block) = call.block else {
+            call.hold(piece);
             if !call.name.is_empty() {
                 self.open_call(at, out);
             }
             return;
+        };
+        if !piece.arguments.is_empty() {
+            self.delta(block, Piece::Arguments(piece.arguments), out);
         }
-        let block = call.block.unwrap_or_default();
-        if !arguments.is_empty() {
-            self.delta(block, Piece::Arguments(arguments.to_owned()), out);
-        }
-        if let Some(signature) = signature {
+        if let Some(signature) = piece.signature {
             self.delta(block, Piece::Signature(signature), out);
-        }
-    }
-
-    /// Which call a piece belongs to. Numbers may be missing, start anywhere, or be the same for every call; ids may come once,
-    /// every time, or never.
-    fn find_call(&self, index: Option<i64>, id: &str, name: &str) -> Option<usize> {
-        let last = |test: &dyn Fn(&Call) -> bool| self.calls.iter().rposition(test);
-        match index {
-            Some(_) => {
-                let at = last(&|c| c.index == index)?;
-                let call = self.calls.get(at)?;
-                let other = !id.is_empty() && !call.id.is_empty() && call.id != id && !name.is_empty();
-                if other { last(&|c| c.index == index && c.id == id) } else { Some(at) }
-            }
-            None if !id.is_empty() => last(&|c| c.id == id),
-            None if !name.is_empty() => last(&|c| c.block.is_none()),
-            None => self.calls.len().checked_sub(1),
         }
     }
 
@@ -574,8 +445,8 @@ impl Choice {
             let data = seal.data.clone().unwrap_or_default();
             self.seal_alone(seal, data, out);
         }
-        if let Some(audio) = self.audio.take() {
-            self.media(audio.into_media(), out);
+        if let Some(sound) = self.sound.take() {
+            self.media(sound.into_media(), out);
         }
         self.end_open(out);
         for block in self.calls.iter().filter_map(|c| c.block) {
@@ -595,23 +466,6 @@ impl Choice {
         let native = ending.native.or((!ending.word.is_empty()).then_some(ending.word));
         let stop_sequence = ending.stop_sequence.filter(|_| reason == Finish::Stop);
         out.push(Event::Finish { choice: self.index, reason, native, stop_sequence });
-    }
-}
-
-impl Audio {
-    fn into_media(self) -> Media {
-        let base64 = base64::engine::general_purpose::STANDARD.encode(&self.bytes);
-        // OpenAI streams bare samples.
-        let mime = media::sniff(&base64).unwrap_or("audio/pcm16").to_owned();
-        let mut extra = Vec::new();
-        super::write::object(&mut extra, |o| {
-            o.opt_str("id", self.id.as_deref());
-            if let Some(time) = self.expires_at {
-                o.num("expires_at", time);
-            }
-            o.str("transcript", &self.transcript);
-        });
-        Media { extra: raw(&extra), ..media::new(MediaKind::Audio, Source::Data { mime, base64 }) }
     }
 }
 
@@ -635,14 +489,6 @@ pub(super) fn some(span: &[u8]) -> Option<String> {
     json::string(span).filter(|t| !t.is_empty()).map(|t| t.into_owned())
 }
 
-/// Arguments are JSON in a string; some servers send the object itself.
-fn fragment(span: &[u8]) -> Option<String> {
-    match span.first() {
-        Some(b'{') => String::from_utf8(span.to_vec()).ok(),
-        _ => some(span),
-    }
-}
-
-fn google_signature(span: &[u8]) -> Option<String> {
+pub(super) fn google_signature(span: &[u8]) -> Option<String> {
     json::field(span, "google").and_then(|g| json::field(g, "thought_signature")).and_then(some)
 }

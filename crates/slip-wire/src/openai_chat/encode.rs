@@ -1,11 +1,12 @@
 //! A request, written the way one OpenAI-shaped upstream wants it.
 
+use super::shapes::{lower_format, tool_type, write_format, write_function};
 use super::turns;
 use super::write::{Obj, object};
 use crate::Quirks;
-use crate::quirks::{MaxTokens, ReasoningStyle, Structured};
+use crate::quirks::{MaxTokens, ReasoningStyle};
 use bytes::BytesMut;
-use slip_ir::{Cache, Dialect, Effort, Format, Loss, Raw, Reasoning, Request, Tool, ToolChoice};
+use slip_ir::{Cache, Dialect, Effort, Loss, Raw, Reasoning, Request, Tool, ToolChoice};
 use std::borrow::Cow;
 
 /// What a model is assumed to be allowed to say when a thinking budget must be compared with an effort and nobody gave a cap.
@@ -202,138 +203,6 @@ fn tools(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
         });
     }
     top.shown("parallel_tool_calls", &request.parallel_tool_calls);
-}
-
-fn tool_type(raw: &Raw) -> String {
-    let kind = crate::json::field(raw.as_str().as_bytes(), "type").and_then(crate::json::string);
-    kind.map_or_else(|| "unknown".to_owned(), |k| k.chars().take(64).collect())
-}
-
-fn write_function(
-    o: &mut Obj<'_, BytesMut>,
-    function: &slip_ir::request::Function,
-    quirks: &Quirks,
-    losses: &mut Losses,
-) {
-    o.str("type", "function");
-    o.obj("function", |o| {
-        o.str("name", &function.name);
-        o.opt_str("description", function.description.as_deref());
-        if let Some(parameters) = &function.parameters {
-            o.raw("parameters", &fitted(parameters, quirks, losses));
-        }
-        if let Some(strict) = function.strict {
-            o.bool("strict", strict);
-        }
-        if let Some(extra) = &function.extra {
-            if quirks.router {
-                o.merge(extra);
-            } else {
-                for (key, _) in crate::json::fields(extra.as_str().as_bytes()) {
-                    losses.push(format!("tools[].{}", key.text()), "this provider does not know it");
-                }
-            }
-        }
-    });
-    if let Some(cache) = &function.cache {
-        if quirks.cache_control {
-            write_cache(o, "cache_control", cache);
-        } else {
-            losses.push("cache_control", NO_CACHE_CONTROL);
-        }
-    }
-}
-
-/// A schema within what the provider understands.
-fn fitted(schema: &Raw, quirks: &Quirks, losses: &mut Losses) -> Raw {
-    if !quirks.schema_subset {
-        return schema.clone();
-    }
-    let mut value = schema.value();
-    let mut dropped = Vec::new();
-    trim_schema(&mut value, &mut dropped);
-    for word in dropped {
-        losses.push(format!("json schema: {word}"), "this provider knows a subset of JSON Schema");
-    }
-    Raw::of(&value).unwrap_or_else(|| schema.clone())
-}
-
-/// Words of JSON Schema outside the OpenAPI 3.0 subset. Depth is bounded by the parser that made the value.
-fn trim_schema(value: &mut serde_json::Value, dropped: &mut Vec<&'static str>) {
-    const FOREIGN: [&str; 8] =
-        ["$schema", "$id", "$defs", "definitions", "additionalProperties", "patternProperties", "const", "$comment"];
-    match value {
-        serde_json::Value::Object(map) => {
-            for word in FOREIGN {
-                // Under `properties` these would be names, not words; a property called `const` is too rare to serve.
-                if map.remove(word).is_some() && !dropped.contains(&word) {
-                    dropped.push(word);
-                }
-            }
-            map.values_mut().for_each(|v| trim_schema(v, dropped));
-        }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(|v| trim_schema(v, dropped)),
-        _ => {}
-    }
-}
-
-/// The format as this upstream can be told it, and what must be said in words instead.
-fn lower_format<'a>(
-    format: Option<&'a Format>,
-    quirks: &Quirks,
-    losses: &mut Losses,
-) -> (Option<Cow<'a, Format>>, Option<String>) {
-    const WHY: &str = "asked for in words, because this provider has no such response format";
-    let Some(format) = format else { return (None, None) };
-    match (format, quirks.structured) {
-        (Format::Opaque { dialect, .. }, _) if *dialect != Dialect::OpenAiChat => {
-            losses.push("response_format", format!("only {dialect} knows this format"));
-            (None, None)
-        }
-        (Format::Text, Structured::Unsaid) => (None, None),
-        (Format::JsonSchema { schema, .. }, Structured::JsonObject | Structured::Unsaid) => {
-            losses.push("response_format.json_schema", WHY);
-            let words = format!(
-                "Answer with one JSON object and nothing else, no Markdown. It must be valid against this JSON Schema:\n{}",
-                schema.as_str()
-            );
-            let rest = (quirks.structured == Structured::JsonObject).then_some(Cow::Owned(Format::JsonObject));
-            (rest, Some(words))
-        }
-        (Format::JsonObject, Structured::Unsaid) => {
-            losses.push("response_format", WHY);
-            (None, Some("Answer with one JSON object and nothing else, no Markdown.".to_owned()))
-        }
-        (Format::Opaque { .. }, Structured::Unsaid) => {
-            losses.push("response_format", "this provider has no response formats");
-            (None, None)
-        }
-        (Format::JsonSchema { name, schema, strict, description }, Structured::JsonSchema) if quirks.schema_subset => {
-            let schema = fitted(schema, quirks, losses);
-            let (name, description) = (name.clone(), description.clone());
-            (Some(Cow::Owned(Format::JsonSchema { name, schema, strict: *strict, description })), None)
-        }
-        _ => (Some(Cow::Borrowed(format)), None),
-    }
-}
-
-fn write_format(o: &mut Obj<'_, BytesMut>, key: &str, format: &Format) {
-    match format {
-        Format::Opaque { raw, .. } => o.raw(key, raw),
-        Format::Text => o.obj(key, |o| o.str("type", "text")),
-        Format::JsonObject => o.obj(key, |o| o.str("type", "json_object")),
-        Format::JsonSchema { name, schema, strict, description } => o.obj(key, |o| {
-            o.str("type", "json_schema");
-            o.obj("json_schema", |o| {
-                o.str("name", name);
-                o.opt_str("description", description.as_deref());
-                o.raw("schema", schema);
-                if let Some(strict) = strict {
-                    o.bool("strict", *strict);
-                }
-            });
-        }),
-    }
 }
 
 fn reasoning(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {

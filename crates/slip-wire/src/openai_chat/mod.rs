@@ -1,8 +1,9 @@
 //! OpenAI chat completions: towards callers OpenRouter's superset of it, towards upstreams whatever forty servers make of it.
 //!
-//! A request: [`request`] and `message` read it, `encode` and `turns` write it. A reply: `stream`, `reply` and `choice` read it,
-//! `encoder` and `whole` write it.
+//! A request: `request` and `message` read it, `encode`, `shapes` and `turns` write it. A reply: `stream`, `reply` and `choice`
+//! read it, `encoder` and `whole` write it.
 
+mod calls;
 mod choice;
 mod details;
 mod encode;
@@ -15,6 +16,8 @@ mod node;
 pub mod patch;
 mod reply;
 mod request;
+mod shapes;
+mod sound;
 mod spell;
 pub mod splice;
 mod stream;

@@ -68,7 +68,8 @@ fn an_upstream_that_says_do_not_retry_is_believed() {
 #[test]
 fn pauses_are_read_in_every_spelling_and_absurd_ones_ignored() {
     let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-    let rows: &[(&[(&str, &str)], Option<f64>)] = &[
+    type Row<'a> = (&'a [(&'a str, &'a str)], Option<f64>);
+    let rows: &[Row<'_>] = &[
         (&[("retry-after", "2")], Some(2.0)),
         (&[("retry-after", "0.5")], Some(0.5)),
         (&[("retry-after", " 7 ")], Some(7.0)),

@@ -1,0 +1,35 @@
+//! What a provider's file needs, so that it can be all data.
+
+pub use crate::provider::{Auth, Links, Local, Policy, Provider};
+pub use slip_ir::{Dialect, FaultKind, Remedy};
+pub use slip_wire::Quirks;
+pub use slip_wire::quirks::{MaxTokens, ReasoningStyle, Replay, Structured, ToolIds};
+pub use std::borrow::Cow;
+
+use crate::provider::Str;
+
+/// Static text.
+pub const fn s(text: &'static str) -> Str {
+    Cow::Borrowed(text)
+}
+
+/// A static list of anything. (A function would not do: the compiler refuses to drop its argument in a static.)
+macro_rules! list {
+    ($($item:expr),+ $(,)?) => { std::borrow::Cow::Borrowed(const { &[$($item),+] }) };
+}
+
+/// A static list of names.
+macro_rules! names {
+    ($($name:literal),+ $(,)?) => { $crate::prelude::list![$($crate::prelude::s($name)),+] };
+}
+
+pub(crate) use {list, names};
+
+/// Privacy policy, terms of service, status page.
+pub const fn links(privacy: &'static str, terms: &'static str, status: Option<&'static str>) -> Links {
+    let status = match status {
+        Some(page) => Some(s(page)),
+        None => None,
+    };
+    Links { privacy: Some(s(privacy)), terms: Some(s(terms)), status }
+}

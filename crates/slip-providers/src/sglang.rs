@@ -1,0 +1,17 @@
+//! SGLang: the operator's own server, OpenAI-shaped. Docs: <https://docs.sglang.ai/basic_usage/openai_api_completions.html>, as
+//! of 2026-06.
+
+use crate::prelude::*;
+
+pub static PROVIDER: Provider = Provider {
+    id: s("sglang"),
+    title: s("SGLang"),
+    base: s("http://127.0.0.1:30000/v1"),
+    auth: Auth::None,
+    quirks: Quirks::OPENAI_CHAT,
+    local: Some(Local { port: 30000, probe: s("/v1/models"), host_env: None }),
+    cancel_stops_billing: true,
+    policy: Policy::ZERO,
+    docs: s("https://docs.sglang.ai/basic_usage/openai_api_completions.html"),
+    ..Provider::BLANK
+};

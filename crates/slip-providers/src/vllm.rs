@@ -1,0 +1,17 @@
+//! vLLM: the operator's own server, OpenAI-shaped. Docs: <https://docs.vllm.ai/en/latest/serving/openai_compatible_server>, as
+//! of 2026-06.
+
+use crate::prelude::*;
+
+pub static PROVIDER: Provider = Provider {
+    id: s("vllm"),
+    title: s("vLLM"),
+    base: s("http://127.0.0.1:8000/v1"),
+    auth: Auth::None,
+    quirks: Quirks::OPENAI_CHAT,
+    local: Some(Local { port: 8000, probe: s("/v1/models"), host_env: None }),
+    cancel_stops_billing: true,
+    policy: Policy::ZERO,
+    docs: s("https://docs.vllm.ai/en/latest/serving/openai_compatible_server"),
+    ..Provider::BLANK
+};

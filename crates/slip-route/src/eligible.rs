@@ -1,0 +1,479 @@
+//! Who may serve this request, and of everybody else, why not.
+
+use crate::field::{Endpoint, Field};
+use crate::plan::Allow;
+use crate::resolve::{Reach, Resolved};
+use crate::rules::Rules;
+use crate::view::View;
+use crate::vocabulary::Params;
+use slip_ir::want::MediaSet;
+use slip_ir::{MediaKind, Nano, Price, Want, request::format};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+#[cfg(test)]
+mod tests;
+
+/// Output tokens that a reply is expected to have when prices are compared: a usual chat answer. Only the order of endpoints
+/// depends on it, never what is held or charged.
+pub const EXPECTED_OUTPUT: u64 = 512;
+
+/// An endpoint that may serve, and the numbers a strategy orders by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    /// Which of the names the caller asked for.
+    pub place: u16,
+    /// Which endpoint of that name, as listed.
+    pub at: u32,
+    /// What this request would cost; `None` is unknown.
+    pub price: Option<Nano>,
+    /// Of all its instances.
+    pub weight: u32,
+    pub failing: bool,
+    pub ttft_ms: Option<u32>,
+    pub tokens_per_second: Option<u32>,
+    /// Set by strategies that take turns: how many turns this endpoint had before. Its instances take turns by it.
+    pub lap: Option<u64>,
+    /// Lower tiers are tried first; a strategy orders inside one.
+    pub(crate) tier: u32,
+    /// Which of its instances are cooling down (the first 64).
+    pub(crate) cold: u64,
+}
+
+impl Candidate {
+    /// Every instance is cooling down: tried only when nobody else is left.
+    pub const fn cooled(&self) -> bool {
+        self.tier & tier::COOLED != 0
+    }
+
+    /// A key that sorts by price, unknown last.
+    pub(crate) const fn dearness(&self) -> i64 {
+        match self.price {
+            Some(price) => price.0,
+            None => i64::MAX,
+        }
+    }
+}
+
+/// What decides before any strategy does, strongest first.
+pub(crate) mod tier {
+    pub const COOLED: u32 = 1 << 31;
+    /// The conversation carries reasoning that only another family can read.
+    pub const FOREIGN: u32 = 1 << 30;
+    /// Slower than the caller prefers.
+    pub const SLOW: u32 = 1 << 29;
+    /// The place in the list of models: 13 bits.
+    pub const PLACE: u32 = 16;
+    /// The place in `provider.order`: 15 bits.
+    pub const ORDER: u32 = 1;
+    /// Not in `provider.order`.
+    pub const UNLISTED: u32 = (1 << 15) - 1;
+    /// Would ignore something the caller asked for.
+    pub const LACKS: u32 = 1;
+}
+
+/// A no.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub endpoint: Arc<Endpoint>,
+    pub rule: Rule,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.endpoint, self.rule)
+    }
+}
+
+/// Why not. The `Display` form is for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    NoInstance,
+    KeyModel,
+    KeyProvider,
+    NotInOnly,
+    Ignored,
+    NotInOrder,
+    NotFree,
+    /// A variant that must be asked for by its suffix.
+    Variant,
+    Quantization,
+    Collection,
+    Zdr,
+    MaxPrice(Line),
+    UnknownPrice,
+    Parameters(Params),
+    Tools,
+    Input(MediaKind),
+    Output(MediaKind),
+    Context {
+        needs: u64,
+        has: u64,
+    },
+    MaxTokens {
+        needs: u64,
+        has: u64,
+    },
+    /// Demoted, not refused: tried when nobody else is left.
+    CooledDown,
+    /// Demoted, not refused.
+    SealedElsewhere,
+    /// Demoted, not refused.
+    Slow,
+}
+
+/// A line of `max_price`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    Prompt,
+    Completion,
+    Audio,
+    Request,
+}
+
+impl Line {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Line::Prompt => "prompt",
+            Line::Completion => "completion",
+            Line::Audio => "audio",
+            Line::Request => "request",
+        }
+    }
+}
+
+impl Rule {
+    /// OpenRouter's word in `availability.excluded_by`, where it has one.
+    pub const fn code(&self) -> Option<&'static str> {
+        match self {
+            Rule::KeyModel | Rule::KeyProvider | Rule::NotInOnly | Rule::Ignored | Rule::NotInOrder => {
+                Some("allowed_providers")
+            }
+            Rule::Quantization => Some("quantization"),
+            Rule::Collection => Some("data_policy:training"),
+            Rule::Zdr => Some("data_policy:zdr"),
+            Rule::MaxPrice(_) | Rule::UnknownPrice => Some("max_price"),
+            Rule::Parameters(_) | Rule::Tools | Rule::Input(_) | Rule::Output(_) => Some("require_parameters"),
+            Rule::Context { .. } | Rule::MaxTokens { .. } => Some("context_length"),
+            Rule::NoInstance
+            | Rule::NotFree
+            | Rule::Variant
+            | Rule::CooledDown
+            | Rule::SealedElsewhere
+            | Rule::Slow => None,
+        }
+    }
+
+    /// Our own word, stable, for logs and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Rule::NoInstance => "no_instance",
+            Rule::KeyModel => "key_model",
+            Rule::KeyProvider => "key_provider",
+            Rule::NotInOnly => "only",
+            Rule::Ignored => "ignore",
+            Rule::NotInOrder => "order",
+            Rule::NotFree => "free",
+            Rule::Variant => "variant",
+            Rule::Quantization => "quantizations",
+            Rule::Collection => "data_collection",
+            Rule::Zdr => "zdr",
+            Rule::MaxPrice(_) => "max_price",
+            Rule::UnknownPrice => "unknown_price",
+            Rule::Parameters(_) => "require_parameters",
+            Rule::Tools => "tools",
+            Rule::Input(_) => "input_modality",
+            Rule::Output(_) => "output_modality",
+            Rule::Context { .. } => "context",
+            Rule::MaxTokens { .. } => "max_tokens",
+            Rule::CooledDown => "cooldown",
+            Rule::SealedElsewhere => "sealed_reasoning",
+            Rule::Slow => "slow",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rule::NoInstance => f.write_str("no key or base URL is configured"),
+            Rule::KeyModel => f.write_str("this key may not use the model"),
+            Rule::KeyProvider => f.write_str("this key may not use the provider"),
+            Rule::NotInOnly => f.write_str("not in provider.only"),
+            Rule::Ignored => f.write_str("in provider.ignore"),
+            Rule::NotInOrder => f.write_str("not in provider.order, and provider.allow_fallbacks is false"),
+            Rule::NotFree => f.write_str("not a free endpoint, and the name ends in :free"),
+            Rule::Variant => f.write_str("a variant that has to be asked for by its suffix"),
+            Rule::Quantization => f.write_str("its quantization is not in provider.quantizations"),
+            Rule::Collection => {
+                f.write_str("it may keep prompts or train on them, and provider.data_collection is deny")
+            }
+            Rule::Zdr => f.write_str("no zero data retention, and provider.zdr is true"),
+            Rule::MaxPrice(line) => write!(f, "dearer than provider.max_price.{}", line.name()),
+            Rule::UnknownPrice => f.write_str("its price is not known, and provider.max_price is set"),
+            Rule::Parameters(missing) => {
+                write!(f, "provider.require_parameters is true, and it is not known to support {missing}")
+            }
+            Rule::Tools => f.write_str("no tool use"),
+            Rule::Input(kind) => write!(f, "no {} input", kind.name()),
+            Rule::Output(kind) => write!(f, "no {} output", kind.name()),
+            Rule::Context { needs, has } => {
+                write!(f, "its maximum context length is {has} tokens, and the prompt has about {needs}")
+            }
+            Rule::MaxTokens { needs, has } => {
+                write!(f, "it writes at most {has} tokens, and max_tokens is {needs}")
+            }
+            Rule::CooledDown => f.write_str("cooling down after failures, tried last"),
+            Rule::SealedElsewhere => {
+                f.write_str("it cannot read the sealed reasoning in this conversation, tried last")
+            }
+            Rule::Slow => f.write_str("slower than preferred, tried last"),
+        }
+    }
+}
+
+/// Everything eligibility looks at.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub field: &'a Field,
+    pub asked: &'a [Resolved],
+    pub want: &'a Want,
+    pub rules: &'a Rules,
+    pub allow: Option<&'a Allow>,
+    pub view: View<'a>,
+    pub now_ms: u64,
+}
+
+/// Every endpoint of the names asked for is in exactly one of `candidates` and `refusals`, and only once.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// In the order of the names, and for each as listed.
+    pub candidates: Vec<Candidate>,
+    pub refusals: Vec<Refusal>,
+    /// Candidates that go last, and why.
+    pub demoted: Vec<Refusal>,
+}
+
+/// What the request needs, in the form in which endpoints are compared with it.
+struct Needs {
+    params: Params,
+    wishes: Params,
+    sealed: bool,
+    throughput: Option<f64>,
+    latency_ms: Option<f64>,
+    has_max_price: bool,
+}
+
+pub fn eligible(q: &Question<'_>) -> Answer {
+    let needs = Needs::of(q.want, q.rules);
+    let total: usize = q.asked.iter().map(|a| q.field.reach(&a.reach).len()).sum();
+    let mut answer = Answer { candidates: Vec::with_capacity(total), ..Answer::default() };
+    // Only several names can lead to one endpoint twice.
+    let mut seen: Option<HashSet<u64>> = (q.asked.len() > 1).then(|| HashSet::with_capacity(total));
+    for (place, asked) in q.asked.iter().enumerate() {
+        let named = q.allow.is_none_or(|a| a.name(&asked.asked));
+        for (at, endpoint) in q.field.reach(&asked.reach).iter().enumerate() {
+            if seen.as_mut().is_some_and(|s| !s.insert(endpoint.key)) {
+                continue;
+            }
+            match refuse(q, &needs, asked, named, endpoint) {
+                Some(rule) => answer.refusals.push(Refusal { endpoint: endpoint.clone(), rule }),
+                None => {
+                    let (candidate, why) = candidate(q, &needs, place, at, endpoint);
+                    if let Some(rule) = why {
+                        answer.demoted.push(Refusal { endpoint: endpoint.clone(), rule });
+                    }
+                    answer.candidates.push(candidate);
+                }
+            }
+        }
+    }
+    answer
+}
+
+impl Needs {
+    fn of(want: &Want, rules: &Rules) -> Needs {
+        let mut wishes = Params::default();
+        for (wanted, params) in [
+            (want.json_object || want.json_schema, Params::RESPONSE_FORMAT),
+            (want.json_schema, Params::STRUCTURED_OUTPUTS),
+            (want.reasoning, Params::REASONING),
+        ] {
+            if wanted {
+                wishes = wishes.with(params);
+            }
+        }
+        let max = &rules.max_price;
+        Needs {
+            params: if rules.require_parameters { Params::of(want.params.iter().copied()) } else { Params::default() },
+            wishes,
+            sealed: want.sealed.iter().any(|f| !f.is_empty() && f != format::UNKNOWN),
+            throughput: rules.min_throughput.usual(),
+            latency_ms: rules.max_latency.usual().map(|s| s * 1000.0),
+            has_max_price: [max.prompt, max.completion, max.audio, max.request].iter().any(Option::is_some),
+        }
+    }
+}
+
+/// The first reason against it, cheapest checks first. What is not known of an endpoint is never held against it, except where
+/// the caller asked for certainty: parameters, price, data policy.
+fn refuse(q: &Question<'_>, needs: &Needs, asked: &Resolved, named: bool, e: &Endpoint) -> Option<Rule> {
+    let (want, rules, facts) = (q.want, q.rules, &e.facts);
+    if e.pool.is_empty() {
+        return Some(Rule::NoInstance);
+    }
+    if let Some(allow) = q.allow {
+        if !named && !allow.model(&e.model.id) && !allow.model(&e.model.canonical) {
+            return Some(Rule::KeyModel);
+        }
+        if !allow.provider(e) {
+            return Some(Rule::KeyProvider);
+        }
+    }
+    let among = |names: &[String]| names.iter().any(|n| e.answers_to(n));
+    if !rules.only.is_empty() && !among(&rules.only) {
+        return Some(Rule::NotInOnly);
+    }
+    if among(&rules.ignore) {
+        return Some(Rule::Ignored);
+    }
+    if !rules.allow_fallbacks && !rules.order.is_empty() && !among(&rules.order) {
+        return Some(Rule::NotInOrder);
+    }
+    if asked.wish.free {
+        if !facts.free && !e.price.as_ref().is_some_and(|p| p.is_free()) {
+            return Some(Rule::NotFree);
+        }
+    } else if let Some(variant) = &e.variant {
+        // A house may list a variant, as its owner pleases.
+        if !matches!(asked.reach, Reach::House(_)) && !asked.wish.variant(variant) {
+            return Some(Rule::Variant);
+        }
+    }
+    if rules.quantizations.is_some_and(|q| !q.meets(facts.quant)) {
+        return Some(Rule::Quantization);
+    }
+    if rules.deny_collection && (e.policy.trains, e.policy.retains) != (Some(false), Some(false)) {
+        return Some(Rule::Collection);
+    }
+    if rules.zdr && !e.policy.zdr {
+        return Some(Rule::Zdr);
+    }
+    if needs.has_max_price
+        && let Some(rule) = too_dear(e.price.as_deref(), rules, want)
+    {
+        return Some(rule);
+    }
+    if !needs.params.is_empty() {
+        let missing = facts.can.unwrap_or_default().missing(needs.params);
+        if !missing.is_empty() {
+            return Some(Rule::Parameters(missing));
+        }
+    }
+    if want.tools && facts.can.is_some_and(|can| !can.has(Params::TOOLS)) {
+        return Some(Rule::Tools);
+    }
+    let lacks = |has: Option<MediaSet>, kind: &MediaKind| has.is_some_and(|set| !set.contains(*kind));
+    if let Some(kind) = want.media.iter().find(|k| lacks(facts.takes, k)) {
+        return Some(Rule::Input(kind));
+    }
+    for (wanted, kind) in [(want.image_out, MediaKind::Image), (want.audio_out, MediaKind::Audio)] {
+        if wanted && lacks(facts.makes, &kind) {
+            return Some(Rule::Output(kind));
+        }
+    }
+    if let Some(has) = e.context.filter(|has| want.prompt_tokens > *has) {
+        return Some(Rule::Context { needs: want.prompt_tokens, has });
+    }
+    if let (Some(needs), Some(has)) = (want.max_tokens, e.max_output)
+        && needs > has
+    {
+        return Some(Rule::MaxTokens { needs, has });
+    }
+    None
+}
+
+fn too_dear(price: Option<&Price>, rules: &Rules, want: &Want) -> Option<Rule> {
+    let Some(price) = price else { return Some(Rule::UnknownPrice) };
+    let (rates, max) = (price.rates_for(want.prompt_tokens), &rules.max_price);
+    let audio = rates.audio_in.max(rates.audio_out).unwrap_or_default();
+    let lines = [
+        (max.prompt, rates.input, Line::Prompt),
+        (max.completion, rates.output, Line::Completion),
+        (max.audio, audio, Line::Audio),
+        (max.request, price.request, Line::Request),
+    ];
+    lines.into_iter().find(|(max, is, _)| max.is_some_and(|m| *is > m)).map(|(_, _, line)| Rule::MaxPrice(line))
+}
+
+fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpoint) -> (Candidate, Option<Rule>) {
+    let (mut cold, mut all_cold, mut failing) = (0u64, true, true);
+    let (mut ttft_ms, mut tokens_per_second): (Option<u32>, Option<u32>) = (None, None);
+    for (index, instance) in e.pool.iter().enumerate() {
+        let vital = q.view.vitals.vital(e.key, instance.id);
+        if vital.cooldown_until_ms > q.now_ms {
+            cold |= if index < 64 { 1 << index } else { 0 };
+            continue;
+        }
+        all_cold = false;
+        failing &= vital.failing;
+        ttft_ms = match (ttft_ms, vital.ttft_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        tokens_per_second = tokens_per_second.max(vital.tokens_per_second);
+    }
+    let foreign = needs.sealed && !q.want.sealed.iter().any(|f| f == e.facts.seals);
+    let slow = needs.throughput.zip(tokens_per_second).is_some_and(|(min, is)| f64::from(is) < min)
+        || needs.latency_ms.zip(ttft_ms).is_some_and(|(max, is)| f64::from(is) > max);
+    let order = match q.rules.order.iter().position(|n| e.answers_to(n)) {
+        Some(at) => at as u32,
+        None => tier::UNLISTED,
+    };
+    let wish = q.asked.get(place).map(|a| a.wish).unwrap_or_default();
+    let lacks = e.facts.can.is_some_and(|can| !can.has(needs.wishes)) || wish.misses(e.variant.as_deref());
+    // The caller's own order is stronger than the caller's preferences.
+    let slow = slow && order == tier::UNLISTED;
+    let mut tier = order << tier::ORDER;
+    if !q.rules.mix_models {
+        tier |= (place as u32) << tier::PLACE;
+    }
+    let marks = [
+        (all_cold, tier::COOLED, Some(Rule::CooledDown)),
+        (foreign, tier::FOREIGN, Some(Rule::SealedElsewhere)),
+        (slow, tier::SLOW, Some(Rule::Slow)),
+        (lacks, tier::LACKS, None),
+    ];
+    let mut why = None;
+    for (set, bit, rule) in marks {
+        if set {
+            tier |= bit;
+            why = why.or(rule);
+        }
+    }
+    let candidate = Candidate {
+        place: place as u16,
+        at: at as u32,
+        price: e.price.as_deref().map(|p| estimate(p, q.want)),
+        weight: e.facts.weight,
+        failing: failing && !all_cold,
+        ttft_ms,
+        tokens_per_second,
+        lap: None,
+        tier,
+        cold,
+    };
+    (candidate, why)
+}
+
+/// What a request like this usually costs here. For comparing endpoints only.
+pub fn estimate(price: &Price, want: &Want) -> Nano {
+    let rates = price.rates_for(want.prompt_tokens);
+    let output =
+        want.max_tokens.unwrap_or(EXPECTED_OUTPUT).min(EXPECTED_OUTPUT).saturating_mul(u64::from(want.n.max(1)));
+    let pico = u128::from(want.prompt_tokens) * u128::from(rates.input.0)
+        + u128::from(output) * u128::from(rates.output.0)
+        + u128::from(price.request.0);
+    Nano(i64::try_from(pico / 1000).unwrap_or(i64::MAX))
+}

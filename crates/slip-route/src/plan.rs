@@ -1,0 +1,287 @@
+//! From a question to a plan, and the plan itself: a machine without clock or sleep that says whom to try next.
+
+use crate::eligible::{Candidate, Question, Refusal, eligible};
+use crate::field::{Endpoint, Field, Instance, lower};
+use crate::no_route::NoRoute;
+use crate::resolve::{Reach, Resolved, Unresolved, suffixes};
+use crate::rules::Rules;
+use crate::strategy::{self, Strategy};
+use crate::view::View;
+use fastrand::Rng;
+use slip_ir::{Fault, Want};
+use std::sync::Arc;
+use std::time::Duration;
+
+mod machine;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+/// Names in one `models` list; each may lead to many endpoints.
+pub const MAX_MODELS: usize = 64;
+/// Upstream calls for one request, all told: the caller is waiting, and a bad request must not be multiplied.
+pub const MAX_ATTEMPTS: u32 = 6;
+/// Calls of one endpoint while another is left, and of one instance ever.
+pub const MAX_SAME: u32 = 2;
+/// A longer pause than this is for the caller to make.
+pub const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// Before the same endpoint is tried again without having said when: anywhere up to this.
+pub const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// `model`, then `models`, as the caller wrote them.
+    pub models: Vec<String>,
+    pub rules: Rules,
+    /// What the caller's key may use; `None` is everything.
+    pub allow: Option<Arc<Allow>>,
+}
+
+/// What a key may use. Names in lower case; `author/*` takes in all of an author, `*` everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allow {
+    models: Option<Vec<String>>,
+    providers: Option<Vec<String>>,
+}
+
+impl Allow {
+    /// `None` allows all.
+    pub fn new(models: Option<Vec<String>>, providers: Option<Vec<String>>) -> Allow {
+        let low = |list: Option<Vec<String>>| list.map(|l| l.iter().map(|n| n.trim().to_lowercase()).collect());
+        Allow { models: low(models), providers: low(providers) }
+    }
+
+    /// The name as it was asked for, suffixes apart: a key may be given a house name and nothing behind it.
+    pub(crate) fn name(&self, asked: &str) -> bool {
+        self.models.is_none() || self.model(suffixes(&lower(asked)).0)
+    }
+
+    pub(crate) fn model(&self, id: &str) -> bool {
+        let Some(models) = &self.models else { return true };
+        let id = lower(id);
+        models.iter().any(|allowed| match allowed.strip_suffix('*') {
+            Some(front) => id.starts_with(front),
+            None => *allowed == *id,
+        })
+    }
+
+    pub(crate) fn provider(&self, endpoint: &Endpoint) -> bool {
+        self.providers.as_ref().is_none_or(|list| list.iter().any(|p| p == "*" || endpoint.answers_to(p)))
+    }
+}
+
+/// The answer: how to go about it, and what was left out.
+#[derive(Debug)]
+pub struct Chosen {
+    pub plan: Plan,
+    /// Endpoints that may not serve, each with its reason.
+    pub refusals: Vec<Refusal>,
+    /// Endpoints of the plan that come last, and why.
+    pub demoted: Vec<Refusal>,
+    /// Names of the list that are known but not served here, skipped because others are.
+    pub unserved: Vec<Unresolved>,
+}
+
+/// How much of a failed attempt went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing: connecting failed.
+    NotSent,
+    /// Some or all of it, and no usable answer: it may have been worked on, and billed.
+    Ambiguous,
+    /// All of it, and the upstream said no.
+    Rejected,
+}
+
+/// One call to make.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    pub endpoint: Arc<Endpoint>,
+    pub instance: Instance,
+    /// Which of the names asked for ([`Plan::asked`]).
+    pub place: usize,
+    /// What the request is expected to cost here.
+    pub price: Option<slip_ir::Nano>,
+    candidate: usize,
+}
+
+#[derive(Debug)]
+pub enum Step {
+    Try(Attempt),
+    Wait(Duration),
+    Stop(Fault),
+}
+
+/// One failed attempt, for the record.
+#[derive(Clone, Debug)]
+pub struct Past {
+    pub number: u32,
+    pub endpoint: Arc<Endpoint>,
+    pub instance: Instance,
+    pub fault: Fault,
+    pub sent: Sent,
+    pub at_ms: u64,
+    candidate: usize,
+}
+
+/// Whom to try, in which order, and what was tried. Ask [`Plan::next`]; on a failure tell [`Plan::failed`] and ask again; on a
+/// success drop it.
+#[derive(Debug)]
+pub struct Plan {
+    field: Arc<Field>,
+    asked: Vec<Resolved>,
+    line: Vec<Candidate>,
+    dice: Rng,
+    /// The next of `line` not looked at yet.
+    cursor: usize,
+    attempts: u32,
+    past: Vec<Past>,
+    /// Says what to do next: nothing was decided, a candidate is due again, or it is over.
+    next: Next,
+    /// Attempts left after one that may have been worked on.
+    grace: Option<u32>,
+    /// The caller (or the house) listed several models.
+    many_models: bool,
+    name: &'static str,
+}
+
+#[derive(Clone, Debug)]
+enum Next {
+    /// Whoever is next in line.
+    Open,
+    /// Another instance of this candidate first.
+    Sibling(usize),
+    /// Nobody else is left: this instance of this candidate again, not before.
+    Again(usize, Instance, u64),
+    Over(Fault),
+}
+
+/// Decides who may serve a request and in which order. Pure: the same arguments and dice give the same plan.
+pub fn choose(
+    field: &Arc<Field>,
+    ask: &Ask,
+    want: &Want,
+    view: &View<'_>,
+    now_ms: u64,
+    dice: &mut Rng,
+) -> Result<Chosen, NoRoute> {
+    let (asked, unserved) = resolve(field, ask)?;
+    let question =
+        Question { field, asked: &asked, want, rules: &ask.rules, allow: ask.allow.as_deref(), view: *view, now_ms };
+    let answer = eligible(&question);
+    if answer.candidates.is_empty() {
+        return Err(NoRoute::NoEndpoint { models: ask.models.clone(), refusals: answer.refusals });
+    }
+    let mut line = answer.candidates;
+    let first = order(&mut line, &asked, &ask.rules, view, dice);
+    if !ask.rules.allow_fallbacks && ask.rules.order.is_empty() {
+        only_first(&mut line, ask.rules.mix_models);
+    }
+    let many_models = asked.len() > 1 || matches!(asked.first(), Some(Resolved { reach: Reach::House(_), .. }));
+    let plan = Plan {
+        field: field.clone(),
+        asked,
+        line,
+        dice: dice.fork(),
+        cursor: 0,
+        attempts: 0,
+        past: Vec::new(),
+        next: Next::Open,
+        grace: None,
+        many_models,
+        name: first.name(),
+    };
+    Ok(Chosen { plan, refusals: answer.refusals, demoted: answer.demoted, unserved })
+}
+
+/// A misspelt name is an error wherever it stands; a model nobody serves here is one only when it stands alone.
+fn resolve(field: &Field, ask: &Ask) -> Result<(Vec<Resolved>, Vec<Unresolved>), NoRoute> {
+    if ask.models.len() > MAX_MODELS {
+        return Err(NoRoute::TooManyModels(ask.models.len()));
+    }
+    let (mut asked, mut unserved) = (Vec::with_capacity(ask.models.len()), Vec::new());
+    for name in &ask.models {
+        match field.resolve(name) {
+            Ok(found) => asked.push(found),
+            Err(no) if no.known.is_some() => unserved.push(no),
+            Err(no) => return Err(NoRoute::UnknownModel(no)),
+        }
+    }
+    match (asked.is_empty(), unserved.is_empty()) {
+        (true, true) => Err(NoRoute::NoModel),
+        (true, false) => Err(NoRoute::UnknownModel(unserved.swap_remove(0))),
+        _ => Ok((asked, unserved)),
+    }
+}
+
+/// Sorts by tier, and inside a tier by the strategy of whoever is asked there. Gives back the strategy of the first.
+fn order(
+    line: &mut [Candidate],
+    asked: &[Resolved],
+    rules: &Rules,
+    view: &View<'_>,
+    dice: &mut Rng,
+) -> &'static dyn Strategy {
+    if !line.is_sorted_by_key(|c| c.tier) {
+        line.sort_by_key(|c| c.tier);
+    }
+    let mut first = None;
+    for group in line.chunk_by_mut(|a, b| a.tier == b.tier) {
+        let place = group.first().map_or(0, |c| usize::from(c.place));
+        let strategy = strategy_of(asked.get(place), rules);
+        first.get_or_insert(strategy);
+        strategy.rank(group, view, dice);
+    }
+    first.unwrap_or(strategy::DEFAULT)
+}
+
+/// The request's own sort, then its balancer, then the suffix, then the house's. `order` alone switches balancing off.
+fn strategy_of(asked: Option<&Resolved>, rules: &Rules) -> &'static dyn Strategy {
+    let sort = rules.sort.or(asked.and_then(|a| a.wish.sort).filter(|_| rules.balancer.is_none()));
+    match (sort, rules.balancer, asked.and_then(|a| a.balancer)) {
+        (Some(sort), _, _) => sort.strategy(),
+        (None, Some(balancer), _) => balancer,
+        (None, None, Some(house)) => house,
+        (None, None, None) if !rules.order.is_empty() => &strategy::price::Price,
+        _ => strategy::DEFAULT,
+    }
+}
+
+/// Without fallbacks every model keeps its first endpoint; models that compete together keep one between them.
+fn only_first(line: &mut Vec<Candidate>, mixed: bool) {
+    let mut had = [false; MAX_MODELS];
+    line.retain(|c| {
+        let place = if mixed { 0 } else { usize::from(c.place) };
+        had.get_mut(place).is_some_and(|had| !std::mem::replace(had, true))
+    });
+}
+
+impl Plan {
+    /// The names asked for, resolved.
+    pub fn asked(&self) -> &[Resolved] {
+        &self.asked
+    }
+
+    /// The name of the strategy that put the first candidate first.
+    pub fn strategy(&self) -> &'static str {
+        self.name
+    }
+
+    /// Everybody who may be tried, in order.
+    pub fn line(&self) -> impl ExactSizeIterator<Item = (&Candidate, Option<&Arc<Endpoint>>)> {
+        self.line.iter().map(|c| (c, self.endpoint(c)))
+    }
+
+    /// Failed attempts, oldest first.
+    pub fn past(&self) -> &[Past] {
+        &self.past
+    }
+
+    fn endpoint(&self, candidate: &Candidate) -> Option<&Arc<Endpoint>> {
+        let asked = self.asked.get(usize::from(candidate.place))?;
+        self.field.reach(&asked.reach).get(candidate.at as usize)
+    }
+}

@@ -1,0 +1,186 @@
+//! The steps of a plan.
+
+use super::{Attempt, MAX_ATTEMPTS, MAX_SAME, Next, Past, Plan, Sent, Step, verdict};
+use crate::field::Instance;
+use crate::strategy::turns;
+use slip_ir::{Fault, FaultKind, Remedy};
+use std::time::Duration;
+
+impl Plan {
+    /// What to do now. After `Wait`, ask again; after `Stop`, it stays `Stop`.
+    pub fn next(&mut self, now_ms: u64) -> Step {
+        if let Next::Over(fault) = &self.next {
+            return Step::Stop(fault.clone());
+        }
+        if self.attempts >= MAX_ATTEMPTS || self.grace == Some(0) {
+            return self.over();
+        }
+        if let Next::Again(candidate, instance, not_before) = self.next {
+            return match not_before.checked_sub(now_ms).filter(|left| *left > 0) {
+                Some(left) => Step::Wait(Duration::from_millis(left)),
+                None => self.attempt(candidate, instance),
+            };
+        }
+        if let Next::Sibling(candidate) = self.next {
+            self.next = Next::Open;
+            if self.tries(candidate) < MAX_SAME
+                && let Some(instance) = self.draw(candidate)
+            {
+                return self.attempt(candidate, instance);
+            }
+        }
+        while self.cursor < self.line.len() {
+            let candidate = self.cursor;
+            self.cursor += 1;
+            if !self.barred(candidate)
+                && let Some(instance) = self.draw(candidate)
+            {
+                return self.attempt(candidate, instance);
+            }
+        }
+        self.second_lap(now_ms)
+    }
+
+    /// Tells the plan that an attempt failed before anything reached the caller. After the first content there is no plan any
+    /// more: what the caller has seen cannot be taken back.
+    pub fn failed(&mut self, attempt: &Attempt, fault: &Fault, sent: Sent, now_ms: u64) {
+        self.past.push(Past {
+            number: attempt.number,
+            endpoint: attempt.endpoint.clone(),
+            instance: attempt.instance,
+            fault: fault.clone(),
+            sent,
+            at_ms: now_ms,
+            candidate: attempt.candidate,
+        });
+        if matches!(self.next, Next::Over(_)) {
+            return;
+        }
+        self.next = Next::Open;
+        if sent == Sent::Ambiguous {
+            // It may have been worked on and billed: one more try, somewhere else, and that is all.
+            self.grace = Some(self.grace.map_or(1, |left| left.min(1)));
+        }
+        match fault.remedy {
+            Remedy::Stop => self.next = Next::Over(fault.clone()),
+            Remedy::OtherModel if !self.many_models => self.next = Next::Over(fault.clone()),
+            Remedy::OtherModel => {}
+            Remedy::Elsewhere | Remedy::Again => {
+                // Another key has its own quota, its own money and its own right to be there.
+                let of_the_key =
+                    matches!(fault.kind, FaultKind::UpstreamAuth | FaultKind::UpstreamQuota | FaultKind::RateLimited);
+                if of_the_key && sent != Sent::Ambiguous {
+                    self.next = Next::Sibling(attempt.candidate);
+                }
+            }
+        }
+    }
+
+    /// Everybody had a turn. Untouched instances first, then, after a pause, whoever said "again".
+    fn second_lap(&mut self, now_ms: u64) -> Step {
+        if self.grace.is_some() || self.past.is_empty() {
+            return self.over();
+        }
+        for candidate in 0..self.line.len() {
+            let last = self.past.iter().rfind(|p| p.candidate == candidate).map(|p| p.fault.remedy);
+            if matches!(last, Some(Remedy::Elsewhere | Remedy::Again))
+                && !self.barred(candidate)
+                && let Some(instance) = self.draw(candidate)
+            {
+                return self.attempt(candidate, instance);
+            }
+        }
+        // Who can be asked again the soonest.
+        let mut best: Option<(usize, Instance, u64)> = None;
+        for candidate in 0..self.line.len() {
+            if self.barred(candidate) || self.tries(candidate) >= MAX_SAME {
+                continue;
+            }
+            let Some(past) = self.past.iter().rfind(|p| p.candidate == candidate) else { continue };
+            let Some(pause) = verdict::pause(&past.fault, &mut self.dice) else { continue };
+            let due = past.at_ms.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+            if best.is_none_or(|(_, _, soonest)| due < soonest) {
+                best = Some((candidate, past.instance, due));
+            }
+        }
+        match best {
+            Some((candidate, instance, due)) if due <= now_ms => self.attempt(candidate, instance),
+            Some((candidate, instance, due)) => {
+                self.next = Next::Again(candidate, instance, due);
+                Step::Wait(Duration::from_millis(due - now_ms))
+            }
+            None => self.over(),
+        }
+    }
+
+    fn attempt(&mut self, candidate: usize, instance: Instance) -> Step {
+        self.next = Next::Open;
+        let Some(one) = self.line.get(candidate) else { return self.over() };
+        let Some(endpoint) = self.endpoint(one).cloned() else { return self.over() };
+        self.attempts += 1;
+        self.grace = self.grace.map(|left| left.saturating_sub(1));
+        Step::Try(Attempt {
+            number: self.attempts,
+            endpoint,
+            instance,
+            place: usize::from(one.place),
+            price: one.price,
+            candidate,
+        })
+    }
+
+    fn over(&mut self) -> Step {
+        let fault = verdict::last_word(&self.past);
+        self.next = Next::Over(fault.clone());
+        Step::Stop(fault)
+    }
+
+    fn tries(&self, candidate: usize) -> u32 {
+        self.past.iter().filter(|p| p.candidate == candidate).count() as u32
+    }
+
+    /// A model that cannot take this request is not asked again, whoever serves it.
+    fn barred(&self, candidate: usize) -> bool {
+        let mut bars = self.past.iter().filter(|p| p.fault.remedy == Remedy::OtherModel).peekable();
+        if bars.peek().is_none() {
+            return false;
+        }
+        let model = self.line.get(candidate).and_then(|c| self.endpoint(c)).map(|e| &e.model.id);
+        bars.any(|p| model.is_none_or(|m| *m == p.endpoint.model.id))
+    }
+
+    /// An instance of this candidate not tried before, a warm one if there is: by turns where the strategy takes turns, else drawn
+    /// by weight.
+    fn draw(&mut self, candidate: usize) -> Option<Instance> {
+        let one = *self.line.get(candidate)?;
+        let pool = self.endpoint(&one)?.pool.clone();
+        if let ([only], true) = (&*pool, self.past.is_empty()) {
+            return Some(*only);
+        }
+        let tried = |i: &Instance| self.past.iter().any(|p| p.candidate == candidate && p.instance.id == i.id);
+        let cold = |at: usize| at < 64 && one.cold & (1 << at) != 0;
+        let share = |chill: bool| {
+            let pool = &pool;
+            pool.iter().enumerate().map(move |(at, i)| if tried(i) || cold(at) != chill { 0 } else { i.weight.max(1) })
+        };
+        for chill in [false, true] {
+            let total: u64 = share(chill).map(u64::from).sum();
+            if total == 0 {
+                continue;
+            }
+            let at = match one.lap {
+                Some(lap) => turns::whose(share(chill), lap)?.0,
+                None => {
+                    let mut mark = self.dice.u64(0..total);
+                    share(chill).position(|weight| {
+                        let hit = mark < u64::from(weight);
+                        mark = mark.saturating_sub(u64::from(weight));
+                        hit
+                    })?
+                }
+            };
+            return pool.get(at).copied();
+        }
+        None
+    }
+}

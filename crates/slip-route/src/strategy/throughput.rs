@@ -1,0 +1,44 @@
+//! `throughput`: fastest writer first. Also `provider.sort: "throughput"` and `:nitro`.
+//!
+//! ```toml
+//! [models."house/fast"]
+//! endpoints = ["lab/one", "sim/echo"]
+//! load_balancer = "throughput"
+//! ```
+
+use super::Strategy;
+use crate::eligible::Candidate;
+use crate::view::View;
+use fastrand::Rng;
+use std::cmp::Reverse;
+
+pub struct Throughput;
+
+impl Strategy for Throughput {
+    fn name(&self) -> &'static str {
+        "throughput"
+    }
+
+    fn about(&self) -> &'static str {
+        "Most tokens per second first; those never measured follow, cheapest first."
+    }
+
+    fn rank(&self, line: &mut [Candidate], _: &View<'_>, _: &mut Rng) {
+        line.sort_by_key(|c| (Reverse(c.tokens_per_second), c.dearness()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{line, order, rank};
+
+    #[test]
+    fn fastest_first_then_the_unmeasured_by_price() {
+        let mut all = line(&[Some(3), Some(2), Some(1), Some(1)]);
+        all[0].tokens_per_second = Some(40);
+        all[3].tokens_per_second = Some(90);
+        rank(&Throughput, &mut all, 0, 1);
+        assert_eq!(order(&all), [3, 0, 2, 1]);
+    }
+}

@@ -1,0 +1,130 @@
+//! `GET /generation?id=`: the record of one request, readable before its last byte has left.
+
+use super::{Query, iso, ok, shown, usd};
+use crate::App;
+use crate::body::Body;
+use crate::flow::admit::Caller;
+use http::Response;
+use serde_json::{Value, json};
+use slip_ir::{Fault, FaultKind};
+use slip_store::Generation;
+
+pub async fn generation(app: &App, caller: &Caller, query: &Query) -> Result<Response<Body>, Fault> {
+    let id = query.get("id").ok_or_else(|| {
+        Fault::caller(FaultKind::BadRequest, "which generation? give its id: /api/v1/generation?id=gen-…").at("id")
+    })?;
+    let missing =
+        || Fault::caller(FaultKind::NotFound, format!("no generation of this key has this id: {}", shown(id)));
+    if !id.starts_with("gen-") || id.len() > 64 {
+        return Err(missing());
+    }
+    let found = app.store.generation(id).await.map_err(|e| {
+        tracing::error!("a generation could not be read: {e}");
+        Fault::house(FaultKind::Busy, "the ledger cannot be read just now; try again")
+    })?;
+    let row = found.ok_or_else(missing)?;
+    // Somebody else's is told exactly like one that does not exist.
+    let own = caller.key().is_some_and(|k| row.key_hash.as_deref() == Some(&*k.hash));
+    if !own && !caller.is_management() {
+        return Err(missing());
+    }
+    Ok(ok(&json!({ "data": data(&row) })))
+}
+
+/// OpenRouter's fields, all of them, then our own.
+fn data(row: &Generation) -> Value {
+    let t = &row.tokens;
+    let attempts: Vec<Value> = row
+        .attempts
+        .iter()
+        .map(|a| {
+            json!({
+                "provider_name": &*a.provider,
+                "status": a.status,
+                "latency": a.latency_ms,
+                "id": a.upstream_id,
+                "is_byok": row.byok,
+                "model_permaslug": &*row.model,
+                "endpoint_id": &*a.endpoint,
+                "upstream_model": &*a.model,
+                "error": a.fault,
+            })
+        })
+        .collect();
+    let generating = row.ttft_ms.map(|first| row.total_ms.saturating_sub(first));
+    let mut data = json!({
+        "id": row.id,
+        "upstream_id": row.upstream_id,
+        "api_type": "completions",
+        "created_at": iso(row.created_ms),
+        "model": &*row.model,
+        "provider_name": (!row.provider_name.is_empty()).then(|| row.provider_name.to_string()),
+        "provider_responses": attempts,
+        "router": null,
+        "streamed": row.streamed,
+        "cancelled": row.cancelled,
+        "finish_reason": row.finish.map(|f| f.name()),
+        "native_finish_reason": row.native_finish,
+        "latency": row.ttft_ms,
+        "generation_time": generating,
+        "moderation_latency": null,
+        "tokens_prompt": t.prompt_total(),
+        "tokens_completion": t.completion_total(),
+        "native_tokens_prompt": t.prompt_total(),
+        "native_tokens_completion": t.completion_total(),
+        "native_tokens_completion_images": t.image_out,
+        "native_tokens_reasoning": t.reasoning,
+        "native_tokens_cached": t.cache_read
+    });
+    let more = json!({
+        "num_media_prompt": null,
+        "num_input_audio_prompt": null,
+        "num_media_completion": null,
+        "num_search_results": (t.web_searches > 0).then_some(t.web_searches),
+        "num_fetches": null,
+        "web_search_engine": null,
+        "usage": usd(row.cost),
+        "total_cost": usd(row.cost),
+        "upstream_inference_cost": row.upstream_cost.map_or(Value::Null, usd),
+        "cache_discount": null,
+        "is_byok": row.byok,
+        "origin": row.origin.clone().or_else(|| row.http_referer.clone()).unwrap_or_default(),
+        "http_referer": row.http_referer,
+        "user_agent": row.user_agent,
+        "app_id": null,
+        "external_user": row.external_user,
+        "session_id": row.session_id,
+        "preset_id": null,
+        "workspace_id": null,
+        "service_tier": null,
+        "data_region": "global",
+        "response_cache_source_id": null,
+        "request_id": null
+    });
+    if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+        data.extend(more);
+    }
+    data["slipswitch"] = own(row);
+    data
+}
+
+/// What OpenRouter has no field for.
+fn own(row: &Generation) -> Value {
+    let t = &row.tokens;
+    json!({
+        "status": row.status,
+        "app_title": row.app_title,
+        "model_requested": row.model_requested,
+        "cost_known": row.cost_known,
+        "usage_estimated": t.estimated,
+        "cache_write_tokens": t.cache_write + t.cache_write_1h,
+        "total_ms": row.total_ms,
+        "overhead_us": row.overhead_us,
+        "dialect_in": row.dialect_in,
+        "dialect_out": row.dialect_out,
+        "lens": row.lens,
+        "losses": row.losses,
+        "endpoints_refused": row.refusals,
+        "error": row.error.as_ref().map(|e| json!({ "reason": e.kind, "message": e.message })),
+    })
+}

@@ -1,0 +1,162 @@
+//! Everything that is not a model call: the catalogue, a key's own data, generations, probes.
+
+mod generation;
+mod key;
+mod models;
+mod system;
+
+use crate::App;
+use crate::body::Body;
+use crate::flow::admit::Caller;
+use crate::flow::refuse;
+use crate::routes::To;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use slip_ir::{Fault, FaultKind, Nano};
+use std::sync::Arc;
+
+pub use system::{preflight, root};
+
+/// Answer a route that calls no model.
+pub async fn answer(
+    app: &Arc<App>,
+    to: To,
+    caller: &Caller,
+    captured: &[String],
+    request: &Request<Incoming>,
+) -> Result<Response<Body>, Fault> {
+    let query = Query::of(request.uri().query().unwrap_or_default());
+    let world = app.world();
+    match to {
+        To::Models | To::ModelsUser => models::list(&world, &query, request.headers()),
+        To::ModelsCount => models::count(&world, &query),
+        To::Model => models::one(&world, captured),
+        To::Endpoints => models::endpoints(&world, captured),
+        To::ZeroRetention => models::zero_retention(&world),
+        To::Providers => models::providers(&world),
+        To::Generation => generation::generation(app, caller, &query).await,
+        To::KeyInfo => key::key(app, caller),
+        To::Health => Ok(system::health()),
+        To::Ready => Ok(system::ready(app, &world)),
+        To::Metrics => Ok(system::metrics(app)),
+        To::Version => Ok(system::version()),
+        To::Chat | To::Messages | To::Gemini => Err(Fault::house(FaultKind::Internal, "internal error")),
+    }
+}
+
+/// The pairs of a query string, decoded. Bounded by the length of the URL.
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn of(raw: &str) -> Query {
+        let pair = |pair: &str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((unescape(name)?, unescape(value)?))
+        };
+        Query(raw.split('&').filter(|p| !p.is_empty()).filter_map(pair).collect())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    }
+
+    pub fn number(&self, name: &str) -> Result<Option<f64>, Fault> {
+        self.get(name)
+            .map(|text| {
+                text.parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(|| {
+                    Fault::caller(FaultKind::BadRequest, format!("`{name}` must be a number: {}", shown(text))).at(name)
+                })
+            })
+            .transpose()
+    }
+
+    /// A comma-separated list, lower case.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        self.get(name).map_or(Vec::new(), |text| {
+            text.split(',').map(|w| w.trim().to_lowercase()).filter(|w| !w.is_empty()).collect()
+        })
+    }
+}
+
+fn unescape(text: &str) -> Option<String> {
+    if text.is_empty() { Some(String::new()) } else { crate::routes::decode(&text.replace('+', " ")) }
+}
+
+/// What of a caller's text may be shown back: printable, and not much of it.
+pub fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+pub fn ok(value: &Value) -> Response<Body> {
+    refuse::json(StatusCode::OK, value.to_string().into_bytes())
+}
+
+/// Dollars as a JSON number. A double holds every amount below nine million dollars to the nano.
+pub fn usd(amount: Nano) -> Value {
+    amount.to_usd_string().parse::<f64>().map_or(Value::Null, |n| json!(n))
+}
+
+/// `2026-11-21T10:00:00.000Z`
+pub fn iso(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms)
+        .map_or_else(|_| String::new(), |t| t.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+}
+
+/// `gen-<unix seconds>-<20 letters and digits>`
+pub fn generation_id() -> String {
+    let mut id = String::with_capacity(36);
+    id.push_str("gen-");
+    id.push_str(itoa::Buffer::new().format(crate::clock::unix_ms() / 1000));
+    id.push('-');
+    id.extend(std::iter::repeat_with(fastrand::alphanumeric).take(20));
+    id
+}
+
+/// `gemini-2.5-pro:streamGenerateContent` → model and whether to stream.
+pub fn gemini_target(captured: &[String]) -> Result<(String, bool), Fault> {
+    let text = captured.first().map_or("", String::as_str);
+    match text.rsplit_once(':') {
+        Some((model, "generateContent")) => Ok((model.to_owned(), false)),
+        Some((model, "streamGenerateContent")) => Ok((model.to_owned(), true)),
+        _ => Err(Fault::caller(
+            FaultKind::NotFound,
+            format!(
+                "no such method: {} (`{{model}}:generateContent` and `{{model}}:streamGenerateContent` are answered)",
+                shown(text)
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_id_has_openrouters_shape() {
+        let id = generation_id();
+        let parts: Vec<&str> = id.split('-').collect();
+        assert_eq!(parts.len(), 3);
+        assert_eq!(parts[0], "gen");
+        assert!(parts[1].parse::<u64>().is_ok_and(|s| s > 1_700_000_000));
+        assert!(parts[2].len() == 20 && parts[2].bytes().all(|b| b.is_ascii_alphanumeric()));
+    }
+
+    #[test]
+    fn dollars_are_exact_json_numbers() {
+        assert_eq!(usd(Nano(214_000)).to_string(), "0.000214");
+        assert_eq!(usd(Nano(1)).to_string(), "1e-9");
+        assert_eq!(usd(Nano(0)).to_string(), "0.0");
+        assert_eq!(usd(Nano(8_999_999_999_999_999)).to_string(), "8999999.999999998", "the edge of a double");
+    }
+
+    #[test]
+    fn queries_are_decoded_and_bad_numbers_named() {
+        let query = Query::of("q=a%2Fb+c&limit=5&bad=x&empty=&=");
+        assert_eq!(query.get("q"), Some("a/b c"));
+        assert_eq!(query.get("empty"), None);
+        assert_eq!(query.number("limit"), Ok(Some(5.0)));
+        assert_eq!(query.number("bad").map_err(|f| f.says.to_string()), Err("`bad` must be a number: x".to_owned()));
+    }
+}

@@ -1,0 +1,175 @@
+//! From what was written to what is meant. Every rule that needs more than one word is here, and every breach is told with its place.
+
+use super::checked::{Checked, HouseConf, Limits, ProviderConf, Timeouts};
+use super::problem::{Problem, nearest, suggestion};
+use super::raw::{self, ModelEntry, Raw};
+use super::tree::{Node, Path, quoted};
+use super::words;
+use std::time::Duration;
+
+/// What the rest of the house knows and a configuration may refer to.
+pub struct Facts<'a> {
+    /// Slugs of the built-in providers.
+    pub builtin: &'a [&'a str],
+    /// Whether the catalogue has a model (or can make something of its name).
+    pub knows: &'a dyn Fn(&str) -> bool,
+    /// Names of the ways to choose among endpoints.
+    pub balancers: &'a [&'a str],
+    /// How the failures of a simulated provider are written: `status:S`.
+    pub modes: &'a [&'a str],
+    /// Whether one is written right; the error says how it should be.
+    pub mode: &'a dyn Fn(&str) -> Result<(), String>,
+}
+
+/// Longest name of a provider or model: names end up in headers, metrics and rows.
+pub(super) const MAX_NAME: usize = 200;
+/// `None` when there are problems, old or new.
+pub fn check(raw: &Raw, tree: &Node, facts: &Facts<'_>, problems: &mut Vec<Problem>) -> Option<Checked> {
+    let mut c = Checker { tree, facts, problems };
+    let root = Path::default();
+    let listen = c.read(&root.key("listen"), raw.listen.as_deref(), |text| {
+        text.parse().map_err(|_| format!("not an address and port such as 127.0.0.1:8484: {text:?}"))
+    });
+    let data_dir = c.read(&root.key("data_dir"), raw.data_dir.as_deref(), |text| {
+        if text.is_empty() { Err("a directory is needed".to_owned()) } else { Ok(text.into()) }
+    });
+    let drain_timeout = c.read(&root.key("drain_timeout"), raw.drain_timeout.as_deref(), words::duration);
+    let timeouts = c.timeouts(raw.timeouts.as_ref());
+    let limits = c.limits(raw.limits.as_ref());
+    let providers: Vec<ProviderConf> =
+        raw.providers.iter().filter_map(|(slug, provider)| c.provider(slug, provider)).collect();
+    let houses = c.houses(raw);
+    if !c.problems.is_empty() {
+        return None;
+    }
+    Some(Checked {
+        listen: listen?,
+        data_dir: data_dir?,
+        probe: raw.probe?,
+        log: raw.log.clone()?,
+        drain_timeout: drain_timeout?,
+        timeouts: timeouts?,
+        limits: limits?,
+        providers,
+        houses,
+    })
+}
+
+pub(super) struct Checker<'a> {
+    tree: &'a Node,
+    pub(super) facts: &'a Facts<'a>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Checker<'_> {
+    pub(super) fn bad(&mut self, path: &Path, what: impl Into<String>, note: Option<String>) {
+        let origin = self.tree.origin_of(path).clone();
+        self.problems.push(Problem::new(origin, self.tree.as_written(path), what).maybe_note(note));
+    }
+
+    /// The name is wrong, not what it names.
+    pub(super) fn bad_name(&mut self, path: &Path, what: &str) {
+        let origin = self.tree.key_origin_of(path).clone();
+        self.problems.push(Problem::new(origin, path.clone(), what));
+    }
+
+    /// Something is missing: told at the table that should have it, unless something there was refused already.
+    pub(super) fn missing(&mut self, table: &Path, what: impl Into<String>, note: Option<String>) {
+        let written = self.tree.as_written(table);
+        if !self.problems.iter().any(|p| p.path.starts_with(&written)) {
+            self.bad(table, what, note);
+        }
+    }
+
+    pub(super) fn read<T>(
+        &mut self,
+        path: &Path,
+        text: Option<&str>,
+        understand: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        understand(text?).map_err(|what| self.bad(path, what, None)).ok()
+    }
+
+    fn timeouts(&mut self, raw: Option<&raw::Timeouts>) -> Option<Timeouts> {
+        let raw = raw?;
+        let mut wait = |name: &str, text: &Option<String>| {
+            self.read(&Path::of(&["timeouts", name]), text.as_deref(), |text| match words::duration(text)? {
+                Duration::ZERO => Err(format!("a time to wait is longer than nothing: {text:?}")),
+                some => Ok(some),
+            })
+        };
+        let connect = wait("connect", &raw.connect);
+        let first_content = wait("first_content", &raw.first_content);
+        let idle = wait("idle", &raw.idle);
+        let total = wait("total", &raw.total);
+        Some(Timeouts { connect: connect?, first_content: first_content?, idle: idle?, total: total? })
+    }
+
+    fn limits(&mut self, raw: Option<&raw::Limits>) -> Option<Limits> {
+        let raw = raw?;
+        let body = self.read(&Path::of(&["limits", "body"]), raw.body.as_deref(), words::size);
+        Some(Limits { body: body?, max_concurrent: raw.max_concurrent? })
+    }
+
+    fn houses(&mut self, raw: &Raw) -> Vec<HouseConf> {
+        let declared: Vec<&str> = raw
+            .providers
+            .values()
+            .flat_map(|provider| provider.models.iter().flatten())
+            .filter_map(|entry| match entry {
+                ModelEntry::Id(id) => Some(id.as_str()),
+                ModelEntry::Table(table) => table.id.as_deref(),
+            })
+            .collect();
+        // A list of models that was refused declares fewer than its author meant: what hangs on it is not his mistake.
+        let incomplete = self.problems.iter().any(|p| {
+            p.path.mentions("providers")
+                && (p.path.mentions("models")
+                    || p.note.as_deref() == Some("did you mean `models`?")
+                    || p.path.0.len() <= 2)
+        });
+        let mut houses = Vec::with_capacity(raw.models.len());
+        for (name, house) in &raw.models {
+            let path = Path::of(&["models", name]);
+            if !is_model_name(name) {
+                self.bad(&path, "not the name of a model", None);
+            }
+            let endpoints = house.endpoints.clone().unwrap_or_default();
+            if endpoints.is_empty() {
+                self.missing(&path, "at least one of `endpoints` is needed", None);
+            }
+            for (at, endpoint) in endpoints.iter().enumerate() {
+                let at_path = path.key("endpoints").item(at);
+                if endpoints[..at].contains(endpoint) {
+                    self.bad(&at_path, format!("named twice: {endpoint}"), None);
+                } else if !incomplete && !declared.contains(&endpoint.as_str()) && !(self.facts.knows)(endpoint) {
+                    let note = if raw.models.contains_key(endpoint) {
+                        Some("a name under [models] cannot stand for another".to_owned())
+                    } else {
+                        let meant = nearest(endpoint, &declared);
+                        meant.map(|meant| format!("did you mean `{meant}`?"))
+                    };
+                    self.bad(
+                        &at_path,
+                        format!("no provider declares this model, and the catalogue has none: {endpoint}"),
+                        note,
+                    );
+                }
+            }
+            if let Some(balancer) = house.load_balancer.as_deref()
+                && !self.facts.balancers.contains(&balancer)
+            {
+                let note = suggestion(balancer, self.facts.balancers);
+                self.bad(&path.key("load_balancer"), format!("unknown load balancer: {}", quoted(balancer)), note);
+            }
+            houses.push(HouseConf { name: name.clone(), endpoints, load_balancer: house.load_balancer.clone() });
+        }
+        houses
+    }
+}
+
+pub(super) fn is_model_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= MAX_NAME
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/@+~".contains(&b))
+}

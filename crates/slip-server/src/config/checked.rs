@@ -1,0 +1,131 @@
+//! A configuration that has been understood: what the rest of the house is built from.
+
+use slip_ir::{Dialect, MediaKind, Price};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+pub fn dialects() -> [&'static str; 3] {
+    Dialect::ALL.map(Dialect::name)
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub probe: bool,
+    /// One of [`LOG_LEVELS`].
+    pub log: String,
+    pub drain_timeout: Duration,
+    pub timeouts: Timeouts,
+    pub limits: Limits,
+    /// In the order of their slugs.
+    pub providers: Vec<ProviderConf>,
+    /// In the order of their names.
+    pub houses: Vec<HouseConf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub first_content: Duration,
+    pub idle: Duration,
+    pub total: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub body: u64,
+    pub max_concurrent: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderConf {
+    pub slug: String,
+    pub title: Option<String>,
+    pub kind: ProviderKind,
+    /// Always there for a declared provider; for a built-in one only where the file departs from it.
+    pub dialect: Option<Dialect>,
+    /// With their weights. Empty: none is given, or none is wanted.
+    pub keys: Vec<(Secret, u32)>,
+    /// Without trailing slash. Empty for a built-in provider that stays where it is.
+    pub base_urls: Vec<String>,
+    pub headers: Vec<(String, Secret)>,
+    pub allow_private: bool,
+    pub models: Vec<ModelConf>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProviderKind {
+    Builtin,
+    Declared,
+    Simulated(SimConf),
+}
+
+/// A simulated provider. Its models are those of its [`ProviderConf`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimConf {
+    pub dialect: Dialect,
+    pub ttft: Option<Duration>,
+    pub tokens_per_second: Option<f64>,
+    /// Mode, and share of the requests it strikes.
+    pub fault: Option<(String, f64)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelConf {
+    /// As callers name it.
+    pub id: String,
+    /// As the server names it.
+    pub upstream: String,
+    pub name: Option<String>,
+    pub context: Option<u64>,
+    pub max_output: Option<u64>,
+    /// Besides text. `None` when the file does not say.
+    pub input: Option<Vec<MediaKind>>,
+    pub output: Option<Vec<MediaKind>>,
+    pub params: Option<Vec<String>>,
+    pub quantization: Option<String>,
+    /// `None` is unknown, which is not free.
+    pub price: Option<Price>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HouseConf {
+    pub name: String,
+    pub endpoints: Vec<String>,
+    pub load_balancer: Option<String>,
+}
+
+/// Text that must not be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mask(&self.0))
+    }
+}
+
+/// Enough of a secret to tell it from another: `sk-…1234`. Short ones show nothing.
+pub fn mask(secret: &str) -> String {
+    let chars: Vec<char> = secret.chars().collect();
+    if chars.len() < 16 {
+        return "…".into();
+    }
+    let (head, tail) = (&chars[..3], &chars[chars.len() - 4..]);
+    head.iter().chain(&['…']).chain(tail).collect()
+}

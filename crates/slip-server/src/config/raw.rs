@@ -1,0 +1,216 @@
+//! What may be written in a configuration: the text as it stands, every member optional, nothing understood yet. The JSON Schema
+//! of these types is what files are checked against, and what `slipswitch config schema` prints.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Configuration of slipswitch. Strings may hold `${VAR}`, `${VAR:-default}` and `${file:/path}`; every member has an environment
+/// twin (`SLIPSWITCH__PROVIDERS__LAB__KEY`).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "slipswitch")]
+pub struct Raw {
+    /// Address and port to listen on: `127.0.0.1:8484`. Port 0 takes a free one.
+    #[schemars(example = "127.0.0.1:8484")]
+    pub listen: Option<String>,
+    /// Directory for keys, generations and settings.
+    pub data_dir: Option<String>,
+    /// Look for model servers on this machine (Ollama, LM Studio, vLLM, llama.cpp).
+    pub probe: Option<bool>,
+    /// How long running requests may finish after a stop was asked for: `120s`.
+    #[schemars(example = "120s")]
+    pub drain_timeout: Option<String>,
+    /// How much to log.
+    #[schemars(extend("enum" = super::checked::LOG_LEVELS))]
+    pub log: Option<String>,
+    /// How long to wait for an upstream.
+    pub timeouts: Option<Timeouts>,
+    /// What a caller may take.
+    pub limits: Option<Limits>,
+    /// Providers by slug: built-in ones (a key is enough), servers that speak a known dialect, and simulated ones.
+    #[serde(default)]
+    pub providers: BTreeMap<String, Provider>,
+    /// Names of this house, each standing for several endpoints.
+    #[serde(default)]
+    pub models: BTreeMap<String, House>,
+}
+
+/// Durations: `500ms`, `5s`, `2m`, `1h`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// To reach an upstream, TLS included.
+    #[schemars(example = "5s")]
+    pub connect: Option<String>,
+    /// Until the first content of a reply.
+    #[schemars(example = "120s")]
+    pub first_content: Option<String>,
+    /// Between two pieces of a reply.
+    #[schemars(example = "60s")]
+    pub idle: Option<String>,
+    /// For the whole request, attempts included.
+    #[schemars(example = "600s")]
+    pub total: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Largest request body: `32MiB`.
+    #[schemars(example = "32MiB")]
+    pub body: Option<String>,
+    /// Requests under way at once; more are answered 503.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_concurrent: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// `simulated`: an upstream inside this process. Otherwise a built-in slug, or a server that `dialect` and `base_url` describe.
+    #[schemars(extend("enum" = ["simulated"]))]
+    pub kind: Option<String>,
+    /// Display name.
+    pub title: Option<String>,
+    /// What the server speaks.
+    #[schemars(extend("enum" = super::checked::dialects()))]
+    pub dialect: Option<String>,
+    /// The provider's API key; `none` for a server that wants none.
+    pub key: Option<String>,
+    /// Several keys, used in proportion to their weights.
+    pub keys: Option<Vec<WeightedKey>>,
+    /// Where the server is, path prefix included: `http://127.0.0.1:9000/v1`.
+    #[schemars(example = "http://127.0.0.1:9000/v1")]
+    pub base_url: Option<String>,
+    /// Several instances of one server, used as one pool.
+    pub base_urls: Option<Vec<String>>,
+    /// Headers every request carries.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The server may be reached on a private or loopback address even when a caller could have chosen it.
+    pub allow_private: Option<bool>,
+    /// What it serves.
+    pub models: Option<Vec<ModelEntry>>,
+    /// Price of models that name none.
+    pub price: Option<Price>,
+    /// Simulated: time to the first token.
+    #[schemars(example = "50ms")]
+    pub ttft: Option<String>,
+    /// Simulated: speed of the tokens after it.
+    #[schemars(range(min = 0.001, max = 1_000_000.0))]
+    pub tokens_per_second: Option<f64>,
+    /// Simulated: how it misbehaves.
+    pub fault: Option<FaultTable>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WeightedKey {
+    pub key: Option<String>,
+    /// Share of the requests (1).
+    #[schemars(range(min = 1, max = 10_000))]
+    pub weight: Option<u32>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ModelEntry {
+    /// The name callers use, which is also the server's own.
+    Id(String),
+    Table(Box<ModelTable>),
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelTable {
+    /// The name callers use: `lab/two`.
+    pub id: Option<String>,
+    /// The server's own name for it.
+    pub upstream: Option<String>,
+    /// Display name.
+    pub name: Option<String>,
+    /// Tokens the model can hold.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub context: Option<u64>,
+    /// Tokens it may produce.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub max_output: Option<u64>,
+    /// What it reads besides text.
+    pub input: Option<Vec<Modality>>,
+    /// What it produces besides text.
+    pub output: Option<Vec<Modality>>,
+    /// Request parameters it understands (`temperature`, `tools`, …).
+    pub params: Option<Vec<String>>,
+    /// Precision of the weights: `fp8`, `int4`, …
+    pub quantization: Option<String>,
+    pub price: Option<Price>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Modality {
+    Text,
+    Image,
+    Audio,
+    Video,
+    File,
+}
+
+/// USD per million tokens, as decimal strings: `"0.5"`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    #[schemars(example = "0.5")]
+    pub input: Option<String>,
+    #[schemars(example = "0.5")]
+    pub output: Option<String>,
+    /// Prompt tokens read from a cache (else at the input price).
+    #[schemars(example = "0.5")]
+    pub cache_read: Option<String>,
+    /// Prompt tokens written to a cache (else at the input price).
+    #[schemars(example = "0.5")]
+    pub cache_write: Option<String>,
+    /// The same, kept for an hour.
+    #[schemars(example = "0.5")]
+    pub cache_write_1h: Option<String>,
+    /// Reasoning tokens (else at the output price).
+    #[schemars(example = "0.5")]
+    pub reasoning: Option<String>,
+    #[schemars(example = "0.5")]
+    pub audio_in: Option<String>,
+    #[schemars(example = "0.5")]
+    pub audio_out: Option<String>,
+    #[schemars(example = "0.5")]
+    pub image_out: Option<String>,
+    /// USD per request.
+    #[schemars(example = "0.5")]
+    pub request: Option<String>,
+    /// USD per web search.
+    #[schemars(example = "0.5")]
+    pub web_search: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FaultTable {
+    /// `status:503`, `stall:10`, `cut:12`, …
+    pub mode: Option<String>,
+    /// Share of the requests it strikes, 0 to 1 (1).
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub rate: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct House {
+    /// Models it may be served by.
+    pub endpoints: Option<Vec<String>>,
+    /// How one is chosen.
+    pub load_balancer: Option<String>,
+}
+
+/// The schema, as a value.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Raw).to_value()
+}

@@ -1,0 +1,233 @@
+//! Verb 7, judge: read until the first content and decide whether this reply is the one. Before that another endpoint may still be
+//! tried; after it never.
+
+use super::relay::{KEEPALIVE, Relay};
+use super::settle::Book;
+use crate::clock;
+use crate::config::Timeouts;
+use crate::upstream::{Failed, Lease, Sent, broken, show};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use slip_ir::{Dialect, Fault, FaultKind, Remedy};
+use slip_wire::{End, Lens, Phase, Quirks, Stamp, Tally, lens, wire};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::time::timeout_at;
+
+/// A whole reply larger than this is a provider gone wrong.
+const MAX_REPLY: usize = 64 * 1024 * 1024;
+/// Of an error body no more than this is read.
+const MAX_ERROR: usize = 256 * 1024;
+/// What is held back while waiting for the first content.
+const MAX_HELD: usize = 32 * 1024 * 1024;
+
+/// What both kinds of reply need to know.
+pub struct Bench<'a> {
+    pub upstream: Dialect,
+    pub caller: Dialect,
+    pub stamp: Arc<Stamp>,
+    pub quirks: &'a Quirks,
+    pub faults: &'a [(u16, FaultKind, Remedy)],
+    pub timeouts: Timeouts,
+    /// When the attempt began.
+    pub began: Instant,
+    /// When the whole request must be over.
+    pub over: Instant,
+}
+
+/// A reply that was read to its end.
+pub struct Whole {
+    pub bytes: Bytes,
+    pub tally: Box<Tally>,
+}
+
+/// A stream whose first content has come (or which ended properly without any).
+pub struct Opening {
+    /// Encoded for the caller, not yet sent.
+    pub out: BytesMut,
+    pub flow: Flow,
+    /// When the first content came.
+    pub first: Instant,
+}
+
+pub enum Flow {
+    Running { lens: Box<Lens>, body: Incoming, lease: Lease },
+    Ended(Box<Tally>),
+}
+
+/// What a stream begins with, so that every proxy on the way passes its head on at once.
+fn greeting(caller: Dialect) -> BytesMut {
+    match caller {
+        Dialect::OpenAiChat => BytesMut::from(KEEPALIVE),
+        Dialect::Anthropic | Dialect::Gemini => BytesMut::new(),
+    }
+}
+
+impl Opening {
+    pub fn relay(self, book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
+        Relay::new(self, book, timeouts, over, keepalive)
+    }
+}
+
+fn failed(fault: Fault, sent: Sent) -> Failed {
+    Failed { fault, sent }
+}
+
+/// Refuse anything but a success before its body is trusted.
+async fn head(
+    bench: &Bench<'_>,
+    response: Response<Incoming>,
+    lease: Lease,
+) -> Result<(Response<Incoming>, Lease), Failed> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok((response, lease));
+    }
+    let (parts, body) = response.into_parts();
+    if status.is_redirection() {
+        let fault = Fault::upstream(
+            FaultKind::Upstream,
+            Remedy::Elsewhere,
+            format!("the provider answered with a redirect ({status}), which is never followed"),
+        );
+        return Err(failed(Fault { status: Some(status.as_u16()), ..fault }, Sent::Rejected));
+    }
+    let body = collect(bench, body, MAX_ERROR, lease).await.unwrap_or_default();
+    Err(failed(classify(bench, status.as_u16(), &parts.headers, &body), Sent::Rejected))
+}
+
+fn classify(bench: &Bench<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
+    let mut fault = wire(bench.upstream).decode_error(status, headers, body);
+    fault.status = Some(status);
+    if let Some((_, kind, remedy)) = bench.faults.iter().find(|(s, ..)| *s == status) {
+        fault.kind = *kind;
+        fault.remedy = *remedy;
+    }
+    fault
+}
+
+/// A reply that is not streamed.
+pub async fn whole(bench: &Bench<'_>, response: Response<Incoming>, lease: Lease) -> Result<Whole, Failed> {
+    let (response, lease) = head(bench, response, lease).await?;
+    let (_, body) = response.into_parts();
+    let body = collect(bench, body, MAX_REPLY, lease).await?;
+    let (bytes, tally) = lens::reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks)
+        .map_err(|fault| failed(fault, Sent::Rejected))?;
+    Ok(Whole { bytes: bytes.into(), tally: Box::new(tally) })
+}
+
+async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize, lease: Lease) -> Result<Bytes, Failed> {
+    let deadline = (bench.began + bench.timeouts.total).min(bench.over);
+    let mut first: Option<Bytes> = None;
+    let mut all = BytesMut::new();
+    loop {
+        let quiet = clock::now() + bench.timeouts.first_content;
+        match timeout_at(deadline.min(quiet).into(), body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                let Ok(data) = frame.into_data() else { continue };
+                if first.as_ref().map_or(0, Bytes::len) + all.len() + data.len() > limit {
+                    let fault = Fault::upstream(
+                        FaultKind::Upstream,
+                        Remedy::Elsewhere,
+                        format!("the provider's reply is larger than {} MiB", MAX_REPLY / (1024 * 1024)),
+                    );
+                    return Err(failed(fault, Sent::Rejected));
+                }
+                if first.is_none() && all.is_empty() {
+                    first = Some(data);
+                    continue;
+                }
+                if let Some(head) = first.take() {
+                    all.extend_from_slice(&head);
+                }
+                all.extend_from_slice(&data);
+            }
+            Ok(Some(Err(e))) => return Err(failed(broken(&e), Sent::Ambiguous)),
+            Ok(None) => break,
+            Err(_) => {
+                let fault = Fault::upstream(
+                    FaultKind::UpstreamTimeout,
+                    Remedy::Elsewhere,
+                    format!("the provider's reply was not complete within {}", show(bench.timeouts.total)),
+                );
+                return Err(failed(fault, Sent::Ambiguous));
+            }
+        }
+    }
+    lease.give_back();
+    Ok(first.unwrap_or_else(|| all.freeze()))
+}
+
+/// A streamed reply, up to its first content.
+pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Lease) -> Result<Opening, Failed> {
+    let (response, lease) = head(bench, response, lease).await?;
+    let (parts, mut body) = response.into_parts();
+    let kind = parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    if kind.starts_with("application/json") {
+        // It was asked for a stream and answered whole: a valid completion becomes a short stream.
+        let body = collect(bench, body, MAX_REPLY, lease).await?;
+        let mut out = greeting(bench.caller);
+        let tally = lens::stream_from_reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks, &mut out)
+            .map_err(|fault| failed(fault, Sent::Rejected))?;
+        return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
+    }
+    if kind.starts_with("text/html") {
+        let fault = Fault::upstream(
+            FaultKind::Upstream,
+            Remedy::Elsewhere,
+            "the provider answered with an HTML page where a stream was expected",
+        );
+        return Err(failed(fault, Sent::Rejected));
+    }
+    let mut lens = Lens::new(bench.upstream, bench.caller, bench.stamp.clone(), bench.quirks);
+    let mut out = greeting(bench.caller);
+    let deadline = (bench.began + bench.timeouts.first_content).min(bench.over);
+    loop {
+        match timeout_at(deadline.into(), body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                let Ok(data) = frame.into_data() else { continue };
+                lens.push(&data, &mut out);
+                match lens.phase() {
+                    Phase::Flowing => {
+                        let flow = Flow::Running { lens: Box::new(lens), body, lease };
+                        return Ok(Opening { out, flow, first: clock::now() });
+                    }
+                    Phase::Broken => {
+                        let fault = lens.fault().cloned().unwrap_or_else(|| {
+                            Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, "the provider's stream failed")
+                        });
+                        return Err(failed(fault, Sent::Rejected));
+                    }
+                    Phase::Waiting | Phase::Finished if out.len() > MAX_HELD => {
+                        let fault = Fault::upstream(
+                            FaultKind::Upstream,
+                            Remedy::Elsewhere,
+                            "the provider's stream never came to its content",
+                        );
+                        return Err(failed(fault, Sent::Rejected));
+                    }
+                    Phase::Waiting | Phase::Finished => {}
+                }
+            }
+            Ok(Some(Err(e))) => return Err(failed(broken(&e), Sent::Ambiguous)),
+            Ok(None) => {
+                let tally = lens.end(End::Eof, &mut out);
+                if let Some(fault) = tally.fault.clone() {
+                    return Err(failed(fault, Sent::Ambiguous));
+                }
+                lease.give_back();
+                return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
+            }
+            Err(_) => {
+                let fault = Fault::upstream(
+                    FaultKind::UpstreamTimeout,
+                    Remedy::Elsewhere,
+                    format!("the provider sent no content within {}", show(bench.timeouts.first_content)),
+                );
+                return Err(failed(fault, Sent::Ambiguous));
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Verb 5, lower: from what the caller said to what this upstream should read. Spliced where the dialects agree, translated where
+//! they do not.
+
+use super::read::Inbound;
+use crate::upstream::{Failed, Sent};
+use crate::world::Seat;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use slip_ir::{Dialect, Fault};
+use slip_route::Endpoint;
+use slip_wire::openai_chat::splice;
+use slip_wire::{Peek, Quirks, Stamp, wire};
+
+pub struct Outbound {
+    pub path: String,
+    pub body: Bytes,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// `verbatim`, `patched` or `translated`: how the reply will cross back.
+    pub lens: &'static str,
+    pub losses: Vec<String>,
+}
+
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// Members of a request body that are addressed to this house, in any dialect.
+const HOUSE: &[&str] = &[
+    "provider",
+    "models",
+    "fallbacks",
+    "route",
+    "plugins",
+    "transforms",
+    "preset",
+    "session_id",
+    "trace",
+    "debug",
+    "stop_server_tools_when",
+];
+
+pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<Outbound, Failed> {
+    let to = endpoint.dialect;
+    let stream = inbound.peek.stream;
+    let quirks = quirks(endpoint, seat);
+    let path = match &seat.provider.path {
+        Some(path) => path.to_string(),
+        None => wire(to).path(&endpoint.upstream, stream),
+    };
+    let mut headers = Vec::new();
+    if to == Dialect::Anthropic {
+        if let Some(beta) = &inbound.heads.beta {
+            headers.push((ANTHROPIC_BETA, beta.clone()));
+        }
+        if let (Dialect::Anthropic, Some(version)) = (inbound.dialect, &inbound.heads.anthropic_version) {
+            headers.push((ANTHROPIC_VERSION, version.clone()));
+        }
+    }
+    let same = inbound.dialect == to;
+    let lens = match to {
+        _ if !same => "translated",
+        Dialect::OpenAiChat => "patched",
+        _ => "verbatim",
+    };
+    let (body, losses) = if same && to == Dialect::OpenAiChat {
+        if inbound.peek.spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
+            let mut body = Vec::with_capacity(inbound.raw.len() + 128);
+            let losses = splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
+            (body, losses)
+        } else {
+            encode(inbound, endpoint, &quirks)?
+        }
+    } else if same {
+        (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
+    } else {
+        encode(inbound, endpoint, &quirks)?
+    };
+    let losses = losses.iter().map(ToString::to_string).collect();
+    Ok(Outbound { path, body: body.into(), headers, lens, losses })
+}
+
+fn encode(
+    inbound: &mut Inbound,
+    endpoint: &Endpoint,
+    quirks: &Quirks,
+) -> Result<(Vec<u8>, Vec<slip_ir::Loss>), Failed> {
+    let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
+    let (request, decoded) = inbound.ir().map_err(not_sent)?;
+    endpoint.upstream.as_ref().clone_into(&mut request.model);
+    let (body, mut losses) = wire(endpoint.dialect).encode_request(request, quirks);
+    losses.extend(decoded.iter().cloned());
+    Ok((body, losses))
+}
+
+/// The provider's quirks, with what the catalogue knows of this endpoint.
+fn quirks(endpoint: &Endpoint, seat: &Seat) -> Quirks {
+    let mut quirks = seat.provider.quirks.clone();
+    if let Some(most) = endpoint.max_output {
+        quirks.default_max_tokens = most;
+    }
+    quirks
+}
+
+/// Anthropic to Anthropic, Gemini to Gemini: the caller's bytes, with the model's name put right and our own members taken out.
+fn same_dialect(raw: &Bytes, peek: &Peek, dialect: Dialect, model: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(raw.len() + 64);
+    out.push(b'{');
+    for member in &peek.members {
+        if HOUSE.contains(&member.key.as_str()) {
+            continue;
+        }
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        if member.key == "model" && dialect == Dialect::Anthropic {
+            out.extend_from_slice(b"\"model\":");
+            out.extend_from_slice(serde_json::to_string(model).unwrap_or_default().as_bytes());
+        } else {
+            out.extend_from_slice(raw.get(member.whole.clone()).unwrap_or_default());
+        }
+    }
+    out.push(b'}');
+    out
+}
+
+/// What will be written on the reply.
+pub fn stamp(inbound: &Inbound, id: &str, endpoint: &Endpoint) -> Stamp {
+    Stamp {
+        id: id.to_owned(),
+        created: crate::clock::unix_ms() / 1000,
+        model: endpoint.model.canonical.to_string(),
+        provider: endpoint.provider_name.to_string(),
+        price: endpoint.price.clone(),
+        byok: false,
+        hide_reasoning: inbound.peek.hide_reasoning,
+        prompt_estimate: inbound.peek.want.prompt_tokens,
+    }
+}

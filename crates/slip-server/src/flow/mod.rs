@@ -1,0 +1,300 @@
+//! The journey of a request, on one screen: nine verbs, one file each, always in this order.
+
+pub mod admit;
+pub mod choose;
+pub mod hold;
+pub mod judge;
+pub mod lower;
+pub mod read;
+pub mod refuse;
+pub mod relay;
+pub mod settle;
+pub mod waiting;
+
+use crate::body::Body;
+use crate::clock;
+use crate::routes::{self, Found, To};
+use crate::upstream::{self, Failed};
+use crate::world::World;
+use crate::{App, api};
+use admit::{Caller, admit};
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use read::Inbound;
+use refuse::refuse;
+use relay::Relay;
+use settle::Book;
+use slip_ir::{Dialect, Fault, FaultKind};
+use slip_route::{Plan, Step};
+use slip_wire::Stamp;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// A stream's status line is held back this long for the first content; then it goes out with keep-alives.
+const HEAD_COMMIT: Duration = Duration::from_secs(15);
+const MAX_URI: usize = 4096;
+
+/// The attempts of a streamed request, until one of them has content.
+pub type Attempts = Pin<Box<dyn Future<Output = Result<Relay, (Fault, Box<Book>)>> + Send>>;
+
+/// Everything that arrives comes in here.
+pub async fn door(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+    let arrived = clock::now();
+    let chunked = request.headers().contains_key(http::header::TRANSFER_ENCODING);
+    let mut response = enter(app, peer, request, arrived).await;
+    if chunked {
+        // A request framed by Transfer-Encoding is the last on its connection: nothing can be smuggled behind it.
+        response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arrived: Instant) -> Response<Body> {
+    if request.method() == Method::OPTIONS {
+        return api::preflight();
+    }
+    let head = request.method() == Method::HEAD;
+    let method = if head { &Method::GET } else { request.method() };
+    let uri = request.uri();
+    let dialect = surface(uri.path());
+    if uri.path().len() > MAX_URI || uri.query().is_some_and(|q| q.len() > MAX_URI) {
+        return refuse(dialect, &Fault::caller(FaultKind::BadRequest, "the URL is longer than 4096 bytes"), None);
+    }
+    if uri.query().is_some_and(names_a_key) {
+        let says = "API keys are not accepted in URLs, where logs and proxies would keep them: send `Authorization: Bearer <your key>`";
+        return refuse(dialect, &Fault::caller(FaultKind::BadRequest, says), None);
+    }
+    let (route, captured) = match routes::find(method, uri.path()) {
+        Found::Route(route, captured) => (route, captured),
+        Found::Method(allowed) => {
+            let says = format!("{} is not answered here, {allowed} is", request.method());
+            return refuse(dialect, &Fault::caller(FaultKind::MethodNotAllowed, says), None);
+        }
+        Found::Nothing(_) if uri.path() == "/" => return api::root(),
+        Found::Nothing(near) => {
+            let hint = near.map_or("the API is below /api/v1".to_owned(), |n| format!("did you mean {n}?"));
+            let says = format!("no such path: {} ({hint})", api::shown(uri.path()));
+            return refuse(dialect, &Fault::caller(FaultKind::NotFound, says), None);
+        }
+    };
+    let caller = match admit(&app, route.auth, request.headers(), peer, clock::unix_ms()) {
+        Ok(caller) => caller,
+        Err(fault) => return refuse(dialect, &fault, None),
+    };
+    let answered = match route.to {
+        To::Chat => return journey(app, caller, Dialect::OpenAiChat, None, request, arrived).await,
+        To::Messages => return journey(app, caller, Dialect::Anthropic, None, request, arrived).await,
+        To::Gemini => match api::gemini_target(&captured) {
+            Ok(target) => return journey(app, caller, Dialect::Gemini, Some(target), request, arrived).await,
+            Err(fault) => Err(fault),
+        },
+        _ => api::answer(&app, route.to, &caller, &captured, &request).await,
+    };
+    answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
+}
+
+/// In whose words an error is told before the body was read.
+fn surface(path: &str) -> Dialect {
+    if path.ends_with("/messages") {
+        Dialect::Anthropic
+    } else if path.starts_with("/v1beta/") {
+        Dialect::Gemini
+    } else {
+        Dialect::OpenAiChat
+    }
+}
+
+fn names_a_key(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        matches!(name.as_str(), "key" | "api_key" | "apikey" | "api-key" | "access_token" | "token")
+    })
+}
+
+/// The journey: admit has happened; read, choose, hold, then lower, open and judge for each attempt; relay; settle.
+async fn journey(
+    app: Arc<App>,
+    caller: Caller,
+    dialect: Dialect,
+    gemini: Option<(String, bool)>,
+    request: Request<Incoming>,
+    arrived: Instant,
+) -> Response<Body> {
+    if app.draining.load(Ordering::Relaxed) {
+        return refuse(dialect, &hold::draining(), None);
+    }
+    let world = app.world();
+    let inbound = match read::read(&app, &world, dialect, gemini, request).await {
+        Ok(inbound) => inbound,
+        Err(fault) => return refuse(dialect, &fault, None),
+    };
+    let id = api::generation_id();
+    let (plan, refused) = match choose::choose(&app, &inbound, &caller, &world) {
+        Ok(chosen) => chosen,
+        Err(fault) => return refuse(dialect, &fault, Some(&id)),
+    };
+    let slot = match hold::hold(&app) {
+        Ok(slot) => slot,
+        Err(fault) => return refuse(dialect, &fault, Some(&id)),
+    };
+    let mut book = Book::open(&app, slot, id.clone(), &inbound, &caller, arrived);
+    book.refusals(refused);
+    let stream = inbound.peek.stream;
+    let over = arrived + world.timeouts.total;
+    let trip = Trip { world, inbound, plan, book: Box::new(book), over };
+    if !stream {
+        return trip.whole().await;
+    }
+    let mut attempts: Attempts = Box::pin(trip.streamed());
+    match timeout(HEAD_COMMIT, attempts.as_mut()).await {
+        Ok(Ok(relay)) => {
+            let provider = relay.provider().to_owned();
+            stamped(refuse::event_stream(Body::Relay(Box::new(relay))), &id, Some(&provider))
+        }
+        Ok(Err((fault, mut book))) => {
+            book.refuse(&fault);
+            refuse(dialect, &fault, Some(&id))
+        }
+        Err(_) => {
+            let waiting = waiting::Waiting::new(attempts, dialect, id.clone());
+            stamped(refuse::event_stream(Body::Waiting(Box::new(waiting))), &id, None)
+        }
+    }
+}
+
+fn stamped(mut response: Response<Body>, id: &str, provider: Option<&str>) -> Response<Body> {
+    refuse::stamp(response.headers_mut(), id, provider);
+    response
+}
+
+/// A request on its way: what it is, whom it may try, and its record.
+struct Trip {
+    world: Arc<World>,
+    inbound: Inbound,
+    plan: Plan,
+    book: Box<Book>,
+    over: Instant,
+}
+
+/// What one attempt produced: a whole reply or the opening of a stream.
+enum Answer {
+    Whole(judge::Whole),
+    Stream(judge::Opening),
+}
+
+struct Won {
+    answer: Answer,
+    stamp: Arc<Stamp>,
+}
+
+impl Trip {
+    async fn whole(mut self) -> Response<Body> {
+        let dialect = self.inbound.dialect;
+        let id = self.book.id().to_owned();
+        match self.attempts().await {
+            Ok(Won { answer: Answer::Whole(whole), stamp }) => {
+                self.book.settle(*whole.tally, false);
+                let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
+                response.headers_mut().insert(http::header::CONTENT_TYPE, refuse::JSON);
+                refuse::common(response.headers_mut());
+                response
+            }
+            Ok(Won { answer: Answer::Stream(_), .. }) => {
+                refuse(dialect, &Fault::house(FaultKind::Internal, "internal error"), Some(&id))
+            }
+            Err(fault) => {
+                self.book.refuse(&fault);
+                refuse(dialect, &fault, Some(&id))
+            }
+        }
+    }
+
+    async fn streamed(mut self) -> Result<Relay, (Fault, Box<Book>)> {
+        let keepalive = self.inbound.dialect == Dialect::OpenAiChat;
+        match self.attempts().await {
+            Ok(Won { answer: Answer::Stream(opening), .. }) => {
+                Ok(opening.relay(*self.book, self.world.timeouts, self.over, keepalive))
+            }
+            Ok(_) => Err((Fault::house(FaultKind::Internal, "internal error"), self.book)),
+            Err(fault) => Err((fault, self.book)),
+        }
+    }
+
+    /// Try, and try elsewhere, until one answers or the plan says stop.
+    async fn attempts(&mut self) -> Result<Won, Fault> {
+        loop {
+            match self.plan.next(clock::unix_ms()) {
+                Step::Try(attempt) => {
+                    let endpoint = attempt.endpoint.clone();
+                    let vital = self.world.vital(&endpoint, attempt.instance.id);
+                    self.book.attempt(&endpoint);
+                    let began = clock::now();
+                    match self.attempt(&attempt, began).await {
+                        Ok((won, lens, losses)) => {
+                            self.book.tried(&endpoint, began, None);
+                            let first = match &won.answer {
+                                Answer::Whole(_) => clock::now(),
+                                Answer::Stream(opening) => opening.first,
+                            };
+                            self.book.commit(won.stamp.clone(), lens, losses, first, vital);
+                            return Ok(won);
+                        }
+                        Err(Failed { mut fault, sent }) => {
+                            fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+                            vital.failed(&fault);
+                            self.book.tried(&endpoint, began, Some(&fault));
+                            self.plan.failed(&attempt, &fault, sent, clock::unix_ms());
+                        }
+                    }
+                }
+                Step::Wait(pause) => tokio::time::sleep(pause).await,
+                Step::Stop(fault) => return Err(fault),
+            }
+            if clock::now() >= self.over {
+                return Err(hold::out_of_time(self.world.timeouts.total));
+            }
+        }
+    }
+
+    /// One attempt: lower, open, judge.
+    async fn attempt(
+        &mut self,
+        attempt: &slip_route::Attempt,
+        began: Instant,
+    ) -> Result<(Won, &'static str, Vec<String>), Failed> {
+        let endpoint = &attempt.endpoint;
+        let seat = self.world.seat(attempt.instance.id)?;
+        let outbound = lower::lower(&mut self.inbound, endpoint, seat)?;
+        let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
+        let timeouts = self.world.timeouts;
+        let stream = self.inbound.peek.stream;
+        let deadlines = upstream::Deadlines {
+            connect: timeouts.connect,
+            headers: if stream { timeouts.first_content } else { timeouts.total }.min(self.over.duration_since(began)),
+        };
+        let target = &seat.target;
+        let (response, lease) =
+            upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;
+        let bench = judge::Bench {
+            upstream: endpoint.dialect,
+            caller: self.inbound.dialect,
+            stamp: stamp.clone(),
+            quirks: &seat.provider.quirks,
+            faults: &seat.provider.faults,
+            timeouts,
+            began,
+            over: self.over,
+        };
+        let answer = if stream {
+            Answer::Stream(judge::stream(&bench, response, lease).await?)
+        } else {
+            Answer::Whole(judge::whole(&bench, response, lease).await?)
+        };
+        Ok((Won { answer, stamp }, outbound.lens, outbound.losses))
+    }
+}

@@ -1,0 +1,179 @@
+//! Verb 2, read: the body, bounded in bytes and time, and the little of it that must be known.
+
+use crate::App;
+use crate::clock;
+use crate::world::World;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Request};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use slip_ir::{Dialect, Fault, FaultKind, Loss};
+use slip_wire::{Malformed, Peek, wire};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A body must be complete in this time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// What is read and thrown away of a body that is too large, so that a client which writes before it reads still sees our answer.
+const LINGER_BYTES: u64 = 96 * 1024 * 1024;
+const LINGER: Duration = Duration::from_secs(10);
+/// Buffer reserved at once for a declared length; larger bodies grow as they arrive, so that a declared length costs nothing.
+const RESERVE: usize = 1024 * 1024;
+
+/// A request that was read but not yet understood.
+pub struct Inbound {
+    pub dialect: Dialect,
+    pub raw: Bytes,
+    pub peek: Peek,
+    /// Selected headers that matter later.
+    pub heads: Heads,
+    ir: Option<(slip_ir::Request, Vec<Loss>)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Heads {
+    pub referer: Option<String>,
+    pub title: Option<String>,
+    pub user_agent: Option<String>,
+    pub session: Option<String>,
+    /// `anthropic-beta` or `x-anthropic-beta`.
+    pub beta: Option<HeaderValue>,
+    pub anthropic_version: Option<HeaderValue>,
+}
+
+impl Inbound {
+    /// The request's meaning, decoded once however many attempts need it.
+    pub fn ir(&mut self) -> Result<&mut (slip_ir::Request, Vec<Loss>), Fault> {
+        if self.ir.is_none() {
+            let decoded = wire(self.dialect).decode_request(&self.raw).map_err(bad_request)?;
+            self.ir = Some(decoded);
+        }
+        self.ir.as_mut().ok_or_else(|| Fault::house(FaultKind::Internal, "internal error"))
+    }
+}
+
+pub fn bad_request(malformed: Malformed) -> Fault {
+    let says = malformed.to_string();
+    let fault = Fault::caller(FaultKind::BadRequest, says);
+    if malformed.at.is_empty() { fault } else { fault.at(malformed.at) }
+}
+
+/// `gemini` carries what that dialect keeps in the path: model and whether to stream.
+pub async fn read(
+    app: &App,
+    world: &World,
+    dialect: Dialect,
+    gemini: Option<(String, bool)>,
+    request: Request<Incoming>,
+) -> Result<Inbound, Fault> {
+    let (parts, body) = request.into_parts();
+    identity_only(&parts.headers)?;
+    let heads = heads(&parts.headers);
+    let raw = bytes(&parts.headers, body, world.limits.body).await?;
+    let _ = app;
+    let peek = match (dialect, gemini) {
+        (Dialect::OpenAiChat, _) => Peek::openai_chat(&raw),
+        (Dialect::Anthropic, _) => Peek::anthropic(&raw),
+        (Dialect::Gemini, Some((model, stream))) => Peek::gemini(&raw, &model, stream),
+        (Dialect::Gemini, None) => Err(Malformed::new("", "the path names no model")),
+    }
+    .map_err(bad_request)?;
+    Ok(Inbound { dialect, raw, peek, heads, ir: None })
+}
+
+fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if encoding.as_bytes() != b"identity" => Err(Fault::caller(
+            FaultKind::UnsupportedMedia,
+            "compressed request bodies are not accepted: send it without Content-Encoding",
+        )),
+        _ => Ok(()),
+    }
+}
+
+async fn bytes(headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<Bytes, Fault> {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if declared.is_some_and(|n| n > limit) {
+        linger(body, declared.unwrap_or(0)).await;
+        return Err(too_large(limit));
+    }
+    let started = clock::now();
+    let mut first: Option<Bytes> = None;
+    let mut all = BytesMut::new();
+    loop {
+        let left = BODY_TIMEOUT.saturating_sub(clock::now().duration_since(started));
+        let frame = match timeout(left, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => {
+                return Err(Fault::caller(FaultKind::BadRequest, "the request body ended before it was complete"));
+            }
+            Ok(None) => break,
+            Err(_) => {
+                return Err(Fault::caller(
+                    FaultKind::RequestTimeout,
+                    format!("the request body did not arrive within {} s", BODY_TIMEOUT.as_secs()),
+                ));
+            }
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        let have = first.as_ref().map_or(0, Bytes::len) + all.len();
+        if (have + data.len()) as u64 > limit {
+            linger(body, LINGER_BYTES).await;
+            return Err(too_large(limit));
+        }
+        // A small body arrives in one piece and is never copied.
+        if have == 0 {
+            first = Some(data);
+            continue;
+        }
+        if let Some(head) = first.take() {
+            let expected =
+                declared.map_or(0, |n| n as usize).clamp(head.len() + data.len(), RESERVE.max(head.len() + data.len()));
+            all.reserve(expected);
+            all.extend_from_slice(&head);
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(first.unwrap_or_else(|| all.freeze()))
+}
+
+async fn linger(mut body: Incoming, declared: u64) {
+    if declared > LINGER_BYTES {
+        return;
+    }
+    let mut left = LINGER_BYTES;
+    let _ = timeout(LINGER, async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let n = frame.data_ref().map_or(0, |d| d.len() as u64);
+            left = left.saturating_sub(n);
+            if left == 0 {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+fn too_large(limit: u64) -> Fault {
+    Fault::caller(
+        FaultKind::TooLarge,
+        format!("the request body is larger than this gateway accepts: {} MiB (limits.body)", limit / (1024 * 1024)),
+    )
+}
+
+fn heads(headers: &HeaderMap) -> Heads {
+    const MAX: usize = 256;
+    let text = |name: &str| {
+        let value = headers.get(name)?.to_str().ok()?.trim();
+        (!value.is_empty()).then(|| value.chars().take(MAX).collect::<String>())
+    };
+    Heads {
+        referer: text("http-referer").or_else(|| text("referer")),
+        title: text("x-openrouter-title").or_else(|| text("x-title")),
+        user_agent: text("user-agent"),
+        session: text("x-session-id"),
+        beta: headers.get("anthropic-beta").or_else(|| headers.get("x-anthropic-beta")).cloned(),
+        anthropic_version: headers.get("anthropic-version").cloned(),
+    }
+}

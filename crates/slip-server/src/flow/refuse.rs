@@ -1,0 +1,72 @@
+//! A no, in the caller's own dialect.
+
+use crate::body::Body;
+use crate::clock;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use slip_ir::{Dialect, Fault};
+use slip_wire::wire;
+
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const ANY: HeaderValue = HeaderValue::from_static("*");
+const EXPOSED: HeaderValue = HeaderValue::from_static("X-Generation-Id,X-Provider-Name,request-id,cf-ray");
+pub const GENERATION: HeaderName = HeaderName::from_static("x-generation-id");
+pub const PROVIDER: HeaderName = HeaderName::from_static("x-provider-name");
+/// Tells the OpenAI libraries whether trying again can help.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// What every reply to a browser or a library carries.
+pub fn common(headers: &mut HeaderMap) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+}
+
+pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::full(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    common(response.headers_mut());
+    response
+}
+
+pub fn event_stream(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, EVENTS);
+    response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
+    common(response.headers_mut());
+    response
+}
+
+pub fn stamp(headers: &mut HeaderMap, id: &str, provider: Option<&str>) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(GENERATION, value);
+    }
+    if let Some(value) = provider.and_then(|p| HeaderValue::from_str(p).ok()) {
+        headers.insert(PROVIDER, value);
+    }
+}
+
+/// The error body and status of a fault. `id` once the request was routed.
+pub fn refuse(dialect: Dialect, fault: &Fault, id: Option<&str>) -> Response<Body> {
+    let status = StatusCode::from_u16(fault.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, wire(dialect).encode_error(fault, id));
+    let headers = response.headers_mut();
+    if let Some(id) = id {
+        stamp(headers, id, fault.provider.as_deref());
+    }
+    if matches!(status.as_u16(), 429 | 503)
+        && let Some(after) = fault.retry_after
+    {
+        // Whole seconds, rounded up, at least one: a client that comes back early only fails again.
+        headers.insert(RETRY_AFTER, HeaderValue::from(clock::ms(after).div_ceil(1000).max(1)));
+    }
+    if matches!(status.as_u16(), 402 | 502 | 504) {
+        // We already tried what could be tried.
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    response
+}

@@ -1,0 +1,167 @@
+//! Verb 8, relay: the stream from the first content to its end. Owns the upstream's body and the record of the request, so that
+//! whichever way it ends (the end, an error, a hang-up) both are dealt with exactly once.
+
+use super::judge::{Flow, Opening};
+use super::settle::Book;
+use crate::clock;
+use crate::config::Timeouts;
+use crate::upstream::{Lease, broken, show};
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use slip_ir::{Fault, FaultKind, Remedy};
+use slip_wire::{End, Lens, Phase};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::{Sleep, sleep_until};
+
+/// OpenRouter's keep-alive, byte for byte. It is a comment: it never counts as progress.
+pub const KEEPALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
+/// A quiet stream says it is alive this often. Common clients give up after 15 to 120 s of silence.
+pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+/// Chunks that are readable at once are joined up to this size into one write.
+const JOIN: usize = 64 * 1024;
+/// After the upstream said how it ended, its last bytes are waited for no longer than this.
+const TAIL: Duration = Duration::from_secs(2);
+
+/// What is still running.
+struct Run {
+    lens: Box<Lens>,
+    body: Incoming,
+    lease: Lease,
+    book: Book,
+}
+
+pub struct Relay {
+    out: BytesMut,
+    /// `None` once the upstream is done with.
+    run: Option<Run>,
+    timeouts: Timeouts,
+    over: Instant,
+    keepalive: bool,
+    /// When content, or anything else that is not a comment, last came.
+    last: Instant,
+    /// When the caller last got a byte.
+    spoke: Instant,
+    timer: Pin<Box<Sleep>>,
+    provider: Arc<str>,
+}
+
+impl Relay {
+    pub fn new(opening: Opening, mut book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
+        let Opening { out, flow, first } = opening;
+        let provider = book.provider();
+        let run = match flow {
+            Flow::Running { lens, body, lease } => Some(Run { lens, body, lease, book }),
+            Flow::Ended(tally) => {
+                book.settle(*tally, false);
+                None
+            }
+        };
+        let timer = Box::pin(sleep_until((first + KEEPALIVE_EVERY.min(timeouts.idle)).into()));
+        Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
+    }
+
+    /// Display name of the provider whose stream this is.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut moved = false;
+        while let Some(run) = &mut self.run {
+            match Pin::new(&mut run.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    moved = true;
+                    run.lens.push(&data, &mut self.out);
+                    if run.lens.phase() == Phase::Broken {
+                        self.finish(End::Eof, false);
+                    } else if self.out.len() >= JOIN {
+                        break;
+                    }
+                }
+                Poll::Ready(Some(Err(e))) => self.finish(End::Fault(broken(&e)), false),
+                Poll::Ready(None) => self.finish(End::Eof, true),
+                Poll::Pending => {
+                    if moved {
+                        self.last = clock::now();
+                    }
+                    if self.out.is_empty() {
+                        match self.poll_timer(cx) {
+                            Poll::Ready(()) => continue,
+                            Poll::Pending => return Poll::Pending,
+                        }
+                    }
+                    break;
+                }
+            }
+        }
+        if self.out.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.spoke = if moved { self.last } else { clock::now() };
+        Poll::Ready(Some(self.out.split().freeze()))
+    }
+
+    /// Nothing is readable. Ready when something was written or the stream was ended.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = clock::now();
+            let finished = self.run.as_ref().is_some_and(|r| r.lens.phase() == Phase::Finished);
+            let idle = self.last + if finished { TAIL } else { self.timeouts.idle };
+            if finished && now >= idle {
+                self.finish(End::Eof, false);
+                return Poll::Ready(());
+            }
+            if now >= idle || now >= self.over {
+                let (limit, what) = if now >= self.over {
+                    (self.timeouts.total, "did not end within")
+                } else {
+                    (self.timeouts.idle, "stalled: nothing came for")
+                };
+                let says = format!("the provider's stream {what} {}", show(limit));
+                self.finish(End::Fault(Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)), false);
+                return Poll::Ready(());
+            }
+            if self.run.as_ref().is_some_and(|r| r.book.app().cut.load(Ordering::Relaxed)) {
+                let says = "this gateway is shutting down and the stream was cut; ask again";
+                self.finish(End::Fault(Fault::house(FaultKind::Busy, says)), false);
+                return Poll::Ready(());
+            }
+            let speak = self.spoke + KEEPALIVE_EVERY;
+            if self.keepalive && now >= speak {
+                self.out.extend_from_slice(KEEPALIVE);
+                self.spoke = now;
+                self.timer.as_mut().reset((now + KEEPALIVE_EVERY).min(idle).into());
+                return Poll::Ready(());
+            }
+            let next = if self.keepalive { idle.min(speak) } else { idle };
+            self.timer.as_mut().reset(next.min(self.over).min(now + KEEPALIVE_EVERY).into());
+        }
+        Poll::Pending
+    }
+
+    /// The upstream is done with. The record is written before the last byte leaves, so that it can be asked for at once.
+    fn finish(&mut self, how: End, clean: bool) {
+        let Some(Run { lens, body, lease, mut book }) = self.run.take() else { return };
+        book.settle(lens.end(how, &mut self.out), false);
+        drop(body);
+        if clean {
+            lease.give_back();
+        }
+    }
+}
+
+impl Drop for Relay {
+    /// The caller hung up: dropping the body cancels the upstream; what was metered is settled.
+    fn drop(&mut self) {
+        if let Some(Run { lens, mut book, .. }) = self.run.take() {
+            book.settle(lens.end(End::Gone, &mut BytesMut::new()), true);
+        }
+    }
+}

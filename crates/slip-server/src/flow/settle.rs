@@ -1,0 +1,207 @@
+//! Verb 9, settle: the one record of a request. Opened at hold, written exactly once, whichever way the request ends.
+
+use super::admit::Caller;
+use super::read::Inbound;
+use crate::App;
+use crate::clock;
+use crate::vitals::Vital;
+use slip_ir::{Fault, FaultKind, Nano, Usage};
+use slip_route::Endpoint;
+use slip_store::{Attempt, Failure, Generation, Slot};
+use slip_wire::{Stamp, Tally};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Counts a request as in flight for as long as its record is open.
+struct InFlight(Arc<App>);
+
+impl InFlight {
+    fn enter(app: Arc<App>) -> InFlight {
+        app.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(app)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The record while it is being written. Its place in the ledger's queue was taken before the upstream was called, so writing can
+/// neither block nor fail. Dropping it unwritten means the caller left: it is then written as cancelled.
+pub struct Book {
+    /// `None` once written.
+    slot: Option<Slot>,
+    row: Generation,
+    started: Instant,
+    /// Time spent waiting for providers, so that what is left is ours.
+    upstream_us: u64,
+    stamp: Option<Arc<Stamp>>,
+    vital: Option<Arc<Vital>>,
+    first: Option<Instant>,
+    /// When the attempt that answered began.
+    began: Instant,
+    in_flight: InFlight,
+}
+
+impl Book {
+    pub fn open(app: &Arc<App>, slot: Slot, id: String, inbound: &Inbound, caller: &Caller, started: Instant) -> Book {
+        let peek = &inbound.peek;
+        let row = Generation {
+            id,
+            created_ms: i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX),
+            key_hash: caller.key().map(|k| k.hash.clone()),
+            model_requested: peek.model.clone().unwrap_or_default(),
+            dialect_in: inbound.dialect.name(),
+            streamed: peek.stream,
+            http_referer: inbound.heads.referer.clone(),
+            app_title: inbound.heads.title.clone(),
+            user_agent: inbound.heads.user_agent.clone(),
+            external_user: peek.user.clone(),
+            session_id: peek.session_id.clone().or_else(|| inbound.heads.session.clone()),
+            ..Generation::default()
+        };
+        Book {
+            slot: Some(slot),
+            row,
+            started,
+            upstream_us: 0,
+            stamp: None,
+            vital: None,
+            first: None,
+            began: started,
+            in_flight: InFlight::enter(app.clone()),
+        }
+    }
+
+    pub fn app(&self) -> &Arc<App> {
+        &self.in_flight.0
+    }
+
+    pub fn id(&self) -> &str {
+        &self.row.id
+    }
+
+    pub fn model(&self) -> &str {
+        &self.row.model
+    }
+
+    pub fn provider(&self) -> Arc<str> {
+        self.row.provider_name.clone()
+    }
+
+    pub fn refusals(&mut self, count: usize) {
+        self.row.refusals = u32::try_from(count).unwrap_or(u32::MAX);
+    }
+
+    /// An attempt begins: from now on this is who the record is about.
+    pub fn attempt(&mut self, endpoint: &Endpoint) {
+        self.row.model = endpoint.model.canonical.clone();
+        self.row.provider_slug = endpoint.provider.clone();
+        self.row.provider_name = endpoint.provider_name.clone();
+        self.row.dialect_out = endpoint.dialect.name();
+    }
+
+    /// How the last attempt went.
+    pub fn tried(&mut self, endpoint: &Endpoint, began: Instant, fault: Option<&Fault>) {
+        self.began = began;
+        let spent = clock::now().duration_since(began);
+        self.upstream_us += u64::try_from(spent.as_micros()).unwrap_or(u64::MAX);
+        self.row.attempts.push(Attempt {
+            endpoint: endpoint.tag.clone(),
+            provider: endpoint.provider_name.clone(),
+            model: endpoint.upstream.clone(),
+            status: fault.map_or(Some(200), |f| f.status),
+            latency_ms: clock::ms(spent),
+            fault: fault.map(|f| f.kind.reason()),
+            upstream_id: None,
+        });
+    }
+
+    /// This attempt's reply goes to the caller.
+    pub fn commit(
+        &mut self,
+        stamp: Arc<Stamp>,
+        lens: &'static str,
+        losses: Vec<String>,
+        first: Instant,
+        vital: Arc<Vital>,
+    ) {
+        self.row.lens = lens;
+        self.row.losses = losses;
+        self.row.ttft_ms = Some(clock::ms(first.duration_since(self.started)));
+        self.row.status = 200;
+        self.row.byok = stamp.byok;
+        // What of the time to the first content was not the provider's is what the gateway added.
+        let total = u64::try_from(first.duration_since(self.started).as_micros()).unwrap_or(u64::MAX);
+        self.row.overhead_us = total.saturating_sub(self.upstream_us);
+        self.stamp = Some(stamp);
+        self.vital = Some(vital);
+        self.first = Some(first);
+    }
+
+    /// The reply is over, well or badly.
+    pub fn settle(&mut self, tally: Tally, cancelled: bool) {
+        let Some(slot) = self.slot.take() else { return };
+        let now = clock::now();
+        let row = &mut self.row;
+        row.cancelled = cancelled;
+        row.finish = tally.finish;
+        row.native_finish = tally.native;
+        row.upstream_id = tally.upstream_id;
+        row.losses.extend(tally.losses.iter().map(|l| l.to_string()));
+        if let Some(last) = row.attempts.last_mut() {
+            last.upstream_id = row.upstream_id.clone();
+        }
+        if cancelled {
+            row.status = FaultKind::Gone.status();
+        }
+        if let Some(fault) = &tally.fault {
+            row.error = Some(Failure { kind: fault.kind.reason(), message: fault.says.to_string() });
+        }
+        let usage = tally.usage.unwrap_or_default();
+        price(row, self.stamp.as_deref(), usage);
+        row.total_ms = clock::ms(now.duration_since(self.started));
+        if let (Some(vital), Some(first)) = (&self.vital, self.first) {
+            let failed = tally.fault.is_some() && !cancelled;
+            vital.answered(self.began, first, now, row.tokens.completion_total(), failed);
+        }
+        slot.write(std::mem::take(row));
+    }
+
+    /// Nothing came of it; the caller was told so.
+    pub fn refuse(&mut self, fault: &Fault) {
+        let Some(slot) = self.slot.take() else { return };
+        self.row.status = fault.kind.status();
+        self.row.error = Some(Failure { kind: fault.kind.reason(), message: fault.says.to_string() });
+        self.row.cost_known = true;
+        self.row.total_ms = clock::ms(clock::now().duration_since(self.started));
+        slot.write(std::mem::take(&mut self.row));
+    }
+}
+
+fn price(row: &mut Generation, stamp: Option<&Stamp>, usage: Usage) {
+    row.upstream_cost = usage.upstream_cost;
+    if let Some(stamp) = stamp {
+        row.cost_known = stamp.price.is_some();
+        // A caller's own provider key is billed by the provider, not by us.
+        row.cost = match &stamp.price {
+            Some(price) if !stamp.byok => price.cost(&usage).total,
+            _ => Nano(0),
+        };
+    }
+    row.tokens = usage;
+}
+
+impl Drop for Book {
+    /// The caller left before anything was decided.
+    fn drop(&mut self) {
+        if self.slot.is_some() {
+            let fault = Fault::caller(FaultKind::Gone, "the caller hung up before the first content");
+            self.row.cancelled = true;
+            self.refuse(&fault);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Every path we answer, who may call it, and where a wrong one should have gone.
+
+use http::Method;
+
+/// Who may call a route. There is no default: a route without one does not compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Anybody: liveness probes only.
+    Public,
+    /// Facts of the catalogue: anybody, but a credential that is presented must be good.
+    Catalogue,
+    /// An API key.
+    Key,
+    /// An API key or a management key.
+    AnyKey,
+    /// A management key, or a peer on loopback (a scraper on the same machine).
+    LocalOrManagement,
+}
+
+/// What a route leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    Chat,
+    Messages,
+    /// `{model}:generateContent` and `{model}:streamGenerateContent`.
+    Gemini,
+    Models,
+    ModelsCount,
+    ModelsUser,
+    Model,
+    Endpoints,
+    ZeroRetention,
+    Providers,
+    Generation,
+    KeyInfo,
+    Health,
+    Ready,
+    Metrics,
+    Version,
+}
+
+pub struct Route {
+    pub method: Method,
+    /// Without the `/api/v1` prefix, except where it starts with `//`: then it stands at the root.
+    pub pattern: &'static str,
+    pub auth: Auth,
+    pub to: To,
+    /// One line for the documentation.
+    pub about: &'static str,
+}
+
+const fn route(method: Method, pattern: &'static str, auth: Auth, to: To, about: &'static str) -> Route {
+    Route { method, pattern, auth, to, about }
+}
+
+/// The table. `docs/api.md` is checked against it.
+pub static ROUTES: &[Route] = &[
+    route(Method::POST, "/chat/completions", Auth::Key, To::Chat, "chat with any model, streamed or not"),
+    route(Method::POST, "/messages", Auth::Key, To::Messages, "the same, as Anthropic clients say it"),
+    route(Method::POST, "//v1beta/models/{model}", Auth::Key, To::Gemini, "the same, as Gemini clients say it"),
+    route(Method::GET, "/models", Auth::Catalogue, To::Models, "every model that can be reached"),
+    route(Method::GET, "/models/count", Auth::Catalogue, To::ModelsCount, "how many"),
+    route(Method::GET, "/models/user", Auth::Key, To::ModelsUser, "those this key may use"),
+    route(Method::GET, "/model/{author}/{slug}", Auth::Catalogue, To::Model, "one model"),
+    route(Method::GET, "/models/{author}/{slug}/endpoints", Auth::Catalogue, To::Endpoints, "who serves a model"),
+    route(Method::GET, "/endpoints/zdr", Auth::Catalogue, To::ZeroRetention, "endpoints that keep nothing"),
+    route(Method::GET, "/providers", Auth::Catalogue, To::Providers, "the providers that are switched on"),
+    route(
+        Method::GET,
+        "/generation",
+        Auth::AnyKey,
+        To::Generation,
+        "what one generation cost and how it went (`?id=`)",
+    ),
+    route(Method::GET, "/key", Auth::AnyKey, To::KeyInfo, "the key you are using"),
+    route(Method::GET, "/auth/key", Auth::AnyKey, To::KeyInfo, "its old name"),
+    route(Method::GET, "//healthz", Auth::Public, To::Health, "alive"),
+    route(Method::GET, "//livez", Auth::Public, To::Health, "alive"),
+    route(Method::GET, "//readyz", Auth::Public, To::Ready, "able to serve"),
+    route(Method::GET, "//metrics", Auth::LocalOrManagement, To::Metrics, "Prometheus metrics"),
+    route(Method::GET, "//version", Auth::Public, To::Version, "name and version"),
+];
+
+pub enum Found {
+    Route(&'static Route, Vec<String>),
+    /// The path is known, the method is not.
+    Method(&'static str),
+    /// Nothing like it; the nearest path, if any is near.
+    Nothing(Option<String>),
+}
+
+/// Find the route of a path. Captured segments come in order, percent-decoded.
+pub fn find(method: &Method, path: &str) -> Found {
+    // The hot one first.
+    if method == Method::POST && (path == "/api/v1/chat/completions" || path == "/v1/chat/completions") {
+        return Found::Route(&ROUTES[0], Vec::new());
+    }
+    let trimmed = path.trim_end_matches('/');
+    let below = below_version(trimmed);
+    let mut other_method = None;
+    for route in ROUTES {
+        let captured = match route.pattern.strip_prefix("//") {
+            Some(rooted) => matches(rooted, trimmed.trim_start_matches('/')),
+            None => below.and_then(|below| matches(&route.pattern[1..], below.trim_start_matches('/'))),
+        };
+        match captured {
+            Some(_) if route.method != *method => other_method = Some(route.method_name()),
+            Some(captured) => return Found::Route(route, captured),
+            None => {}
+        }
+    }
+    match other_method {
+        Some(allowed) => Found::Method(allowed),
+        None => Found::Nothing(nearest(trimmed)),
+    }
+}
+
+impl Route {
+    fn method_name(&self) -> &'static str {
+        if self.method == Method::POST { "POST" } else { "GET" }
+    }
+
+    /// The path as a caller should write it.
+    pub fn public(&self) -> String {
+        match self.pattern.strip_prefix("//") {
+            Some(rooted) => format!("/{rooted}"),
+            None => format!("/api/v1{}", self.pattern),
+        }
+    }
+}
+
+/// What follows the version prefix, in the spellings clients really use: `/api/v1`, `/v1`, `/api`, and `/v1` said twice.
+fn below_version(path: &str) -> Option<&str> {
+    let mut rest = path.strip_prefix("/api").unwrap_or(path);
+    let mut versioned = false;
+    while let Some(shorter) = rest.strip_prefix("/v1")
+        && (shorter.is_empty() || shorter.starts_with('/'))
+    {
+        rest = shorter;
+        versioned = true;
+    }
+    versioned.then_some(rest)
+}
+
+fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
+    let mut captured = Vec::new();
+    let mut have = path.split('/');
+    for want in pattern.split('/') {
+        let got = have.next()?;
+        if want.starts_with('{') {
+            captured.push(decode(got)?);
+        } else if want != got {
+            return None;
+        }
+    }
+    have.next().is_none().then_some(captured)
+}
+
+/// Percent-decode one segment; `None` for what is not UTF-8 or hides a slash or a NUL.
+pub fn decode(segment: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(b) = bytes.next() {
+        if b != b'%' {
+            out.push(b);
+            continue;
+        }
+        let hex = [bytes.next()?, bytes.next()?];
+        let byte = u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?;
+        if byte == 0 {
+            return None;
+        }
+        out.push(byte);
+    }
+    String::from_utf8(out).ok().filter(|s| !s.is_empty() && s != ".." && s != ".")
+}
+
+fn nearest(path: &str) -> Option<String> {
+    let tail = below_version(path).unwrap_or(path).trim_start_matches("/api");
+    ROUTES
+        .iter()
+        .map(|route| {
+            let pattern = route.pattern.trim_start_matches('/');
+            (strsim::normalized_damerau_levenshtein(tail.trim_start_matches('/'), pattern), route)
+        })
+        .filter(|(score, _)| *score >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, route)| format!("{} {}", route.method_name(), route.public()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(method: Method, path: &str) -> String {
+        match find(&method, path) {
+            Found::Route(route, captured) => format!("{:?} {}", route.to, captured.join(",")).trim_end().to_owned(),
+            Found::Method(allowed) => format!("use {allowed}"),
+            Found::Nothing(near) => near.map_or("nothing".to_owned(), |n| format!("near {n}")),
+        }
+    }
+
+    #[test]
+    fn every_prefix_clients_use_leads_to_the_same_place() {
+        let rows = [
+            (Method::POST, "/api/v1/chat/completions", "Chat"),
+            (Method::POST, "/v1/chat/completions", "Chat"),
+            (Method::POST, "/v1/v1/chat/completions", "Chat"),
+            (Method::POST, "/api/v1/v1/messages", "Messages"),
+            (Method::POST, "/api/v1/chat/completions/", "Chat"),
+            (Method::POST, "/v1/messages", "Messages"),
+            (Method::POST, "/v1beta/models/gemini-2.5-pro:generateContent", "Gemini gemini-2.5-pro:generateContent"),
+            (Method::GET, "/api/v1/models", "Models"),
+            (Method::GET, "/api/v1/models/openai/gpt-5/endpoints", "Endpoints openai,gpt-5"),
+            (Method::GET, "/api/v1/models/openai/gpt-5%3Afree/endpoints", "Endpoints openai,gpt-5:free"),
+            (Method::GET, "/api/v1/auth/key", "KeyInfo"),
+            (Method::GET, "/healthz", "Health"),
+            (Method::GET, "/api/v1/chat/completions", "use POST"),
+            (Method::POST, "/chat/completions", "near POST /api/v1/chat/completions"),
+            (Method::POST, "/api/v1/chat/completion", "near POST /api/v1/chat/completions"),
+            (Method::GET, "/api/v1/model", "near GET /api/v1/models"),
+            (Method::GET, "/nowhere/at/all", "nothing"),
+            (Method::GET, "/v1x/models", "near GET /api/v1/models"),
+            (Method::GET, "/api/v1/models/a%00b/c/endpoints", "nothing"),
+        ];
+        for (method, path, want) in rows {
+            let got = name(method, path);
+            assert!(got == want || (want == "nothing" && got.starts_with("near")), "{path}: {got}, not {want}");
+        }
+    }
+}

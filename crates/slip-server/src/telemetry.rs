@@ -1,0 +1,166 @@
+//! Metrics: a projection of the generation records, counted in the ledger's thread, off the request path.
+//!
+//! Labels come from bounded sets only (provider, model, status class): never a key, a user or a prompt. Models beyond
+//! [`MAX_MODELS`] are counted as `other`.
+
+use crate::App;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use slip_store::Generation;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A caller may invent model names (`provider/anything`); the metrics must not grow with them.
+const MAX_MODELS: usize = 1000;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Request {
+    provider: Arc<str>,
+    model: Arc<str>,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Tokens {
+    provider: Arc<str>,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Provider {
+    provider: Arc<str>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Try {
+    provider: Arc<str>,
+    fault: &'static str,
+}
+
+pub struct Telemetry {
+    registry: Registry,
+    counters: Counters,
+    in_flight: Gauge,
+    backlog: Gauge,
+}
+
+/// The part that counts. Cheap to clone; every clone counts into the same numbers.
+#[derive(Clone)]
+pub struct Counters {
+    requests: Family<Request, Counter>,
+    attempts: Family<Try, Counter>,
+    tokens: Family<Tokens, Counter>,
+    cost: Family<Provider, Counter<f64, AtomicU64>>,
+    unpriced: Family<Provider, Counter>,
+    ttft: Family<Provider, Histogram>,
+    overhead: Histogram,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.005, 2.0, 15))
+}
+
+impl Default for Telemetry {
+    fn default() -> Telemetry {
+        let counters = Counters {
+            requests: Family::default(),
+            attempts: Family::default(),
+            tokens: Family::default(),
+            cost: Family::default(),
+            unpriced: Family::default(),
+            ttft: Family::new_with_constructor(seconds),
+            overhead: Histogram::new(exponential_buckets(0.000_02, 2.0, 15)),
+        };
+        let (in_flight, backlog) = (Gauge::default(), Gauge::default());
+        let mut registry = Registry::with_prefix("slipswitch");
+        let c = counters.clone();
+        registry.register("requests", "Requests by provider, model and the status the caller got", c.requests);
+        registry.register(
+            "attempts",
+            "Upstream attempts by provider; fault is empty for those that answered",
+            c.attempts,
+        );
+        registry.register("tokens", "Tokens by provider and class", c.tokens);
+        registry.register("cost_usd", "What callers were charged, in dollars", c.cost);
+        registry.register("unpriced_requests", "Answered requests whose price is not known", c.unpriced);
+        registry.register_with_unit("ttft", "Time to the first content", Unit::Seconds, c.ttft);
+        registry.register_with_unit(
+            "overhead",
+            "What the gateway added before the first content",
+            Unit::Seconds,
+            c.overhead,
+        );
+        registry.register("inflight", "Requests in flight", in_flight.clone());
+        registry.register("ledger_backlog", "Records waiting to be written", backlog.clone());
+        Telemetry { registry, counters, in_flight, backlog }
+    }
+}
+
+impl Telemetry {
+    /// What the store calls for each record, in its own thread.
+    pub fn observer(&self) -> slip_store::Observer {
+        let counters = self.counters.clone();
+        let mut models: HashSet<Arc<str>> = HashSet::new();
+        Box::new(move |row| {
+            let model = if models.contains(&row.model) {
+                row.model.clone()
+            } else if models.len() < MAX_MODELS {
+                models.insert(row.model.clone());
+                row.model.clone()
+            } else {
+                "other".into()
+            };
+            counters.count(row, model);
+        })
+    }
+
+    pub fn encode(&self, app: &App) -> String {
+        self.in_flight.set(i64::try_from(app.in_flight.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+        self.backlog.set(i64::try_from(app.ledger.backlog()).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(_) => "# EOF\n".to_owned(),
+        }
+    }
+}
+
+impl Counters {
+    fn count(&self, row: &Generation, model: Arc<str>) {
+        let provider = row.provider_slug.clone();
+        self.requests.get_or_create(&Request { provider: provider.clone(), model, status: row.status }).inc();
+        for attempt in &row.attempts {
+            let fault = attempt.fault.unwrap_or("");
+            self.attempts.get_or_create(&Try { provider: attempt.provider.clone(), fault }).inc();
+        }
+        let t = &row.tokens;
+        for (kind, n) in [
+            ("input", t.input + t.audio_in),
+            ("cache_read", t.cache_read),
+            ("cache_write", t.cache_write + t.cache_write_1h),
+            ("output", t.output + t.audio_out + t.image_out),
+            ("reasoning", t.reasoning),
+        ] {
+            if n > 0 {
+                self.tokens.get_or_create(&Tokens { provider: provider.clone(), kind }).inc_by(n);
+            }
+        }
+        let label = Provider { provider };
+        if row.cost.0 > 0 {
+            self.cost.get_or_create(&label).inc_by(row.cost.0 as f64 / 1e9);
+        }
+        if let Some(ms) = row.ttft_ms {
+            if !row.cost_known {
+                self.unpriced.get_or_create(&label).inc();
+            }
+            self.ttft.get_or_create(&label).observe(ms as f64 / 1e3);
+            self.overhead.observe(row.overhead_us as f64 / 1e6);
+        }
+    }
+}

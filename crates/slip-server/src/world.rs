@@ -1,0 +1,226 @@
+//! What one configuration came to: everything a request reads, immutable, swapped as a whole.
+
+use crate::config::{Checked, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
+use crate::upstream::{Failed, Sent, Target, parse_base};
+use crate::vitals::{Vital, Vitals};
+use http::{HeaderName, HeaderValue};
+use slip_ir::{Fault, FaultKind, MediaKind, Remedy};
+use slip_providers::{Auth, Provider};
+use slip_route::catalog::Policy;
+use slip_route::{Catalog, Declared, Endpoint, Field, House, Instance, ProviderSeat};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// One (base URL, key) pair of a provider, ready to be dialled.
+pub struct Seat {
+    pub provider: Arc<Provider>,
+    pub target: Target,
+    /// Survives a reload: the name its health is kept under.
+    name: String,
+}
+
+pub struct World {
+    pub field: Arc<Field>,
+    /// By [`Instance::id`].
+    seats: Vec<Seat>,
+    /// The providers that are switched on.
+    pub providers: Vec<Arc<Provider>>,
+    pub timeouts: Timeouts,
+    pub limits: Limits,
+    vitals: HashMap<(u64, u32), Arc<Vital>>,
+    all: Arc<Vitals>,
+}
+
+/// A configuration that cannot be put in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadWorld {
+    pub at: String,
+    pub why: String,
+}
+
+impl fmt::Display for BadWorld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.why)
+    }
+}
+
+impl std::error::Error for BadWorld {}
+
+impl World {
+    pub fn build(conf: &Checked, catalog: &Catalog, vitals: Arc<Vitals>) -> Result<World, BadWorld> {
+        let mut seats = Vec::new();
+        let mut providers = Vec::new();
+        let mut at_table = Vec::new();
+        for p in &conf.providers {
+            let provider = Arc::new(provider(p));
+            let first = seats.len();
+            seat(p, &provider, &mut seats)?;
+            let instances = seats[first..]
+                .iter()
+                .zip(weights(p))
+                .enumerate()
+                .map(|(n, (_, weight))| Instance { id: u32::try_from(first + n).unwrap_or(u32::MAX), weight })
+                .collect();
+            let policy = provider.policy;
+            at_table.push(ProviderSeat {
+                slug: provider.id.to_string(),
+                name: provider.title.to_string(),
+                dialect: provider.dialect,
+                policy: Policy { trains: policy.trains, retains: policy.retains, zdr: policy.zdr },
+                instances,
+                only_declared: false,
+                models: p.models.iter().map(declared).collect(),
+            });
+            providers.push(provider);
+        }
+        let houses = conf
+            .houses
+            .iter()
+            .map(|h| House { name: h.name.clone(), endpoints: h.endpoints.clone(), balancer: h.load_balancer.clone() })
+            .collect();
+        let field =
+            Field::build(catalog, at_table, houses).map_err(|e| BadWorld { at: e.at.clone(), why: e.why.clone() })?;
+        let mut known = HashMap::new();
+        for endpoint in field.endpoints() {
+            for instance in endpoint.pool.iter() {
+                if let Some(seat) = seats.get(instance.id as usize) {
+                    known.insert((endpoint.key, instance.id), vitals.of(&vital_name(endpoint.key, &seat.name)));
+                }
+            }
+        }
+        Ok(World {
+            field: Arc::new(field),
+            seats,
+            providers,
+            timeouts: conf.timeouts,
+            limits: conf.limits,
+            vitals: known,
+            all: vitals,
+        })
+    }
+
+    pub fn seat(&self, instance: u32) -> Result<&Seat, Failed> {
+        self.seats.get(instance as usize).ok_or_else(|| Failed {
+            fault: Fault::upstream(FaultKind::Internal, Remedy::Elsewhere, "internal error"),
+            sent: Sent::NotSent,
+        })
+    }
+
+    /// The health of an endpoint through one instance. An endpoint made up from `provider/anything` shares one record per instance.
+    pub fn vital(&self, endpoint: &Endpoint, instance: u32) -> Arc<Vital> {
+        if let Some(vital) = self.vitals.get(&(endpoint.key, instance)) {
+            return vital.clone();
+        }
+        let name = self.seats.get(instance as usize).map_or("", |s| s.name.as_str());
+        self.all.of(&vital_name(0, name))
+    }
+}
+
+/// Somebody who failed this lately is tried after the others.
+const FAILING_MS: u64 = 30_000;
+
+impl slip_route::Vitals for World {
+    fn vital(&self, endpoint: u64, instance: u32) -> slip_route::Vital {
+        let Some(vital) = self.vitals.get(&(endpoint, instance)) else { return slip_route::Vital::default() };
+        let failed_at = vital.failed_at.load(Ordering::Relaxed);
+        let measured = |n: u64| (n > 0).then(|| u32::try_from(n / 1000).unwrap_or(u32::MAX));
+        slip_route::Vital {
+            cooldown_until_ms: vital.cooled_until.load(Ordering::Relaxed),
+            failing: failed_at > 0 && crate::clock::unix_ms().saturating_sub(failed_at) < FAILING_MS,
+            ttft_ms: measured(vital.ttft_us.load(Ordering::Relaxed)),
+            tokens_per_second: measured(vital.rate_milli.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+fn vital_name(endpoint: u64, seat: &str) -> String {
+    format!("{endpoint:016x} {seat}")
+}
+
+/// The built-in description where there is one, with what the configuration says on top.
+fn provider(p: &ProviderConf) -> Provider {
+    let mut provider = match slip_providers::by_id(&p.slug) {
+        Some(builtin) if matches!(p.kind, ProviderKind::Builtin) => builtin.clone(),
+        _ => Provider::declared(
+            p.slug.clone(),
+            p.dialect.unwrap_or(slip_ir::Dialect::OpenAiChat),
+            p.base_urls.first().cloned().unwrap_or_default(),
+        ),
+    };
+    if let Some(title) = &p.title {
+        provider.title = title.clone().into();
+    }
+    provider
+}
+
+fn bases(p: &ProviderConf, provider: &Provider) -> Vec<String> {
+    if p.base_urls.is_empty() { vec![provider.base.to_string()] } else { p.base_urls.clone() }
+}
+
+/// Weights in the order in which [`seat`] makes seats: every base URL with every key.
+fn weights(p: &ProviderConf) -> impl Iterator<Item = u32> {
+    let keys: Vec<u32> = if p.keys.is_empty() { vec![1] } else { p.keys.iter().map(|(_, w)| *w).collect() };
+    (0..p.base_urls.len().max(1)).flat_map(move |_| keys.clone())
+}
+
+fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Result<(), BadWorld> {
+    let bad = |why: String| BadWorld { at: format!("providers.{}", p.slug), why };
+    for base in bases(p, provider) {
+        let (origin, prefix) = parse_base(&base, p.allow_private).map_err(bad)?;
+        let origin = Arc::new(origin);
+        let keys: Vec<Option<&str>> =
+            if p.keys.is_empty() { vec![None] } else { p.keys.iter().map(|(k, _)| Some(k.expose())).collect() };
+        for (n, key) in keys.into_iter().enumerate() {
+            let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+            let fixed = provider.headers.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+            let given = p.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+            for (name, value) in fixed.chain(given) {
+                let name = HeaderName::try_from(name.to_ascii_lowercase())
+                    .map_err(|_| bad(format!("not a header name: {name}")))?;
+                let mut value =
+                    HeaderValue::try_from(value).map_err(|_| bad(format!("not a header value, for {name}")))?;
+                value.set_sensitive(true);
+                headers.push((name, value));
+            }
+            if let Some((name, value)) =
+                key.filter(|k| !k.is_empty() && *k != "none").and_then(|k| provider.credential(k))
+            {
+                let name = HeaderName::try_from(name).map_err(|_| bad(format!("not a header name: {name}")))?;
+                let mut value = HeaderValue::try_from(value)
+                    .map_err(|_| bad("the key holds characters a header cannot carry".to_owned()))?;
+                value.set_sensitive(true);
+                headers.push((name, value));
+            } else if key.is_none() && provider.auth != Auth::None && p.base_urls.is_empty() && provider.local.is_none()
+            {
+                return Err(bad("no key: set `key`, or remove the provider".to_owned()));
+            }
+            seats.push(Seat {
+                provider: provider.clone(),
+                target: Target { origin: origin.clone(), prefix: prefix.as_str().into(), headers: headers.into() },
+                name: format!("{} {base} #{n}", p.slug),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn declared(m: &ModelConf) -> Declared {
+    let words = |kinds: &Option<Vec<MediaKind>>| {
+        let kinds = kinds.as_ref()?;
+        Some(std::iter::once("text".to_owned()).chain(kinds.iter().map(|k| k.name().to_owned())).collect())
+    };
+    Declared {
+        id: m.id.clone(),
+        upstream: Some(m.upstream.clone()),
+        name: m.name.clone(),
+        context: m.context,
+        max_output: m.max_output,
+        price: m.price.clone(),
+        params: m.params.clone(),
+        input: words(&m.input),
+        output: words(&m.output),
+        quantization: m.quantization.clone(),
+    }
+}

@@ -1,0 +1,58 @@
+//! Why the store could not do what it was asked.
+
+use std::fmt;
+use std::path::PathBuf;
+
+#[derive(Debug)]
+pub enum Error {
+    /// Another process has this data directory open.
+    Locked { dir: PathBuf, pid: Option<u32> },
+    /// The file was written by a later release.
+    Newer { found: u32, known: u32 },
+    /// The pepper file cannot be used, so no stored key could ever match again.
+    Pepper { path: PathBuf, why: &'static str },
+    /// A file or directory could not be read, made or written.
+    Io { path: PathBuf, source: std::io::Error },
+    /// The database refused.
+    Database(String),
+    /// The library linked in is older than the first release without the write-ahead-log corruption.
+    OldLibrary { found: String },
+    /// A row holds something this release cannot read.
+    BadRow { table: &'static str, why: String },
+    /// The store has been closed.
+    Closed,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Locked { dir, pid: Some(pid) } => {
+                write!(f, "the data directory is in use by process {pid}; stop it or choose another: {}", dir.display())
+            }
+            Error::Locked { dir, pid: None } => {
+                write!(f, "the data directory is in use by another process: {}", dir.display())
+            }
+            Error::Newer { found, known } => write!(
+                f,
+                "the database was written by a later release; upgrade, or use another data directory: schema {found}, this release knows {known}"
+            ),
+            Error::Pepper { path, why } => write!(f, "{why}: {}", path.display()),
+            Error::Io { path, source } => write!(f, "{}: {source}", path.display()),
+            Error::Database(why) => write!(f, "database: {why}"),
+            Error::OldLibrary { found } => {
+                write!(f, "sqlite 3.51.3 or later is needed (older ones can corrupt): {found}")
+            }
+            Error::BadRow { table, why } => write!(f, "unreadable row in {table}: {why}"),
+            Error::Closed => f.write_str("the store is closed"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The record of one request: what was asked, who was tried, what it took and what it cost.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use slip_ir::{Dialect, FaultKind, Finish, Nano, Usage};
+use std::sync::Arc;
+
+/// A name out of a closed set.
+pub type Word = &'static str;
+
+/// One request, once it is over. Names that many records share are `Arc<str>`.
+///
+/// Serialised it is the `detail` column: what has a column of its own is left out, and so is what is empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Generation {
+    /// `gen-<unix seconds>-<20 letters and digits>`: sorts by time.
+    #[serde(skip)]
+    pub id: String,
+    /// Unix milliseconds.
+    #[serde(skip)]
+    pub created_ms: i64,
+    /// Public name of the key that called.
+    #[serde(skip)]
+    pub key_hash: Option<Arc<str>>,
+    /// Canonical name of the model that answered, or would have.
+    #[serde(skip)]
+    pub model: Arc<str>,
+    #[serde(skip)]
+    pub provider_slug: Arc<str>,
+    /// What the caller got (499 when it left).
+    #[serde(skip)]
+    pub status: u16,
+    /// What the caller is charged.
+    #[serde(skip)]
+    pub cost: Nano,
+
+    #[serde(skip_serializing_if = "empty")]
+    pub provider_name: Arc<str>,
+    /// As the caller wrote it.
+    pub model_requested: String,
+    /// What the caller spoke.
+    #[serde(with = "word")]
+    pub dialect_in: Word,
+    /// What the upstream spoke.
+    #[serde(with = "word")]
+    pub dialect_out: Word,
+    #[serde(skip_serializing_if = "no")]
+    pub streamed: bool,
+    #[serde(skip_serializing_if = "no")]
+    pub cancelled: bool,
+    #[serde(with = "finish", skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Finish>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub native_finish: Option<String>,
+    /// From the caller's request to the first content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<u64>,
+    pub total_ms: u64,
+    /// What the gateway itself added.
+    pub overhead_us: u64,
+    #[serde(with = "Tokens", skip_serializing_if = "nothing")]
+    pub tokens: Usage,
+    /// False when the endpoint has no known price: `cost` is then zero, and that does not mean free.
+    pub cost_known: bool,
+    #[serde(with = "nano", skip_serializing_if = "Option::is_none")]
+    pub upstream_cost: Option<Nano>,
+    /// Paid with a provider key of the caller's own.
+    #[serde(skip_serializing_if = "no")]
+    pub byok: bool,
+    /// In the order they were made; the last one answered, if any did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// Endpoints routing ruled out.
+    pub refusals: u32,
+    /// What could not be carried across dialects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_referer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// How the reply crossed: `verbatim`, `patched` or `translated`.
+    #[serde(with = "word")]
+    pub lens: Word,
+}
+
+/// One try at one endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempt {
+    /// Tag of the endpoint.
+    pub endpoint: Arc<str>,
+    /// Display name of the provider.
+    pub provider: Arc<str>,
+    /// The model as the upstream was asked for it.
+    pub model: Arc<str>,
+    /// Absent when no status ever came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    pub latency_ms: u64,
+    /// [`FaultKind::reason`] of what went wrong.
+    #[serde(with = "maybe_word", skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Word>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_id: Option<String>,
+}
+
+/// How a request that failed was told so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failure {
+    /// [`FaultKind::reason`].
+    #[serde(with = "word")]
+    pub kind: Word,
+    pub message: String,
+}
+
+fn no(flag: &bool) -> bool {
+    !flag
+}
+
+fn empty(text: &Arc<str>) -> bool {
+    text.is_empty()
+}
+
+fn nothing(usage: &Usage) -> bool {
+    *usage == Usage::default()
+}
+
+/// Closed sets of names are `&'static str` in memory; a name only a later release knows reads as `other`.
+fn known(text: &str) -> &'static str {
+    const LENSES: [&str; 4] = ["", "verbatim", "patched", "translated"];
+    LENSES
+        .into_iter()
+        .chain(Dialect::ALL.map(Dialect::name))
+        .chain(FaultKind::ALL.map(FaultKind::reason))
+        .find(|name| *name == text)
+        .unwrap_or("other")
+}
+
+mod word {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(word: &&'static str, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(word)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<&'static str, D::Error> {
+        String::deserialize(d).map(|text| known(&text))
+    }
+}
+
+mod maybe_word {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(word: &Option<&'static str>, s: S) -> Result<S::Ok, S::Error> {
+        word.serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'static str>, D::Error> {
+        Option::<String>::deserialize(d).map(|text| text.map(|text| known(&text)))
+    }
+}
+
+mod finish {
+    use super::*;
+
+    const ALL: [Finish; 5] = [Finish::Stop, Finish::Length, Finish::ToolCalls, Finish::ContentFilter, Finish::Error];
+
+    pub fn serialize<S: Serializer>(finish: &Option<Finish>, s: S) -> Result<S::Ok, S::Error> {
+        finish.as_ref().map(|f| f.name()).serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Finish>, D::Error> {
+        let name = Option::<String>::deserialize(d)?;
+        Ok(name.and_then(|name| ALL.into_iter().find(|f| f.name() == name)))
+    }
+}
+
+mod nano {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(nano: &Option<Nano>, s: S) -> Result<S::Ok, S::Error> {
+        nano.map(|n| n.0).serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Nano>, D::Error> {
+        Option::<i64>::deserialize(d).map(|n| n.map(Nano))
+    }
+}
+
+fn zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// How a [`Usage`] is stored: the classes that were used.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(remote = "Usage", default)]
+struct Tokens {
+    #[serde(skip_serializing_if = "zero")]
+    input: u64,
+    #[serde(skip_serializing_if = "zero")]
+    cache_read: u64,
+    #[serde(skip_serializing_if = "zero")]
+    cache_write: u64,
+    #[serde(skip_serializing_if = "zero")]
+    cache_write_1h: u64,
+    #[serde(skip_serializing_if = "zero")]
+    audio_in: u64,
+    #[serde(skip_serializing_if = "zero")]
+    output: u64,
+    #[serde(skip_serializing_if = "zero")]
+    reasoning: u64,
+    #[serde(skip_serializing_if = "zero")]
+    audio_out: u64,
+    #[serde(skip_serializing_if = "zero")]
+    image_out: u64,
+    #[serde(skip_serializing_if = "zero")]
+    accepted_prediction: u64,
+    #[serde(skip_serializing_if = "zero")]
+    rejected_prediction: u64,
+    #[serde(skip_serializing_if = "zero")]
+    web_searches: u64,
+    #[serde(with = "nano", skip_serializing_if = "Option::is_none")]
+    upstream_cost: Option<Nano>,
+    #[serde(skip_serializing_if = "no")]
+    estimated: bool,
+}

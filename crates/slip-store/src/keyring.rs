@@ -1,0 +1,88 @@
+//! The keys in memory: one HMAC and one map look-up per request, no lock, no database.
+
+use crate::keys::{Key, SecretKey, looks_like_a_key};
+use arc_swap::ArcSwap;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use std::collections::HashMap;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+type Snapshot = HashMap<[u8; 32], Arc<Key>>;
+
+/// A handle to the keys as they are now. Cheap to clone; every clone sees every change.
+#[derive(Clone)]
+pub struct Keyring(Arc<Ring>);
+
+struct Ring {
+    /// HMAC-SHA256 already keyed with the pepper: cloning it saves hashing the key block each time.
+    keyed: Hmac<Sha256>,
+    keys: ArcSwap<Snapshot>,
+}
+
+impl Keyring {
+    pub(crate) fn new(pepper: &[u8; 32]) -> Keyring {
+        let keyed = Hmac::new_from_slice(pepper).expect("a mac takes a key of any length");
+        Keyring(Arc::new(Ring { keyed, keys: ArcSwap::default() }))
+    }
+
+    /// The key `presented` opens, disabled and expired ones included: what may be done with it is the caller's to judge.
+    pub fn find(&self, presented: &str) -> Option<Arc<Key>> {
+        if !looks_like_a_key(presented) {
+            return None;
+        }
+        let mac = self.mac(presented.as_bytes());
+        let keys = self.0.keys.load();
+        let key = keys.get(&mac)?;
+        bool::from(key.mac.ct_eq(&mac)).then(|| key.clone())
+    }
+
+    /// Every key, oldest first.
+    pub fn all(&self) -> Vec<Arc<Key>> {
+        let mut all: Vec<_> = self.0.keys.load().values().cloned().collect();
+        all.sort_by(|a, b| (a.created_ms, &a.hash).cmp(&(b.created_ms, &b.hash)));
+        all
+    }
+
+    /// The key of this public name.
+    pub fn by_hash(&self, hash: &str) -> Option<Arc<Key>> {
+        self.0.keys.load().values().find(|key| &*key.hash == hash).cloned()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.keys.load().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn mac(&self, text: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.keyed.clone();
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    }
+
+    pub(crate) fn mac_of(&self, secret: &SecretKey) -> [u8; 32] {
+        self.mac(secret.expose().as_bytes())
+    }
+
+    pub(crate) fn put(&self, key: Arc<Key>) {
+        self.change(|keys| {
+            keys.insert(key.mac, key.clone());
+        });
+    }
+
+    pub(crate) fn remove(&self, hash: &str) {
+        self.change(|keys| keys.retain(|_, key| &*key.hash != hash));
+    }
+
+    /// Readers keep the snapshot they have; the next look-up sees the new one.
+    fn change(&self, edit: impl Fn(&mut Snapshot)) {
+        self.0.keys.rcu(|keys| {
+            let mut next = Snapshot::clone(keys);
+            edit(&mut next);
+            next
+        });
+    }
+}

@@ -1,0 +1,112 @@
+//! The way records leave the request path: room is reserved before the upstream is called, and writing can then neither block
+//! nor fail. A record can be read from the moment it is written.
+
+use crate::generations::Generation;
+use crate::spend::{Spent, Totals, day_of};
+use crate::writer::Letter;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// Requests under way and records not yet written, together. When the disk cannot keep up, new requests are turned away here
+/// rather than their records lost.
+pub const CAPACITY: usize = 8192;
+
+/// Records kept in memory after they are on disk.
+const KEPT: usize = 1024;
+/// Each shard is locked for one map operation at a time.
+const SHARDS: usize = 16;
+
+/// No room for another record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the ledger has no room for another record")
+    }
+}
+
+impl std::error::Error for Full {}
+
+/// Where records are handed in. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    pub(crate) to_writer: mpsc::Sender<Letter>,
+    pub(crate) hot: Arc<Hot>,
+}
+
+/// What is known of records without asking the database.
+#[derive(Default)]
+pub(crate) struct Hot {
+    pub recent: Recent,
+    pub totals: Totals,
+}
+
+impl Ledger {
+    /// Room for one record, held until it is written or the slot is dropped.
+    pub fn reserve(&self) -> Result<Slot, Full> {
+        let permit = self.to_writer.clone().try_reserve_owned().map_err(|_| Full)?;
+        Ok(Slot { permit, hot: self.hot.clone() })
+    }
+
+    /// A record written lately.
+    pub fn recent(&self, id: &str) -> Option<Arc<Generation>> {
+        self.hot.recent.get(id)
+    }
+
+    /// Slots held and records waiting to be written.
+    pub fn backlog(&self) -> usize {
+        self.to_writer.max_capacity().saturating_sub(self.to_writer.capacity())
+    }
+}
+
+/// Room for one record.
+pub struct Slot {
+    permit: mpsc::OwnedPermit<Letter>,
+    hot: Arc<Hot>,
+}
+
+impl Slot {
+    /// Hand the record in. When this returns it can be read, and is counted in what its key has spent.
+    pub fn write(self, record: Generation) {
+        let record = Arc::new(record);
+        if let Some(key) = &record.key_hash {
+            self.hot.totals.add(key, day_of(record.created_ms), Spent::of(&record));
+        }
+        self.hot.recent.put(record.clone());
+        self.permit.send(Letter::Record(record));
+    }
+}
+
+/// The last records. Each shard is a queue, oldest first: putting is what every request does, so it is kept to a push; finding
+/// is rare and may walk.
+#[derive(Default)]
+pub(crate) struct Recent([Mutex<VecDeque<Arc<Generation>>>; SHARDS]);
+
+impl Recent {
+    pub fn put(&self, record: Arc<Generation>) {
+        let mut evicted = Vec::new();
+        {
+            let mut shard = self.shard(&record.id);
+            shard.push_back(record);
+            // A record nobody else holds has left the writer: it is on disk.
+            while shard.len() > CAPACITY / SHARDS
+                || shard.len() > KEPT / SHARDS && shard.front().is_some_and(|oldest| Arc::strong_count(oldest) == 1)
+            {
+                evicted.extend(shard.pop_front());
+            }
+        }
+        drop(evicted); // freed outside the lock
+    }
+
+    pub fn get(&self, id: &str) -> Option<Arc<Generation>> {
+        self.shard(id).iter().rev().find(|record| record.id == id).cloned()
+    }
+
+    fn shard(&self, id: &str) -> MutexGuard<'_, VecDeque<Arc<Generation>>> {
+        let last = id.bytes().last().unwrap_or_default();
+        self.0[usize::from(last) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,234 @@
+//! The store: opens a place, starts the writer, and answers what the rest of the house asks.
+
+use crate::Error;
+use crate::generations::Generation;
+use crate::keyring::Keyring;
+use crate::keys::{Key, NewKey, SecretKey};
+use crate::ledger::{CAPACITY, Hot, Ledger};
+use crate::place::{Dir, Place, random_pepper};
+use crate::spend::KeyUsage;
+use crate::sqlite::{Database, DatabaseError};
+use crate::writer::{Letter, Sight, Writer};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
+use tokio::sync::{mpsc, oneshot};
+
+/// Called on the writer's thread with every record, soon after it was handed in: work that need not hold up a request.
+pub type Observer = Box<dyn FnMut(&Generation) + Send>;
+
+/// Name of the setting that proves the pepper belongs to this database, and what it is the HMAC of.
+const PEPPER_PROOF: &str = "pepper-proof";
+const PROVEN: &[u8] = b"slipswitch pepper proof";
+
+/// A handle to the store. Cheap to clone. When the last handle and the last [`Ledger`] are gone the writer puts away what it was
+/// given and ends; [`Store::close`] waits for that.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    ledger: Ledger,
+    keyring: Keyring,
+    /// Absent in memory, where only the writer's connection sees the data.
+    reader: Option<Mutex<Database>>,
+    sight: Arc<Sight>,
+    writer: Thread,
+    ended: Mutex<Option<JoinHandle<()>>>,
+    /// One change of a key at a time, so that memory and disk agree on which came last.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Store {
+    pub fn open(place: Place, observer: Option<Observer>) -> Result<Store, Error> {
+        let dir = match &place {
+            Place::Memory => None,
+            Place::Dir(path) => Some(Dir::open(path)?),
+        };
+        let file = dir.as_ref().map_or(Path::new(""), |dir| &dir.database);
+        let database = Database::writer(&place, file)?;
+        let reader = dir.as_ref().map(|dir| Database::reader(&dir.database)).transpose()?.map(Mutex::new);
+
+        let keyring = Keyring::new(&dir.as_ref().map_or_else(random_pepper, |dir| dir.pepper));
+        prove_pepper(&database, &keyring, dir.as_ref())?;
+        for key in database.keys()? {
+            keyring.put(Arc::new(key));
+        }
+        let hot = Arc::new(Hot::default());
+        database.load_totals(&hot.totals)?;
+
+        let (to_writer, letters) = mpsc::channel(CAPACITY);
+        let sight = Arc::new(Sight::default());
+        let writer = Writer { letters, database, observer, sight: sight.clone(), dir };
+        let ended = thread::Builder::new()
+            .name("slip-ledger".into())
+            .spawn(move || writer.run())
+            .map_err(|source| Error::Io { path: "slip-ledger".into(), source })?;
+        Ok(Store(Arc::new(Inner {
+            ledger: Ledger { to_writer, hot },
+            keyring,
+            reader,
+            sight,
+            writer: ended.thread().clone(),
+            ended: Mutex::new(Some(ended)),
+            changing: tokio::sync::Mutex::new(()),
+        })))
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        self.0.ledger.clone()
+    }
+
+    pub fn keyring(&self) -> Keyring {
+        self.0.keyring.clone()
+    }
+
+    /// The record of this id, written lately or long ago.
+    pub async fn generation(&self, id: &str) -> Result<Option<Arc<Generation>>, Error> {
+        if let Some(record) = self.0.ledger.recent(id) {
+            return Ok(Some(record));
+        }
+        let id = id.to_owned();
+        Ok(self.read(move |db| db.generation(&id)).await?.map(Arc::new))
+    }
+
+    /// What a key has spent, as of the UTC day `today` ([`crate::day_of`]).
+    pub fn usage(&self, key_hash: &str, today: i64) -> KeyUsage {
+        self.0.ledger.hot.totals.of(key_hash, today)
+    }
+
+    /// Keep a key. One that exists already is returned as it is: a key fixed by the operator is the same key at every start.
+    pub async fn create_key(&self, secret: &SecretKey, new: NewKey, now_ms: i64) -> Result<Arc<Key>, Error> {
+        let _changing = self.0.changing.lock().await;
+        if let Some(key) = self.0.keyring.find(secret.expose()) {
+            return Ok(key);
+        }
+        let key = Arc::new(Key {
+            mac: self.0.keyring.mac_of(secret),
+            hash: secret.hash().into(),
+            label: secret.label(),
+            name: new.name,
+            kind: new.kind,
+            disabled: false,
+            limit: new.limit,
+            limit_reset: new.limit_reset,
+            include_byok_in_limit: new.include_byok_in_limit,
+            expires_ms: new.expires_ms,
+            created_ms: now_ms,
+            updated_ms: None,
+        });
+        self.put_key(key.clone()).await?;
+        Ok(key)
+    }
+
+    /// Change a key: an edited clone of one from the keyring. `None` when it has been deleted meanwhile.
+    pub async fn update_key(&self, mut edited: Key, now_ms: i64) -> Result<Option<Arc<Key>>, Error> {
+        let _changing = self.0.changing.lock().await;
+        if self.0.keyring.by_hash(&edited.hash).is_none() {
+            return Ok(None);
+        }
+        edited.updated_ms = Some(now_ms);
+        let key = Arc::new(edited);
+        self.put_key(key.clone()).await?;
+        Ok(Some(key))
+    }
+
+    /// Forget a key. Says whether there was one. What it spent is kept.
+    pub async fn delete_key(&self, hash: &str) -> Result<bool, Error> {
+        let _changing = self.0.changing.lock().await;
+        // Memory first: a key that is being deleted must open nothing, whatever the disk says.
+        self.0.keyring.remove(hash);
+        let hash = hash.to_owned();
+        self.write(move |db| db.delete_key(&hash)).await
+    }
+
+    async fn put_key(&self, key: Arc<Key>) -> Result<(), Error> {
+        let row = key.clone();
+        self.write(move |db| db.put_key(&row)).await?;
+        self.0.keyring.put(key);
+        Ok(())
+    }
+
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
+        let name = name.to_owned();
+        self.read(move |db| db.setting(&name)).await
+    }
+
+    pub async fn set(&self, name: &str, value: &str) -> Result<(), Error> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.write(move |db| db.put_setting(&name, &value)).await
+    }
+
+    /// Why the last write failed, while writes fail.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.sight.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// When this returns, everything handed in before it is on disk, and the observer has seen it.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.write(|_| Ok(())).await
+    }
+
+    /// Put away everything handed in and end. Later records, and slots still held, are lost: drain first.
+    pub async fn close(self) -> Result<(), Error> {
+        let Some(ended) = self.0.ended.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Err(Error::Closed);
+        };
+        self.0.sight.closing.store(true, Ordering::Release);
+        self.post(Letter::Close).await?;
+        let ended = tokio::task::spawn_blocking(move || ended.join()).await;
+        match ended {
+            Ok(Ok(())) => self.trouble().map_or(Ok(()), |why| Err(Error::Database(why))),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    /// Run on the reading connection, or in memory's stead on the writer's.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, Error> {
+        if self.0.reader.is_none() {
+            return self.write(work).await;
+        }
+        let inner = self.0.clone();
+        let read = move || {
+            let reader = inner.reader.as_ref().ok_or(Error::Closed)?;
+            Ok(work(&reader.lock().unwrap_or_else(PoisonError::into_inner))?)
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| Error::Closed)?
+    }
+
+    /// Run on the writer's thread, after every record handed in so far.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.post(Letter::Job(Box::new(move |db| {
+            // Whoever asked may have gone.
+            let _ = answer.send(work(db));
+        })))
+        .await?;
+        Ok(answered.await.map_err(|_| Error::Closed)??)
+    }
+
+    async fn post(&self, letter: Letter) -> Result<(), Error> {
+        self.0.ledger.to_writer.send(letter).await.map_err(|_| Error::Closed)?;
+        self.0.writer.unpark();
+        Ok(())
+    }
+}
+
+/// A pepper that is not the one the keys were stored with would turn every key into a wrong one without a word.
+fn prove_pepper(database: &Database, keyring: &Keyring, dir: Option<&Dir>) -> Result<(), Error> {
+    let proof: String = keyring.mac(PROVEN).iter().map(|byte| format!("{byte:02x}")).collect();
+    match (database.setting(PEPPER_PROOF)?, dir) {
+        (None, _) => Ok(database.put_setting(PEPPER_PROOF, &proof)?),
+        (Some(found), Some(dir)) if found != proof => Err(Error::Pepper {
+            path: dir.pepper_path.clone(),
+            why: "the pepper is not the one the stored keys were made with; restore it from a backup",
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,401 @@
+//! What every kind of store must do: one suite, run in memory and on disk. What only a directory can do follows.
+
+use slip_ir::{Finish, Nano, Usage};
+use slip_store::{
+    Attempt, CAPACITY, Error, Failure, Full, Generation, KeyKind, NewKey, Place, Reset, SecretKey, Store, day_of,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// 2026-11-23, a Monday.
+const NOW: i64 = 1_795_392_000_000;
+
+/// A directory of this test's own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        Scratch(dir)
+    }
+
+    fn open(&self) -> Result<Store, Error> {
+        Store::open(Place::Dir(self.0.clone()), None)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn record(number: usize) -> Generation {
+    Generation {
+        id: format!("gen-{}-{number:020}", NOW / 1000),
+        created_ms: NOW,
+        key_hash: Some("key-one".into()),
+        model: "house/one".into(),
+        provider_slug: "lab".into(),
+        status: 200,
+        cost: Nano(1_000),
+        cost_known: true,
+        ..Generation::default()
+    }
+}
+
+/// Every field away from its default.
+fn full_record() -> Generation {
+    Generation {
+        provider_name: "The Lab".into(),
+        model_requested: "one:floor".into(),
+        dialect_in: "openai-chat",
+        dialect_out: "gemini",
+        streamed: true,
+        cancelled: true,
+        finish: Some(Finish::ToolCalls),
+        native_finish: Some("tool_use".into()),
+        ttft_ms: Some(12),
+        total_ms: 345,
+        overhead_us: 67,
+        tokens: Usage {
+            input: 1,
+            cache_read: 2,
+            cache_write: 3,
+            cache_write_1h: 4,
+            audio_in: 5,
+            output: 6,
+            reasoning: 7,
+            audio_out: 8,
+            image_out: 9,
+            accepted_prediction: 10,
+            rejected_prediction: 11,
+            web_searches: 12,
+            upstream_cost: Some(Nano(13)),
+            estimated: true,
+        },
+        upstream_cost: Some(Nano(14)),
+        byok: true,
+        attempts: vec![
+            Attempt {
+                endpoint: "lab".into(),
+                provider: "The Lab".into(),
+                model: "one-v1".into(),
+                status: Some(503),
+                latency_ms: 5,
+                fault: Some("upstream_overloaded"),
+                upstream_id: None,
+            },
+            Attempt { upstream_id: Some("resp-1".into()), ..Attempt::default() },
+        ],
+        refusals: 3,
+        losses: vec!["top_k: has no place in openai-chat".into()],
+        origin: Some("https://a.example".into()),
+        http_referer: Some("https://b.example".into()),
+        app_title: Some("App „quoted“".into()),
+        user_agent: Some("ua/1".into()),
+        external_user: Some("u".into()),
+        session_id: Some("s".into()),
+        upstream_id: Some("resp-2".into()),
+        error: Some(Failure { kind: "upstream_failed", message: "it \"broke\"".into() }),
+        lens: "translated",
+        ..record(0)
+    }
+}
+
+async fn suite(store: Store) {
+    let ledger = store.ledger();
+
+    // A record is there the moment it is written, and the same once it is on disk.
+    for record in [full_record(), record(1)] {
+        ledger.reserve().expect("room").write(record.clone());
+        let read = store.generation(&record.id).await.expect("read").expect("written");
+        assert_eq!(*read, record);
+    }
+    assert_eq!(store.generation("gen-0-nobody").await.expect("read"), None);
+
+    // Spend is counted at once too.
+    let usage = store.usage("key-one", day_of(NOW));
+    assert_eq!((usage.total, usage.daily, usage.weekly, usage.monthly, usage.requests), {
+        let two = Nano(2_000);
+        (two, two, two, two, 2)
+    });
+    assert_eq!((usage.byok_total, usage.byok_daily), (Nano(14), Nano(14)));
+    assert_eq!(store.usage("key-one", day_of(NOW) + 1).daily, Nano(0));
+
+    // A slot that is not used gives its room back.
+    drop(ledger.reserve().expect("room"));
+    store.flush().await.expect("flushed");
+    assert_eq!(ledger.backlog(), 0);
+
+    // Keys.
+    let ring = store.keyring();
+    let secret = SecretKey::mint();
+    assert!(ring.find(secret.expose()).is_none());
+    let new = NewKey {
+        name: "first".into(),
+        kind: KeyKind::Management,
+        limit: Some(Nano(5)),
+        limit_reset: Some(Reset::Weekly),
+        include_byok_in_limit: true,
+        expires_ms: Some(NOW + 1),
+    };
+    let key = store.create_key(&secret, new, NOW).await.expect("created");
+    assert_eq!(ring.find(secret.expose()).as_deref(), Some(&*key));
+    assert_eq!((&*key.hash, &key.label), (secret.hash().as_str(), &secret.label()));
+    assert!(ring.find(&secret.expose()[1..]).is_none());
+    assert!(ring.find(&format!("{} ", secret.expose())).is_none());
+    let again = store.create_key(&secret, NewKey::default(), NOW + 9).await.expect("created");
+    assert_eq!(again, key, "a key is made once");
+
+    let mut edited = slip_store::Key::clone(&key);
+    edited.disabled = true;
+    edited.limit = None;
+    let edited = store.update_key(edited, NOW + 2).await.expect("updated").expect("there");
+    assert_eq!((edited.updated_ms, edited.created_ms), (Some(NOW + 2), NOW));
+    assert_eq!(ring.find(secret.expose()), Some(edited.clone()));
+    assert!(store.delete_key(&key.hash).await.expect("deleted"));
+    assert!(!store.delete_key(&key.hash).await.expect("deleted"));
+    assert!(ring.find(secret.expose()).is_none());
+    assert_eq!(store.update_key((*edited).clone(), NOW).await.expect("asked"), None, "the dead stay dead");
+
+    // Settings.
+    assert_eq!(store.setting("first-run").await.expect("read"), None);
+    store.set("first-run", "a").await.expect("set");
+    store.set("first-run", "b").await.expect("set");
+    assert_eq!(store.setting("first-run").await.expect("read").as_deref(), Some("b"));
+
+    store.close().await.expect("closed");
+    assert_eq!(ledger.reserve().err(), Some(Full), "nothing is taken on after the end");
+}
+
+#[tokio::test]
+async fn the_suite_in_memory() {
+    suite(Store::open(Place::Memory, None).expect("opens")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_suite_in_a_directory() {
+    let scratch = Scratch::new("suite");
+    suite(scratch.open().expect("opens")).await;
+}
+
+#[tokio::test]
+async fn everything_survives_a_restart() {
+    let scratch = Scratch::new("restart");
+    let secret = SecretKey::fixed("operator's-own").expect("a key");
+    let store = scratch.open().expect("opens");
+    let key =
+        store.create_key(&secret, NewKey { name: "ops".into(), ..NewKey::default() }, NOW).await.expect("created");
+    store.set("mark", "1").await.expect("set");
+    let day = 86_400_000;
+    for (number, created_ms) in [NOW - 400 * day, NOW - 8 * day, NOW - day, NOW].into_iter().enumerate() {
+        store.ledger().reserve().expect("room").write(Generation { created_ms, ..record(number) });
+    }
+    store.ledger().reserve().expect("room").write(Generation { id: "gen-full".into(), ..full_record() });
+    let before = store.usage("key-one", day_of(NOW));
+    assert_eq!((before.total, before.weekly, before.monthly), (Nano(5_000), Nano(2_000), Nano(4_000)));
+    store.close().await.expect("closed");
+
+    let store = scratch.open().expect("opens again");
+    assert_eq!(store.usage("key-one", day_of(NOW)), before);
+    assert_eq!(store.keyring().find("operator's-own"), Some(key));
+    assert_eq!(store.setting("mark").await.expect("read").as_deref(), Some("1"));
+    assert!(store.ledger().recent("gen-full").is_none(), "so it is the database that answers");
+    let read = store.generation("gen-full").await.expect("read").expect("kept");
+    assert_eq!(*read, Generation { id: "gen-full".into(), ..full_record() });
+    store.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_full_ledger_pushes_back_and_loses_nothing() {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let counted = seen.clone();
+    let observer = move |_: &Generation| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    };
+    let store = Store::open(Place::Memory, Some(Box::new(observer))).expect("opens");
+    let ledger = store.ledger();
+    let mut slots: Vec<_> = (0..CAPACITY).map(|_| ledger.reserve().expect("room")).collect();
+    assert_eq!(ledger.reserve().err(), Some(Full));
+    assert_eq!(ledger.backlog(), CAPACITY);
+    slots.pop();
+    let last = ledger.reserve().expect("the room that was given back");
+    for (number, slot) in slots.into_iter().chain([last]).enumerate() {
+        slot.write(record(number));
+    }
+    store.flush().await.expect("flushed");
+    assert_eq!(seen.load(Ordering::Relaxed), CAPACITY, "the observer sees every record once");
+    for number in [0, 1, CAPACITY / 2, CAPACITY - 1] {
+        let id = record(number).id;
+        assert!(store.generation(&id).await.expect("read").is_some(), "{id}");
+    }
+    assert_eq!(store.usage("key-one", day_of(NOW)).requests, CAPACITY as u64);
+    store.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn records_in_memory_are_bounded_and_the_rest_are_read_from_disk() {
+    let scratch = Scratch::new("bounded");
+    let store = scratch.open().expect("opens");
+    let ledger = store.ledger();
+    for number in 0..20_000 {
+        while ledger.reserve().map(|slot| slot.write(record(number))).is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    store.flush().await.expect("flushed");
+    let kept = (0..20_000).filter(|number| ledger.recent(&record(*number).id).is_some()).count();
+    assert!(kept <= CAPACITY, "{kept}");
+    assert!(ledger.recent(&record(0).id).is_none());
+    for number in [0, 9_999, 19_999] {
+        assert!(store.generation(&record(number).id).await.expect("read").is_some(), "{number}");
+    }
+    store.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_with_the_pid_of_the_first() {
+    let scratch = Scratch::new("lock");
+    let store = scratch.open().expect("opens");
+    let refused = scratch.open().err().expect("refused");
+    assert!(matches!(&refused, Error::Locked { pid, .. } if *pid == Some(std::process::id())), "{refused}");
+    store.close().await.expect("closed");
+    scratch.open().expect("free again").close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let scratch = Scratch::new("newer");
+    scratch.open().expect("opens").close().await.expect("closed");
+    // user_version is the big-endian number at byte 60 of the file (sqlite.org/fileformat2.html).
+    let file = scratch.0.join("slipswitch.db");
+    let mut bytes = std::fs::read(&file).expect("the database");
+    bytes[60..64].copy_from_slice(&99u32.to_be_bytes());
+    std::fs::write(&file, bytes).expect("written");
+    let refused = scratch.open().err().expect("refused");
+    assert!(matches!(refused, Error::Newer { found: 99, known: 1 }), "{refused}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_the_data() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new("modes");
+    let store = scratch.open().expect("opens");
+    store.flush().await.expect("flushed");
+    let mode = |name: &str| std::fs::metadata(scratch.0.join(name)).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(""), 0o700);
+    for name in ["pepper", "lock", "slipswitch.db", "slipswitch.db-wal"] {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+    store.close().await.expect("closed");
+
+    let pepper = scratch.0.join("pepper");
+    let check = |why: &str| {
+        let refused = scratch.open().err().expect("refused").to_string();
+        assert!(refused.starts_with(why), "{refused}");
+    };
+    std::fs::set_permissions(&pepper, std::fs::Permissions::from_mode(0o644)).expect("set");
+    check("the pepper may be read by others");
+    std::fs::remove_file(&pepper).expect("removed");
+    check("the pepper is not the one the stored keys were made with");
+    std::fs::write(&pepper, b"short").expect("written");
+    std::fs::set_permissions(&pepper, std::fs::Permissions::from_mode(0o600)).expect("set");
+    check("the pepper is not 32 bytes");
+}
+
+#[tokio::test]
+async fn the_secret_is_nowhere_on_disk() {
+    let scratch = Scratch::new("secret");
+    let store = scratch.open().expect("opens");
+    let secret = SecretKey::mint();
+    store.create_key(&secret, NewKey::default(), NOW).await.expect("created");
+    store.flush().await.expect("flushed");
+    for entry in std::fs::read_dir(&scratch.0).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let bytes = std::fs::read(&path).expect("a file");
+        let body = &secret.expose().as_bytes()[11..54];
+        assert!(!bytes.windows(body.len()).any(|piece| piece == body), "{}", path.display());
+    }
+    store.close().await.expect("closed");
+}
+
+/// Set for the process that is to be killed: the directory it writes to.
+const VICTIM: &str = "SLIPSWITCH_TEST_VICTIM";
+
+/// Not a test of its own: what the killed process does. Without the variable there is nothing to do.
+#[tokio::test]
+async fn victim() {
+    let Some(dir) = std::env::vars_os().find(|(name, _)| name == VICTIM).map(|(_, value)| value) else { return };
+    let store = Store::open(Place::Dir(dir.into()), None).expect("opens");
+    for number in 0.. {
+        store.ledger().reserve().expect("room").write(record(number));
+        if number % 100 == 99 {
+            store.flush().await.expect("flushed");
+            println!("flushed {}", number + 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_it_keeps_all_that_was_flushed() {
+    use std::io::{BufRead, BufReader};
+    let scratch = Scratch::new("killed");
+    let mut child = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "victim", "--nocapture"])
+        .env(VICTIM, &scratch.0)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut flushed = 0;
+    for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
+        let line = line.expect("text");
+        // The test harness may print its own words before ours on the first line.
+        if let Some((_, count)) = line.rsplit_once("flushed ") {
+            flushed = count.parse().expect("a count");
+        }
+        if flushed >= 1_000 {
+            break;
+        }
+    }
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    assert!(flushed >= 1_000);
+
+    let store = scratch.open().expect("opens after the kill");
+    for number in 0..flushed {
+        assert!(store.generation(&record(number).id).await.expect("read").is_some(), "{number} of {flushed}");
+    }
+    // Spend is written with the records it sums: never one without the other.
+    let mut kept = flushed;
+    while store.generation(&record(kept).id).await.expect("read").is_some() {
+        kept += 1;
+    }
+    assert_eq!(store.usage("key-one", day_of(NOW)).requests, kept as u64);
+    store.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn what_the_disk_refuses_is_kept_until_it_takes_it() {
+    let scratch = Scratch::new("refused");
+    let store = scratch.open().expect("opens");
+    let meddler = rusqlite::Connection::open(scratch.0.join("slipswitch.db")).expect("a second connection");
+    meddler.execute_batch("ALTER TABLE generations RENAME TO hidden").expect("hidden");
+    store.ledger().reserve().expect("room").write(record(0));
+    while store.trouble().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(store.generation(&record(0).id).await.expect("read").is_some(), "memory still answers");
+    meddler.execute_batch("ALTER TABLE hidden RENAME TO generations").expect("back");
+    store.flush().await.expect("flushed");
+    assert_eq!(store.trouble(), None);
+    let rows: i64 = meddler.query_row("SELECT count(*) FROM generations", [], |row| row.get(0)).expect("counted");
+    let requests: i64 = meddler.query_row("SELECT sum(requests) FROM spend", [], |row| row.get(0)).expect("counted");
+    assert_eq!((rows, requests), (1, 1), "once, however often it was tried");
+    drop(meddler);
+    store.close().await.expect("closed");
+}

@@ -1,0 +1,200 @@
+//! `slipswitch serve`: find what there is, say so, and run until told to stop.
+
+mod first_run;
+mod reload;
+
+use crate::cli;
+use crate::discover::{self, Found};
+use crate::exit::{Code, Ending};
+use crate::ground::Ground;
+use anstream::eprintln;
+use first_run::Keys;
+use serde_json::json;
+use slip_server::App;
+use slip_server::clock;
+use slip_server::config::Checked;
+use slip_server::serve::Running;
+use slip_server::vitals::Vitals;
+use slip_store::Place;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
+    let began = clock::now();
+    let (conf, found) = configure(&args).await?;
+    let from = args.config.as_ref().map_or_else(|| "none, defaults".to_owned(), |p| p.display().to_string());
+    eprintln!(
+        "Slipswitch {}  ({} {})  config: {from}   data: {}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        conf.data_dir.display()
+    );
+    let data_dir = conf.data_dir.clone();
+    let (listen, drain) = (conf.listen, conf.drain_timeout);
+    let ground = Ground::prepare(conf).await?;
+    let vitals = Arc::new(Vitals::default());
+    let world = ground.world(vitals.clone())?;
+    report(&found, &world);
+    let app = App::new(Place::Dir(data_dir.clone()), vitals, world)
+        .map_err(|e| Ending::new(Code::Unavailable, format!("error: the data directory cannot be used: {e}")))?;
+    let keys = first_run::keys(&app, &data_dir, &crate::env).await?;
+    let running = start(app.clone(), listen, args.workers)?;
+    let api = format!("http://{}/api/v1", running.address);
+    if args.json {
+        let line = json!({
+            "api": api,
+            "key": keys.api.as_ref().map(|k| k.expose()),
+            "management_key": keys.management.as_ref().map(|k| k.expose()),
+            "data_dir": data_dir,
+        });
+        println!("{line}");
+    } else {
+        announce(&api, &keys, &data_dir, running.address);
+    }
+    let ms = clock::ms(clock::now().duration_since(began));
+    eprintln!("Ready in {ms} ms.{}", exposure(running.address));
+    let reloading = tokio::spawn(reload::watch(app, args, ground, found_names(&found)));
+    interrupted().await;
+    eprintln!(
+        "Stopping: no new requests; those in flight have {} to end. Again to stop at once.",
+        slip_server::upstream::show(drain)
+    );
+    tokio::select! {
+        () = running.drain(drain) => {}
+        () = interrupted() => eprintln!("Stopped at once."),
+    }
+    reloading.abort();
+    Ok(())
+}
+
+/// Everything a start or a reload reads: the file, the environment, and the ports of this machine.
+async fn configure(args: &cli::Serve) -> Result<(Checked, Vec<Found>), Ending> {
+    let mut conf = crate::config::load(args.config.as_deref())?;
+    if let Some(listen) = args.listen {
+        conf.listen = listen;
+    }
+    if let Some(dir) = &args.data_dir {
+        conf.data_dir.clone_from(dir);
+    }
+    let mut found = discover::keys(&mut conf, &crate::env);
+    if conf.probe && !args.no_probe {
+        found.extend(discover::local(&mut conf, &crate::env).await);
+    }
+    Ok((conf, found))
+}
+
+fn found_names(found: &[Found]) -> usize {
+    found.len()
+}
+
+/// Start the workers, or say why the address cannot be had.
+pub fn start(app: Arc<App>, listen: SocketAddr, workers: Option<usize>) -> Result<Running, Ending> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    slip_server::serve::start(app, listen, workers.unwrap_or(cores)).map_err(|e| {
+        let hint = if e.kind() == std::io::ErrorKind::AddrInUse {
+            "\nhint: another program listens there; choose another address with --listen (port 0 takes a free one)"
+        } else {
+            ""
+        };
+        Ending::new(Code::Unavailable, format!("error: cannot listen on {listen}: {e}{hint}"))
+    })
+}
+
+/// Ctrl-C or SIGTERM.
+pub async fn interrupted() {
+    let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(int), Ok(term)) => (int, term),
+        _ => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = int.recv() => {}
+        _ = term.recv() => {}
+    }
+}
+
+fn report(found: &[Found], world: &slip_server::world::World) {
+    let mut serving: BTreeMap<String, usize> = BTreeMap::new();
+    for endpoint in world.field.endpoints() {
+        *serving.entry(endpoint.provider.to_string()).or_default() += 1;
+    }
+    let mut label = "Found  ";
+    for one in found {
+        match one {
+            Found::Key { variable, slug } => {
+                let models = serving.get(slug).copied().unwrap_or(0);
+                eprintln!(
+                    "{label} {variable:<20} {slug:<16} {models:>3} models   (environment; never written to disk)"
+                );
+            }
+            Found::Local { address, slug, models, ms } => {
+                eprintln!("{label} {address:<20} {slug:<16} {models:>3} models   (probed, {ms} ms)");
+            }
+            Found::Absent { .. } => continue,
+        }
+        label = "       ";
+    }
+    let absent: Vec<String> = found
+        .iter()
+        .filter_map(|f| match f {
+            Found::Absent { address, slug } => Some(format!("{address} {slug}")),
+            _ => None,
+        })
+        .collect();
+    if !absent.is_empty() {
+        eprintln!("Skipped {}: not listening", absent.join(", "));
+    }
+    let configured: Vec<&str> = world.providers.iter().map(|p| &*p.id).collect();
+    if configured.is_empty() {
+        eprintln!("No provider yet: set a key (OPENAI_API_KEY, ANTHROPIC_API_KEY, …) or declare one in a file (-c).");
+        eprintln!("To look around without any key: slipswitch demo");
+    } else {
+        eprintln!("Providers {} ({} endpoints)", configured.join(", "), world.field.endpoints().len());
+    }
+}
+
+fn announce(api: &str, keys: &Keys, data_dir: &std::path::Path, address: SocketAddr) {
+    let _ = address;
+    eprintln!();
+    eprintln!("  API         {api}           also /v1, /v1/messages, /v1beta");
+    if let Some(path) = &keys.written {
+        use std::io::IsTerminal;
+        if std::io::stderr().is_terminal() {
+            if let Some(key) = &keys.api {
+                eprintln!("  Key         {}  (shown once)", key.expose());
+            }
+            if let Some(key) = &keys.management {
+                eprintln!("  Admin key   {}  (shown once)", key.expose());
+            }
+        }
+        eprintln!("  Kept in     {}  (readable by you only; delete it once you have the keys)", path.display());
+    } else if keys.fixed {
+        eprintln!("  Key         from the environment (SLIPSWITCH_KEY)");
+    } else {
+        eprintln!("  Key         as before ({})", data_dir.display());
+    }
+    eprintln!();
+}
+
+fn exposure(address: SocketAddr) -> String {
+    if address.ip().is_loopback() {
+        let port = address.port();
+        format!(" Listening on loopback only; --listen 0.0.0.0:{port} exposes it. Auth is on either way.")
+    } else {
+        format!(
+            " WARNING: listening on {address} without TLS: keys and prompts cross the network in the clear. Put TLS in front."
+        )
+    }
+}
+
+/// Where the data goes when nobody says: the XDG data directory.
+pub fn default_data_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let base = env("XDG_DATA_HOME")
+        .filter(|v| v.starts_with('/'))
+        .map(PathBuf::from)
+        .or_else(|| env("HOME").filter(|v| !v.is_empty()).map(|home| PathBuf::from(home).join(".local/share")));
+    base.map_or_else(|| PathBuf::from("./data"), |base| base.join("slipswitch"))
+}

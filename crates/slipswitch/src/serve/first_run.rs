@@ -1,0 +1,83 @@
+//! The first two keys of an installation: made once, shown once.
+
+use crate::exit::{Code, Ending};
+use slip_server::{App, clock};
+use slip_store::{KeyKind, NewKey, SecretKey};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub struct Keys {
+    /// The secrets, where they are known: just made, given by the environment, or still in the file of the first start.
+    pub api: Option<SecretKey>,
+    pub management: Option<SecretKey>,
+    /// The file they were written to, at the first start.
+    pub written: Option<PathBuf>,
+    /// Given by the environment.
+    pub fixed: bool,
+}
+
+const FILE: &str = "first-keys";
+
+/// `SLIPSWITCH_KEY` and `SLIPSWITCH_MANAGEMENT_KEY` fix the two keys for unattended installations; what is not fixed is minted at
+/// the first start and written to a file only its owner can read.
+pub async fn keys(app: &App, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Keys, Ending> {
+    let fixed = |name: &str| match env(name).filter(|v| !v.is_empty()) {
+        None => Ok(None),
+        Some(text) => {
+            SecretKey::fixed(&text).map(Some).map_err(|e| Ending::new(Code::BadConfig, format!("error: {name}: {e}")))
+        }
+    };
+    let (api, management) = (fixed("SLIPSWITCH_KEY")?, fixed("SLIPSWITCH_MANAGEMENT_KEY")?);
+    let is_fixed = api.is_some();
+    let known = app.store.keyring().all();
+    let has = |kind| known.iter().any(|k| k.kind == kind);
+    let path = dir.join(FILE);
+    let (old_api, old_management) = read(&path);
+    let mut minted = false;
+    let mut settle = |given: Option<SecretKey>, old: Option<SecretKey>, have: bool| match (given, have) {
+        (Some(given), _) => Some(given),
+        (None, true) => old,
+        (None, false) => {
+            minted = true;
+            Some(SecretKey::mint())
+        }
+    };
+    let api = settle(api, old_api, has(KeyKind::Api));
+    let management = settle(management, old_management, has(KeyKind::Management));
+    let now = i64::try_from(clock::unix_ms()).unwrap_or(0);
+    for (secret, name, kind) in [(&api, "first key", KeyKind::Api), (&management, "admin", KeyKind::Management)] {
+        if let Some(secret) = secret {
+            let new = NewKey { name: name.to_owned(), kind, ..NewKey::default() };
+            app.store
+                .create_key(secret, new, now)
+                .await
+                .map_err(|e| Ending::new(Code::Unavailable, format!("error: the first keys cannot be kept: {e}")))?;
+        }
+    }
+    let written = if minted { Some(write(&path, api.as_ref(), management.as_ref())?) } else { None };
+    Ok(Keys { api, management, written, fixed: is_fixed })
+}
+
+fn write(path: &Path, api: Option<&SecretKey>, management: Option<&SecretKey>) -> Result<PathBuf, Ending> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |e: std::io::Error| {
+        Ending::new(Code::Unavailable, format!("error: the first keys cannot be written to {}: {e}", path.display()))
+    };
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
+    for (name, key) in [("key", api), ("management_key", management)] {
+        if let Some(key) = key {
+            writeln!(file, "{name}={}", key.expose()).map_err(failed)?;
+        }
+    }
+    Ok(path.to_owned())
+}
+
+fn read(path: &Path) -> (Option<SecretKey>, Option<SecretKey>) {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let find = |name: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix('='))?;
+        SecretKey::fixed(line.trim()).ok()
+    };
+    (find("key"), find("management_key"))
+}

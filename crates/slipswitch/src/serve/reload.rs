@@ -1,0 +1,63 @@
+//! A changed file or SIGHUP puts another configuration in force, whole or not at all. A bad one changes nothing and says why.
+
+use crate::cli;
+use crate::ground::Ground;
+use anstream::eprintln;
+use slip_server::{App, clock};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often the file is looked at. Looking at the file itself, rather than at events, also sees editors that write beside and
+/// rename, and mounted configuration that swaps a link.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub async fn watch(app: Arc<App>, args: cli::Serve, mut ground: Ground, _found: usize) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    let mut seen = args.config.as_deref().and_then(mark);
+    loop {
+        let asked = tokio::select! {
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(LOOK) => false,
+        };
+        let now = args.config.as_deref().and_then(mark);
+        if !asked && (now == seen || now.is_none()) {
+            continue;
+        }
+        seen = now;
+        let began = clock::now();
+        match again(&app, &args, &ground).await {
+            Ok(next) => {
+                let took = clock::ms(clock::now().duration_since(began));
+                let endpoints = app.world().field.endpoints().len();
+                eprintln!("Reloaded in {took} ms: {} providers, {endpoints} endpoints.", next.conf().providers.len());
+                // The old simulated providers go only after their last requests.
+                let old = std::mem::replace(&mut ground, next);
+                tokio::spawn(async move {
+                    tokio::time::sleep(old.conf().drain_timeout).await;
+                    drop(old);
+                });
+            }
+            Err(ending) => {
+                eprintln!("{}\nThe configuration was not changed: the one before stays in force.", ending.says)
+            }
+        }
+    }
+}
+
+async fn again(app: &Arc<App>, args: &cli::Serve, old: &Ground) -> Result<Ground, crate::exit::Ending> {
+    let (conf, _) = super::configure(args).await?;
+    if conf.listen != old.conf().listen || conf.data_dir != old.conf().data_dir {
+        eprintln!("note: `listen` and `data_dir` take effect at the next start");
+    }
+    let ground = Ground::prepare(conf).await?;
+    let world = ground.world(app.vitals.clone())?;
+    app.replace(world);
+    Ok(ground)
+}
+
+fn mark(path: &Path) -> Option<(SystemTime, u64)> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
+}

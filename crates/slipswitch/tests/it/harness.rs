@@ -1,0 +1,225 @@
+//! A gateway of one's own for a test: the binary with a configuration, on a free port, with a temporary data directory.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub const KEY: &str = "sk-test-key-0123456789";
+pub const MANAGEMENT: &str = "sk-test-management-0123456789";
+
+/// A running gateway. Dropping it kills it and removes its directory.
+pub struct Gateway {
+    pub address: SocketAddr,
+    pub dir: PathBuf,
+    pub config: PathBuf,
+    child: Child,
+    said: Arc<Mutex<String>>,
+}
+
+/// What came back.
+pub struct Got {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Got {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("not JSON ({e}): {}", self.text()))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")
+    }
+
+    /// The payloads of a chat or Gemini stream, `[DONE]` apart.
+    pub fn events(&self) -> Vec<Value> {
+        self.text()
+            .lines()
+            .filter_map(|l| l.strip_prefix("data:"))
+            .map(str::trim)
+            .filter(|l| *l != "[DONE]")
+            .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("not JSON ({e}): {l}")))
+            .collect()
+    }
+
+    /// The text of the first choice, of a stream or of a whole reply.
+    pub fn content(&self) -> String {
+        if self.header("content-type").starts_with("text/event-stream") {
+            let piece = |e: &Value| e["choices"][0]["delta"]["content"].as_str().unwrap_or("").to_owned();
+            self.events().iter().map(piece).collect()
+        } else {
+            self.json()["choices"][0]["message"]["content"].as_str().unwrap_or("").to_owned()
+        }
+    }
+}
+
+impl Gateway {
+    /// Start with this configuration (TOML), without probing local ports and without provider keys of the environment.
+    pub fn start(config: &str) -> Gateway {
+        Gateway::try_start(config, &[]).unwrap_or_else(|said| panic!("the gateway did not start: {said}"))
+    }
+
+    /// Start, or what it said instead.
+    pub fn try_start(config: &str, env: &[(&str, &str)]) -> Result<Gateway, String> {
+        let dir = scratch();
+        let file = dir.join("gateway.toml");
+        std::fs::write(&file, config).expect("a temporary file can be written");
+        let mut command = binary();
+        command
+            .args(["serve", "--json", "--no-probe", "--listen", "127.0.0.1:0", "-c"])
+            .arg(&file)
+            .arg("--data-dir")
+            .arg(dir.join("data"))
+            .env("SLIPSWITCH_KEY", KEY)
+            .env("SLIPSWITCH_MANAGEMENT_KEY", MANAGEMENT)
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let said = Arc::new(Mutex::new(String::new()));
+        let (stderr, heard) = (child.stderr.take().expect("piped"), said.clone());
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(stderr);
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|n| n > 0) {
+                heard.lock().expect("not poisoned").push_str(&line);
+                line.clear();
+            }
+        });
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let ready = stdout.read_line(&mut line).ok().filter(|n| *n > 0).and_then(|_| {
+            let value: Value = serde_json::from_str(&line).ok()?;
+            let api = value["api"].as_str()?.strip_prefix("http://")?.strip_suffix("/api/v1")?.to_owned();
+            api.parse::<SocketAddr>().ok()
+        });
+        std::thread::spawn(move || {
+            let _ = stdout.read_to_string(&mut String::new());
+        });
+        match ready {
+            Some(address) => Ok(Gateway { address, dir, config: file, child, said }),
+            None => {
+                let _ = child.wait();
+                std::thread::sleep(Duration::from_millis(50));
+                let _ = std::fs::remove_dir_all(&dir);
+                let text = said.lock().expect("not poisoned").clone();
+                Err(text)
+            }
+        }
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn said(&self) -> String {
+        self.said.lock().expect("not poisoned").clone()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        assert!(status.is_ok_and(|s| s.success()), "kill -{name}");
+    }
+
+    /// Its exit code, within `patience`.
+    pub fn wait(&mut self, patience: Duration) -> Option<i32> {
+        let mut left = patience.as_millis() / 20;
+        while left > 0 {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            left -= 1;
+        }
+        None
+    }
+
+    pub async fn get(&self, path: &str) -> Got {
+        self.send(Method::GET, path, &[("authorization", &format!("Bearer {KEY}"))], Bytes::new()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Got {
+        self.post_raw(path, body.to_string()).await
+    }
+
+    pub async fn post_raw(&self, path: &str, body: impl Into<Bytes>) -> Got {
+        self.send(Method::POST, path, &[("authorization", &format!("Bearer {KEY}"))], body.into()).await
+    }
+
+    pub async fn chat(&self, body: &Value) -> Got {
+        self.post("/api/v1/chat/completions", body).await
+    }
+
+    /// The record of a reply.
+    pub async fn record(&self, got: &Got) -> Value {
+        let id = got.header("x-generation-id").to_owned();
+        let answer = self.get(&format!("/api/v1/generation?id={id}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["data"].clone()
+    }
+
+    /// One request on a connection of its own.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Got {
+        let stream = tokio::net::TcpStream::connect(self.address).await.expect("the gateway listens");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+        let driver = tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).expect("a request");
+        let response = tokio::time::timeout(Duration::from_secs(30), sender.send_request(request))
+            .await
+            .expect("an answer in time")
+            .expect("an answer");
+        let (parts, body) = response.into_parts();
+        let body = tokio::time::timeout(Duration::from_secs(60), body.collect())
+            .await
+            .expect("a body in time")
+            .expect("a whole body")
+            .to_bytes();
+        driver.abort();
+        Got { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// The binary, without the keys and settings of whoever runs the tests.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipswitch"));
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").env("RUST_BACKTRACE", "0");
+    command
+}
+
+/// A directory of this test's own.
+pub fn scratch() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("gateway-{}-{n}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a temporary directory can be made");
+    dir
+}
