@@ -185,8 +185,17 @@ fn cheapest(listed: &Listed<'_>) -> Option<Arc<Price>> {
 
 /// What an endpoint of unknown abilities is tried with: routing refuses it nothing, so a list must not say that it can do nothing.
 const USUAL: &[&str] = &[
-    "temperature", "top_p", "max_tokens", "stop", "seed", "frequency_penalty", "presence_penalty", "tools", "tool_choice",
-    "response_format", "structured_outputs",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "structured_outputs",
 ];
 
 fn said(params: &[String]) -> Vec<&str> {

@@ -72,7 +72,6 @@ impl Book {
             session_id: peek.session_id.clone().or_else(|| inbound.heads.session.clone()),
             ..Generation::default()
         };
-<<<<<<< HEAD
         Book {
             slot: Some(slot),
             row,
@@ -82,11 +81,8 @@ impl Book {
             vital: None,
             first: None,
             began: started,
-            in_flight: InFlight::enter(app.clone()),
+            in_flight,
         }
-=======
-        Book { slot: Some(slot), row, started, upstream_us: 0, stamp: None, vital: None, first: None, in_flight }
->>>>>>> e2e
     }
 
     pub fn app(&self) -> &Arc<App> {
