@@ -40,39 +40,34 @@ pub(super) fn plain_run(bytes: &[u8], high: &mut bool) -> usize {
     24 + long_run(&bytes[24..], high)
 }
 
-/// Long text: whole blocks at a time, in a form the compiler turns into vector instructions.
+/// Long text, by windows: find a window's end with the widest vectors the machine has, then look over what lies before it.
+/// The windows grow, so that no call looks much further ahead than the run it finds: a writer calls this for every run.
 #[inline(never)]
 fn long_run(bytes: &[u8], high: &mut bool) -> usize {
-    const BLOCK: usize = 32;
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let mut seen = 0u8;
-    let mut clean = 0;
-    for block in blocks {
-        let mut hit = 0u8;
-        let mut any = 0u8;
-        for byte in block {
-            hit |= (is_special(*byte) as u8) * 0xff;
-            any |= byte;
+    const FIRST: usize = 64;
+    const LARGEST: usize = 8 * 1024;
+    let (mut at, mut size) = (0, FIRST);
+    while at < bytes.len() {
+        let window = &bytes[at..(at + size).min(bytes.len())];
+        let end = memchr::memchr2(b'"', b'\\', window).unwrap_or(window.len());
+        let run = &window[..end];
+        // Without an early exit the compiler turns this into vector instructions.
+        let (mut least, mut all) = (u8::MAX, 0u8);
+        for byte in run {
+            least = least.min(*byte);
+            all |= byte;
         }
-        seen |= any;
-        if hit != 0 {
-            break;
+        *high |= all >= 0x80;
+        if least < 0x20 {
+            return at + run.iter().position(|byte| *byte < 0x20).unwrap_or(end);
         }
-        clean += BLOCK;
+        at += end;
+        if end < window.len() {
+            return at;
+        }
+        size = (size * 2).min(LARGEST);
     }
-    let rest = &bytes[clean..];
-    let (words, tail) = rest.as_chunks::<8>();
-    for (n, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        *high |= word & HIGHS != 0;
-        let hit = special(word);
-        if hit != 0 {
-            *high |= seen >= 0x80;
-            return clean + n * 8 + (hit.trailing_zeros() / 8) as usize;
-        }
-    }
-    *high |= seen >= 0x80 || !tail.is_ascii();
-    clean + words.len() * 8 + tail.iter().position(|b| is_special(*b)).unwrap_or(tail.len())
+    at
 }
 
 /// A valid JSON string where it lies. `raw` is what stands between the quotes.
