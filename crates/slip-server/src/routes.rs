@@ -28,6 +28,8 @@ pub enum To {
     ModelsCount,
     ModelsUser,
     Model,
+    /// The model object itself, without OpenRouter's `data` around it.
+    Retrieve,
     Endpoints,
     ZeroRetention,
     Providers,
@@ -63,6 +65,7 @@ pub static ROUTES: &[Route] = &[
     route(Method::GET, "/models/user", Auth::Key, To::ModelsUser, "those this key may use"),
     route(Method::GET, "/model/{author}/{slug}", Auth::Catalogue, To::Model, "one model"),
     route(Method::GET, "/models/{author}/{slug}/endpoints", Auth::Catalogue, To::Endpoints, "who serves a model"),
+    route(Method::GET, "/models/{model}", Auth::Catalogue, To::Retrieve, "one model, as OpenAI clients ask for it"),
     route(Method::GET, "/endpoints/zdr", Auth::Catalogue, To::ZeroRetention, "endpoints that keep nothing"),
     route(Method::GET, "/providers", Auth::Catalogue, To::Providers, "the providers that are switched on"),
     route(
@@ -221,6 +224,9 @@ mod tests {
             (Method::GET, "/api/v1/models", "Models"),
             (Method::GET, "/api/v1/models/openai/gpt-5/endpoints", "Endpoints openai,gpt-5"),
             (Method::GET, "/api/v1/models/openai/gpt-5%3Afree/endpoints", "Endpoints openai,gpt-5:free"),
+            (Method::GET, "/v1/models/openai/gpt-5", "Retrieve openai/gpt-5"),
+            (Method::GET, "/v1/models/openai%2Fgpt-5", "Retrieve openai/gpt-5"),
+            (Method::GET, "/v1/models/count", "ModelsCount"),
             (Method::GET, "/api/v1/auth/key", "KeyInfo"),
             (Method::GET, "/healthz", "Health"),
             (Method::GET, "/api/v1/chat/completions", "use POST"),
