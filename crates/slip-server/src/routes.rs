@@ -65,7 +65,13 @@ pub static ROUTES: &[Route] = &[
     route(Method::GET, "/models/{author}/{slug}/endpoints", Auth::Catalogue, To::Endpoints, "who serves a model"),
     route(Method::GET, "/endpoints/zdr", Auth::Catalogue, To::ZeroRetention, "endpoints that keep nothing"),
     route(Method::GET, "/providers", Auth::Catalogue, To::Providers, "the providers that are switched on"),
-    route(Method::GET, "/generation", Auth::AnyKey, To::Generation, "what one generation cost and how it went (`?id=`)"),
+    route(
+        Method::GET,
+        "/generation",
+        Auth::AnyKey,
+        To::Generation,
+        "what one generation cost and how it went (`?id=`)",
+    ),
     route(Method::GET, "/key", Auth::AnyKey, To::KeyInfo, "the key you are using"),
     route(Method::GET, "/auth/key", Auth::AnyKey, To::KeyInfo, "its old name"),
     route(Method::GET, "//healthz", Auth::Public, To::Health, "alive"),
@@ -141,6 +147,12 @@ fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
     let mut have = path.split('/');
     for want in pattern.split('/') {
         let got = have.next()?;
+        if want == "{model}" {
+            // A model's name has a slash in it, which Google's own clients do not escape.
+            let rest = std::iter::once(got).chain(have).collect::<Vec<_>>().join("/");
+            captured.push(decode(&rest)?);
+            return Some(captured);
+        }
         if want.starts_with('{') {
             captured.push(decode(got)?);
         } else if want != got {
@@ -204,6 +216,8 @@ mod tests {
             (Method::POST, "/api/v1/chat/completions/", "Chat"),
             (Method::POST, "/v1/messages", "Messages"),
             (Method::POST, "/v1beta/models/gemini-2.5-pro:generateContent", "Gemini gemini-2.5-pro:generateContent"),
+            (Method::POST, "/v1beta/models/sim/echo:generateContent", "Gemini sim/echo:generateContent"),
+            (Method::POST, "/v1beta/models/sim%2Fecho:generateContent", "Gemini sim/echo:generateContent"),
             (Method::GET, "/api/v1/models", "Models"),
             (Method::GET, "/api/v1/models/openai/gpt-5/endpoints", "Endpoints openai,gpt-5"),
             (Method::GET, "/api/v1/models/openai/gpt-5%3Afree/endpoints", "Endpoints openai,gpt-5:free"),

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
@@ -57,15 +58,23 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     }
     let ms = clock::ms(clock::now().duration_since(began));
     eprintln!("Ready in {ms} ms.{}", exposure(running.address));
-    let reloading = tokio::spawn(reload::watch(app, args, ground, found_names(&found)));
+    let reloading = tokio::spawn(reload::watch(app.clone(), args, ground, found_names(&found)));
     interrupted().await;
-    eprintln!("Stopping: no new requests; those in flight have {} to end. Again to stop at once.", slip_server::upstream::show(drain));
-    tokio::select! {
-        () = running.drain(drain) => {}
-        () = interrupted() => eprintln!("Stopped at once."),
-    }
+    eprintln!(
+        "Stopping: no new requests; those in flight have {} to end. Again to stop at once.",
+        slip_server::upstream::show(drain)
+    );
+    let mut draining = std::pin::pin!(running.drain(drain));
+    let ended = tokio::select! {
+        () = draining.as_mut() => Ok(()),
+        () = interrupted() => {
+            app.cut.store(true, Ordering::SeqCst);
+            draining.await;
+            Err(Ending::new(Code::Failure, "Stopped at once: what was still running was cut."))
+        }
+    };
     reloading.abort();
-    Ok(())
+    ended
 }
 
 /// Everything a start or a reload reads: the file, the environment, and the ports of this machine.
@@ -123,7 +132,9 @@ fn report(found: &[Found], world: &slip_server::world::World) {
         match one {
             Found::Key { variable, slug } => {
                 let models = serving.get(slug).copied().unwrap_or(0);
-                eprintln!("{label} {variable:<20} {slug:<16} {models:>3} models   (environment; never written to disk)");
+                eprintln!(
+                    "{label} {variable:<20} {slug:<16} {models:>3} models   (environment; never written to disk)"
+                );
             }
             Found::Local { address, slug, models, ms } => {
                 eprintln!("{label} {address:<20} {slug:<16} {models:>3} models   (probed, {ms} ms)");
@@ -179,14 +190,17 @@ fn exposure(address: SocketAddr) -> String {
         let port = address.port();
         format!(" Listening on loopback only; --listen 0.0.0.0:{port} exposes it. Auth is on either way.")
     } else {
-        format!(" WARNING: listening on {address} without TLS: keys and prompts cross the network in the clear. Put TLS in front.")
+        format!(
+            " WARNING: listening on {address} without TLS: keys and prompts cross the network in the clear. Put TLS in front."
+        )
     }
 }
 
 /// Where the data goes when nobody says: the XDG data directory.
 pub fn default_data_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
-    let base = env("XDG_DATA_HOME").filter(|v| v.starts_with('/')).map(PathBuf::from).or_else(|| {
-        env("HOME").filter(|v| !v.is_empty()).map(|home| PathBuf::from(home).join(".local/share"))
-    });
+    let base = env("XDG_DATA_HOME")
+        .filter(|v| v.starts_with('/'))
+        .map(PathBuf::from)
+        .or_else(|| env("HOME").filter(|v| !v.is_empty()).map(|home| PathBuf::from(home).join(".local/share")));
     base.map_or_else(|| PathBuf::from("./data"), |base| base.join("slipswitch"))
 }

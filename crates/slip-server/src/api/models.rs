@@ -160,8 +160,7 @@ fn filtered<'a>(world: &'a World, query: &Query) -> Result<Vec<Listed<'a>>, Faul
                 && has(&m.input, &inputs)
                 && (outputs.is_empty() || outputs.iter().any(|o| o == "all") || has(&m.output, &outputs))
                 && (authors.is_empty() || authors.iter().any(|a| **a == *m.author))
-                && (providers.is_empty()
-                    || endpoints.iter().any(|e| providers.iter().any(|p| **p == *e.provider)))
+                && (providers.is_empty() || endpoints.iter().any(|e| providers.iter().any(|p| **p == *e.provider)))
                 && search.as_ref().is_none_or(|q| m.id.to_lowercase().contains(q) || m.name.to_lowercase().contains(q))
                 && context.is_none_or(|least| m.context.is_some_and(|have| have as f64 >= least))
                 && between(rates.map(|r| r.input), min, max)
@@ -184,6 +183,25 @@ fn cheapest(listed: &Listed<'_>) -> Option<Arc<Price>> {
     listed.endpoints.iter().filter_map(|e| e.price.clone()).min_by_key(|p| p.rates.input.0 + p.rates.output.0)
 }
 
+/// What an endpoint of unknown abilities is tried with: routing refuses it nothing, so a list must not say that it can do nothing.
+const USUAL: &[&str] = &[
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "structured_outputs",
+];
+
+fn said(params: &[String]) -> Vec<&str> {
+    if params.is_empty() { USUAL.to_vec() } else { params.iter().map(String::as_str).collect() }
+}
+
 fn created_at(model: &Model) -> String {
     super::iso(i64::try_from(model.created).unwrap_or(0) * 1000)
 }
@@ -193,7 +211,7 @@ fn description(model: &Model) -> String {
     if let Some(context) = model.context {
         says.push_str(&format!(" Context {context} tokens."));
     }
-    if !model.source.is_empty() {
+    if !model.source.is_empty() && !model.checked.is_empty() {
         says.push_str(&format!(" Facts from {} ({}).", model.source, model.checked));
     }
     says
@@ -237,7 +255,7 @@ fn model(listed: &Listed<'_>) -> Value {
             "is_moderated": false,
         },
         "per_request_limits": null,
-        "supported_parameters": model.params,
+        "supported_parameters": said(&model.params),
         "default_parameters": null,
         "supported_voices": null,
         "knowledge_cutoff": model.knowledge,
@@ -293,20 +311,27 @@ fn rates(r: &Rates) -> Map<String, Value> {
 }
 
 fn endpoint(world: &World, model: &Model, e: &Endpoint) -> Value {
+    let params = said(e.params.as_deref().unwrap_or(&model.params));
+    let tools = params.contains(&"tool_choice") || params.contains(&"tools");
     let now = crate::clock::unix_ms();
     let resting = e.pool.iter().all(|i| world.vital(e, i.id).cooled_until.load(Ordering::Relaxed) > now);
     json!({
         "name": format!("{} | {}", e.provider_name, model.id),
         "model_id": &*model.canonical,
         "model_name": model.name,
-        "context_length": e.context.or(model.context),
+        // The published contract wants a number; zero is "nobody said".
+        "context_length": e.context.or(model.context).unwrap_or(0),
         "pricing": pricing(e.price.as_deref()),
         "provider_name": &*e.provider_name,
         "tag": &*e.tag,
         "quantization": e.quantization.as_deref().unwrap_or("unknown"),
         "max_completion_tokens": e.max_output.or(model.max_output),
         "max_prompt_tokens": null,
-        "supported_parameters": e.params.as_deref().unwrap_or(&model.params),
+        "supported_parameters": params,
+        "supports_tool_choice": { "auto": tools, "function": tools, "none": tools, "required": tools },
+        "supports_diarization": false,
+        "native_tools": {},
+        "service_tier": null,
         "status": if resting { -1 } else { 0 },
         "uptime_last_5m": null,
         "uptime_last_30m": null,

@@ -9,6 +9,9 @@ pub mod read;
 pub mod refuse;
 pub mod relay;
 pub mod settle;
+pub mod shield;
+#[cfg(test)]
+mod tests;
 pub mod waiting;
 
 use crate::body::Body;
@@ -23,7 +26,8 @@ use hyper::body::Incoming;
 use read::Inbound;
 use refuse::refuse;
 use relay::Relay;
-use settle::Book;
+use settle::{Book, InFlight};
+use shield::{internal, shield};
 use slip_ir::{Dialect, Fault, FaultKind};
 use slip_route::{Plan, Step};
 use slip_wire::Stamp;
@@ -32,11 +36,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::time::timeout;
 
-/// A stream's status line is held back this long for the first content; then it goes out with keep-alives.
-const HEAD_COMMIT: Duration = Duration::from_secs(15);
 const MAX_URI: usize = 4096;
 
 /// The attempts of a streamed request, until one of them has content.
@@ -46,7 +48,9 @@ pub type Attempts = Pin<Box<dyn Future<Output = Result<Relay, (Fault, Box<Book>)
 pub async fn door(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
     let arrived = clock::now();
     let chunked = request.headers().contains_key(http::header::TRANSFER_ENCODING);
-    let mut response = enter(app, peer, request, arrived).await;
+    let dialect = surface(request.uri().path());
+    let entered = shield(&app, enter(app.clone(), peer, request, arrived)).await;
+    let mut response = entered.unwrap_or_else(|fault| refuse(dialect, &fault, None));
     if chunked {
         // A request framed by Transfer-Encoding is the last on its connection: nothing can be smuggled behind it.
         response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
@@ -73,7 +77,9 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
         Found::Route(route, captured) => (route, captured),
         Found::Method(allowed) => {
             let says = format!("{} is not answered here, {allowed} is", request.method());
-            return refuse(dialect, &Fault::caller(FaultKind::MethodNotAllowed, says), None);
+            let mut response = refuse(dialect, &Fault::caller(FaultKind::MethodNotAllowed, says), None);
+            response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static(allowed));
+            return response;
         }
         Found::Nothing(_) if uri.path() == "/" => return api::root(),
         Found::Nothing(near) => {
@@ -125,10 +131,14 @@ async fn journey(
     request: Request<Incoming>,
     arrived: Instant,
 ) -> Response<Body> {
-    if app.draining.load(Ordering::Relaxed) {
+    let world = app.world();
+    // Counted before it is asked whether to drain: the drain asks the other way round.
+    let Some(place) = InFlight::enter(&app, world.limits.max_concurrent) else {
+        return refuse(dialect, &hold::full(), None);
+    };
+    if app.draining.load(Ordering::SeqCst) {
         return refuse(dialect, &hold::draining(), None);
     }
-    let world = app.world();
     let inbound = match read::read(&app, &world, dialect, gemini, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
@@ -142,16 +152,17 @@ async fn journey(
         Ok(slot) => slot,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
-    let mut book = Book::open(&app, slot, id.clone(), &inbound, &caller, arrived);
+    let mut book = Book::open(place, slot, id.clone(), &inbound, &caller, arrived);
     book.refusals(refused);
     let stream = inbound.peek.stream;
-    let over = arrived + world.timeouts.total;
+    let timeouts = world.timeouts;
+    let over = arrived + timeouts.total;
     let trip = Trip { world, inbound, plan, book: Box::new(book), over };
     if !stream {
         return trip.whole().await;
     }
     let mut attempts: Attempts = Box::pin(trip.streamed());
-    match timeout(HEAD_COMMIT, attempts.as_mut()).await {
+    match timeout(timeouts.head_commit, attempts.as_mut()).await {
         Ok(Ok(relay)) => {
             let provider = relay.provider().to_owned();
             stamped(refuse::event_stream(Body::Relay(Box::new(relay))), &id, Some(&provider))
@@ -161,7 +172,7 @@ async fn journey(
             refuse(dialect, &fault, Some(&id))
         }
         Err(_) => {
-            let waiting = waiting::Waiting::new(attempts, dialect, id.clone());
+            let waiting = waiting::Waiting::new(app, attempts, dialect, id.clone(), timeouts.keepalive);
             stamped(refuse::event_stream(Body::Waiting(Box::new(waiting))), &id, None)
         }
     }
@@ -198,15 +209,13 @@ impl Trip {
         let id = self.book.id().to_owned();
         match self.attempts().await {
             Ok(Won { answer: Answer::Whole(whole), stamp }) => {
-                self.book.settle(whole.tally, false);
+                self.book.settle(*whole.tally, false);
                 let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
                 response.headers_mut().insert(http::header::CONTENT_TYPE, refuse::JSON);
                 refuse::common(response.headers_mut());
                 response
             }
-            Ok(Won { answer: Answer::Stream(_), .. }) => {
-                refuse(dialect, &Fault::house(FaultKind::Internal, "internal error"), Some(&id))
-            }
+            Ok(Won { answer: Answer::Stream(_), .. }) => refuse(dialect, &internal(), Some(&id)),
             Err(fault) => {
                 self.book.refuse(&fault);
                 refuse(dialect, &fault, Some(&id))
@@ -220,7 +229,7 @@ impl Trip {
             Ok(Won { answer: Answer::Stream(opening), .. }) => {
                 Ok(opening.relay(*self.book, self.world.timeouts, self.over, keepalive))
             }
-            Ok(_) => Err((Fault::house(FaultKind::Internal, "internal error"), self.book)),
+            Ok(_) => Err((internal(), self.book)),
             Err(fault) => Err((fault, self.book)),
         }
     }
@@ -298,4 +307,3 @@ impl Trip {
         Ok((Won { answer, stamp }, outbound.lens, outbound.losses))
     }
 }
-

@@ -1,11 +1,13 @@
 //! Verb 8, relay: the stream from the first content to its end. Owns the upstream's body and the record of the request, so that
 //! whichever way it ends (the end, an error, a hang-up) both are dealt with exactly once.
 
+use super::hold;
 use super::judge::{Flow, Opening};
 use super::settle::Book;
+use super::shield::internal;
 use crate::clock;
-use crate::upstream::{Lease, broken, show};
 use crate::config::Timeouts;
+use crate::upstream::{Lease, broken, show};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -21,8 +23,6 @@ use tokio::time::{Sleep, sleep_until};
 
 /// OpenRouter's keep-alive, byte for byte. It is a comment: it never counts as progress.
 pub const KEEPALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
-/// A quiet stream says it is alive this often. Common clients give up after 15 to 120 s of silence.
-pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// Chunks that are readable at once are joined up to this size into one write.
 const JOIN: usize = 64 * 1024;
 /// After the upstream said how it ended, its last bytes are waited for no longer than this.
@@ -58,11 +58,11 @@ impl Relay {
         let run = match flow {
             Flow::Running { lens, body, lease } => Some(Run { lens, body, lease, book }),
             Flow::Ended(tally) => {
-                book.settle(tally, false);
+                book.settle(*tally, false);
                 None
             }
         };
-        let timer = Box::pin(sleep_until((first + KEEPALIVE_EVERY.min(timeouts.idle)).into()));
+        let timer = Box::pin(sleep_until((first + timeouts.keepalive.min(timeouts.idle)).into()));
         Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
     }
 
@@ -77,7 +77,7 @@ impl Relay {
             match Pin::new(&mut run.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    moved = true;
+                    moved |= !only_comments(&data);
                     run.lens.push(&data, &mut self.out);
                     if run.lens.phase() == Phase::Broken {
                         self.finish(End::Eof, false);
@@ -90,6 +90,10 @@ impl Relay {
                 Poll::Pending => {
                     if moved {
                         self.last = clock::now();
+                    }
+                    if run.book.app().cut.load(Ordering::Relaxed) {
+                        self.finish(End::Fault(hold::cut()), false);
+                        continue;
                     }
                     if self.out.is_empty() {
                         match self.poll_timer(cx) {
@@ -106,6 +110,13 @@ impl Relay {
         }
         self.spoke = if moved { self.last } else { clock::now() };
         Poll::Ready(Some(self.out.split().freeze()))
+    }
+
+    /// It panicked: say so inside the stream.
+    pub fn broke(&mut self) -> Bytes {
+        self.out.clear();
+        self.finish(End::Fault(internal()), false);
+        self.out.split().freeze()
     }
 
     /// Nothing is readable. Ready when something was written or the stream was ended.
@@ -125,26 +136,18 @@ impl Relay {
                     (self.timeouts.idle, "stalled: nothing came for")
                 };
                 let says = format!("the provider's stream {what} {}", show(limit));
-                self.finish(
-                    End::Fault(Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)),
-                    false,
-                );
+                self.finish(End::Fault(Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)), false);
                 return Poll::Ready(());
             }
-            if self.run.as_ref().is_some_and(|r| r.book.app().cut.load(Ordering::Relaxed)) {
-                let says = "this gateway is shutting down and the stream was cut; ask again";
-                self.finish(End::Fault(Fault::house(FaultKind::Busy, says)), false);
-                return Poll::Ready(());
-            }
-            let speak = self.spoke + KEEPALIVE_EVERY;
+            let speak = self.spoke + self.timeouts.keepalive;
             if self.keepalive && now >= speak {
                 self.out.extend_from_slice(KEEPALIVE);
                 self.spoke = now;
-                self.timer.as_mut().reset((now + KEEPALIVE_EVERY).min(idle).into());
+                self.timer.as_mut().reset((now + self.timeouts.keepalive).min(idle).into());
                 return Poll::Ready(());
             }
             let next = if self.keepalive { idle.min(speak) } else { idle };
-            self.timer.as_mut().reset(next.min(self.over).min(now + KEEPALIVE_EVERY).into());
+            self.timer.as_mut().reset(next.min(self.over).into());
         }
         Poll::Pending
     }
@@ -158,6 +161,11 @@ impl Relay {
             lease.give_back();
         }
     }
+}
+
+/// Whether a piece of a stream says nothing but "still here". A stream of comments alone is a stalled one.
+fn only_comments(chunk: &[u8]) -> bool {
+    chunk.first() == Some(&b':') && chunk.split(|b| *b == b'\n').all(|line| matches!(line, [] | [b'\r'] | [b':', ..]))
 }
 
 impl Drop for Relay {

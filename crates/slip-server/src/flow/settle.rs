@@ -2,6 +2,7 @@
 
 use super::admit::Caller;
 use super::read::Inbound;
+use super::shield::internal;
 use crate::App;
 use crate::clock;
 use crate::vitals::Vital;
@@ -13,19 +14,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Counts a request as in flight for as long as its record is open.
-struct InFlight(Arc<App>);
+/// Counts a request as in flight, from before its body is read to when its record is closed.
+pub struct InFlight(Arc<App>);
 
 impl InFlight {
-    fn enter(app: Arc<App>) -> InFlight {
-        app.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(app)
+    /// `None` when there are `most` already.
+    pub fn enter(app: &Arc<App>, most: u32) -> Option<InFlight> {
+        let place = InFlight(app.clone());
+        (app.in_flight.fetch_add(1, Ordering::SeqCst) < most as usize).then_some(place)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -41,11 +43,20 @@ pub struct Book {
     stamp: Option<Arc<Stamp>>,
     vital: Option<Arc<Vital>>,
     first: Option<Instant>,
+    /// When the attempt that answered began.
+    began: Instant,
     in_flight: InFlight,
 }
 
 impl Book {
-    pub fn open(app: &Arc<App>, slot: Slot, id: String, inbound: &Inbound, caller: &Caller, started: Instant) -> Book {
+    pub fn open(
+        in_flight: InFlight,
+        slot: Slot,
+        id: String,
+        inbound: &Inbound,
+        caller: &Caller,
+        started: Instant,
+    ) -> Book {
         let peek = &inbound.peek;
         let row = Generation {
             id,
@@ -69,7 +80,8 @@ impl Book {
             stamp: None,
             vital: None,
             first: None,
-            in_flight: InFlight::enter(app.clone()),
+            began: started,
+            in_flight,
         }
     }
 
@@ -103,6 +115,7 @@ impl Book {
 
     /// How the last attempt went.
     pub fn tried(&mut self, endpoint: &Endpoint, began: Instant, fault: Option<&Fault>) {
+        self.began = began;
         let spent = clock::now().duration_since(began);
         self.upstream_us += u64::try_from(spent.as_micros()).unwrap_or(u64::MAX);
         self.row.attempts.push(Attempt {
@@ -117,7 +130,14 @@ impl Book {
     }
 
     /// This attempt's reply goes to the caller.
-    pub fn commit(&mut self, stamp: Arc<Stamp>, lens: &'static str, losses: Vec<String>, first: Instant, vital: Arc<Vital>) {
+    pub fn commit(
+        &mut self,
+        stamp: Arc<Stamp>,
+        lens: &'static str,
+        losses: Vec<String>,
+        first: Instant,
+        vital: Arc<Vital>,
+    ) {
         self.row.lens = lens;
         self.row.losses = losses;
         self.row.ttft_ms = Some(clock::ms(first.duration_since(self.started)));
@@ -155,7 +175,7 @@ impl Book {
         row.total_ms = clock::ms(now.duration_since(self.started));
         if let (Some(vital), Some(first)) = (&self.vital, self.first) {
             let failed = tally.fault.is_some() && !cancelled;
-            vital.answered(self.started, first, now, row.tokens.completion_total(), failed);
+            vital.answered(self.began, first, now, row.tokens.completion_total(), failed);
         }
         slot.write(std::mem::take(row));
     }
@@ -185,9 +205,11 @@ fn price(row: &mut Generation, stamp: Option<&Stamp>, usage: Usage) {
 }
 
 impl Drop for Book {
-    /// The caller left before anything was decided.
+    /// The caller left before anything was decided, or we stumbled.
     fn drop(&mut self) {
-        if self.slot.is_some() {
+        if std::thread::panicking() {
+            self.refuse(&internal());
+        } else if self.slot.is_some() {
             let fault = Fault::caller(FaultKind::Gone, "the caller hung up before the first content");
             self.row.cancelled = true;
             self.refuse(&fault);

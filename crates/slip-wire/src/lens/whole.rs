@@ -1,7 +1,5 @@
 //! Replies that arrive whole: the same three grades without a stream.
 
-#![allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
-
 use super::meter::Meter;
 use super::{Phase, Tally};
 use crate::{Quirks, Stamp, json, openai_chat, wire};

@@ -16,6 +16,8 @@ use slip_store::{KeyKind, NewKey, Place, SecretKey};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A demo owes nobody more than this.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 const CONFIG: &str = include_str!("demo.toml");
 
 pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
@@ -28,7 +30,8 @@ pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
     let ground = Ground::prepare(conf).await?;
     let vitals = Arc::new(Vitals::default());
     let world = ground.world(vitals.clone())?;
-    let app = App::new(Place::Memory, vitals, world).map_err(|e| Ending::new(Code::Unavailable, format!("error: {e}")))?;
+    let app =
+        App::new(Place::Memory, vitals, world).map_err(|e| Ending::new(Code::Unavailable, format!("error: {e}")))?;
     let now = i64::try_from(slip_server::clock::unix_ms()).unwrap_or(0);
     for (secret, name, kind) in [(&key, "demo", KeyKind::Api), (&management, "demo management", KeyKind::Management)] {
         let new = NewKey { name: name.to_owned(), kind, ..NewKey::default() };
@@ -49,12 +52,18 @@ pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
     } else {
         banner(&api, key.expose(), &ground);
         if !args.no_tour {
-            tour::tour(&root, key.expose(), &ground).await?;
+            tokio::select! {
+                toured = tour::tour(&root, key.expose(), &ground) => toured?,
+                () = interrupted() => {
+                    running.drain(LAST_WORDS).await;
+                    return Ok(());
+                }
+            }
         }
         try_it(&api, key.expose());
     }
     interrupted().await;
-    running.drain(Duration::from_secs(2)).await;
+    running.drain(LAST_WORDS).await;
     Ok(())
 }
 
@@ -122,7 +131,9 @@ fn try_it(api: &str, key: &str) {
     println!("Try it yourself:");
     println!("  export SLIPSWITCH_KEY={key}");
     println!("  curl -N {api}/chat/completions -H \"Authorization: Bearer $SLIPSWITCH_KEY\" \\");
-    println!("    -d '{{\"model\":\"demo/echo\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'");
+    println!(
+        "    -d '{{\"model\":\"demo/echo\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
+    );
     println!("  curl {api}/models");
     println!("Real providers: set OPENAI_API_KEY (or any of 30 names) and run `slipswitch serve`.   Ctrl-C stops.");
 }
