@@ -2,7 +2,7 @@
 //! canned replies, `slip-bench load` asks and prints what it saw as one JSON line.
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
 use slip_ir::Dialect;
 use slip_sim::load::{self, LoadPlan, Until};
 use slip_sim::{Canned, CannedConfig};
