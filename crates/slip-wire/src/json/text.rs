@@ -40,34 +40,44 @@ pub(super) fn plain_run(bytes: &[u8], high: &mut bool) -> usize {
     24 + long_run(&bytes[24..], high)
 }
 
-/// Long text, by windows: find a window's end with the widest vectors the machine has, then look over what lies before it.
-/// The windows grow, so that no call looks much further ahead than the run it finds: a writer calls this for every run.
+/// Long text, a window at a time: what ends it is searched for, then what lies before is checked, both in vector instructions.
 #[inline(never)]
 fn long_run(bytes: &[u8], high: &mut bool) -> usize {
-    const FIRST: usize = 64;
-    const LARGEST: usize = 8 * 1024;
-    let (mut at, mut size) = (0, FIRST);
-    while at < bytes.len() {
-        let window = &bytes[at..(at + size).min(bytes.len())];
+    /// Bounds what is searched again after each control character, of which prose that is about to be escaped has many.
+    const WINDOW: usize = 1024;
+    let mut clean = 0;
+    for window in bytes.chunks(WINDOW) {
         let end = memchr::memchr2(b'"', b'\\', window).unwrap_or(window.len());
-        let run = &window[..end];
-        // Without an early exit the compiler turns this into vector instructions.
-        let (mut least, mut all) = (u8::MAX, 0u8);
-        for byte in run {
-            least = least.min(*byte);
-            all |= byte;
+        let run = window.get(..end).unwrap_or(window);
+        let (control, seen) = survey(run);
+        *high |= seen >= 0x80;
+        if control {
+            return clean + run.iter().position(|b| *b < 0x20).unwrap_or(end);
         }
-        *high |= all >= 0x80;
-        if least < 0x20 {
-            return at + run.iter().position(|byte| *byte < 0x20).unwrap_or(end);
-        }
-        at += end;
+        clean += end;
         if end < window.len() {
-            return at;
+            break;
         }
-        size = (size * 2).min(LARGEST);
     }
-    at
+    clean
+}
+
+/// Is there a control character, and which bits occur at all? Written so that the compiler makes vector instructions of it.
+#[inline]
+fn survey(run: &[u8]) -> (bool, u8) {
+    let (mut control, mut seen) = (0u8, 0u8);
+    let (blocks, tail) = run.as_chunks::<32>();
+    for block in blocks {
+        for byte in block {
+            control |= (*byte < 0x20) as u8;
+            seen |= byte;
+        }
+    }
+    for byte in tail {
+        control |= (*byte < 0x20) as u8;
+        seen |= byte;
+    }
+    (control != 0, seen)
 }
 
 /// A valid JSON string where it lies. `raw` is what stands between the quotes.
