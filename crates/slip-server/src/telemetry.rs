@@ -81,12 +81,21 @@ impl Default for Telemetry {
         let mut registry = Registry::with_prefix("slipswitch");
         let c = counters.clone();
         registry.register("requests", "Requests by provider, model and the status the caller got", c.requests);
-        registry.register("attempts", "Upstream attempts by provider; fault is empty for those that answered", c.attempts);
+        registry.register(
+            "attempts",
+            "Upstream attempts by provider; fault is empty for those that answered",
+            c.attempts,
+        );
         registry.register("tokens", "Tokens by provider and class", c.tokens);
         registry.register("cost_usd", "What callers were charged, in dollars", c.cost);
         registry.register("unpriced_requests", "Answered requests whose price is not known", c.unpriced);
         registry.register_with_unit("ttft", "Time to the first content", Unit::Seconds, c.ttft);
-        registry.register_with_unit("overhead", "What the gateway added before the first content", Unit::Seconds, c.overhead);
+        registry.register_with_unit(
+            "overhead",
+            "What the gateway added before the first content",
+            Unit::Seconds,
+            c.overhead,
+        );
         registry.register("inflight", "Requests in flight", in_flight.clone());
         registry.register("ledger_backlog", "Records waiting to be written", backlog.clone());
         Telemetry { registry, counters, in_flight, backlog }

@@ -175,9 +175,7 @@ fn build(
     body: Bytes,
     extra: &[(HeaderName, HeaderValue)],
 ) -> Result<Request<Full<Bytes>>, Failed> {
-    let internal = |what: &'static str| {
-        Failed::not_sent(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, what))
-    };
+    let internal = |what: &'static str| Failed::not_sent(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, what));
     let uri = http::Uri::try_from(if target.prefix.is_empty() {
         path.to_owned()
     } else {

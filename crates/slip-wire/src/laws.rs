@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// DIALECTS STILL BEING WRITTEN: their laws are left out. Take a dialect off this list once its folder is there.
-const UNWRITTEN: &[Dialect] = &[Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini];
+const UNWRITTEN: &[Dialect] = &[Dialect::Anthropic, Dialect::Gemini];
 
 fn written(dialect: Dialect) -> bool {
     !UNWRITTEN.contains(&dialect)
@@ -85,8 +85,26 @@ fn frames(dialect: Dialect) -> &'static [&'static str] {
     }
 }
 
+/// Bytes that a failing case prints readably.
+#[derive(Clone)]
+struct Bytes(Vec<u8>);
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// A stream of such frames in any framing, perhaps damaged, perhaps cut.
-fn stream(dialect: Dialect) -> impl Strategy<Value = Vec<u8>> {
+fn stream(dialect: Dialect) -> impl Strategy<Value = Bytes> {
     let ends = proptest::sample::select(vec!["\n", "\r\n", "\r"]);
     let frames = vec(proptest::sample::select(frames(dialect)), 0..9);
     let damage = proptest::option::weighted(0.2, (any::<proptest::sample::Index>(), any::<u8>()));
@@ -107,7 +125,7 @@ fn stream(dialect: Dialect) -> impl Strategy<Value = Vec<u8>> {
         if let (Some(at), false) = (cut, bytes.is_empty()) {
             bytes.truncate(at.index(bytes.len()));
         }
-        bytes
+        Bytes(bytes)
     })
 }
 
@@ -214,8 +232,12 @@ proptest! {
         let mut events: Vec<&str> = text.split_terminator("\n\n").collect();
         prop_assert_eq!(events.pop(), Some("data: [DONE]"));
         for event in events {
-            let chunk: Value = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
-            recorded::check_chunk(&chunk);
+            let chunk = event.strip_prefix("data: ").unwrap();
+            prop_assert!(json::check(chunk.as_bytes()).is_ok(), "{}", chunk);
+            // Half of a surrogate pair goes through as it came: the other half may be in the next chunk.
+            if let Ok(chunk) = serde_json::from_str::<Value>(chunk) {
+                recorded::check_chunk(&chunk);
+            }
         }
     }
 

@@ -43,6 +43,8 @@ pub enum MaxTokens {
     Completion,
     /// `max_tokens`
     Plain,
+    /// A server of unknown making: the name the caller used, `max_tokens` where there was none.
+    AsSent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

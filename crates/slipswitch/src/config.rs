@@ -53,7 +53,7 @@ fn build(file: Option<(&str, &str)>, env: &[(String, String)]) -> Result<Loaded,
 }
 
 /// Every name the catalogue could resolve if every provider were there: what a configuration may refer to.
-fn whole_catalogue() -> Result<Field, Ending> {
+pub fn whole_catalogue() -> Result<Field, Ending> {
     let seats = ALL
         .iter()
         .map(|p| ProviderSeat {

@@ -1,10 +1,10 @@
 //! What is there without being asked for: provider keys in the environment, local model servers on loopback.
 
+use http_body_util::{BodyExt, Limited};
 use slip_providers::{ALL, Local, Provider};
 use slip_server::clock;
 use slip_server::config::{Checked, ModelConf, ProviderConf, ProviderKind, Secret};
 use slip_server::upstream::{self, Deadlines, Target, parse_base};
-use http_body_util::{BodyExt, Limited};
 use std::sync::Arc;
 use std::time::Duration;
 

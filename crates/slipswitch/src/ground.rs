@@ -49,15 +49,18 @@ impl Ground {
 }
 
 pub fn catalog() -> Result<&'static Catalog, Ending> {
-    Catalog::embedded().map_err(|e| Ending::new(Code::Failure, format!("error: the catalogue inside this binary is broken: {e}")))
+    Catalog::embedded()
+        .map_err(|e| Ending::new(Code::Failure, format!("error: the catalogue inside this binary is broken: {e}")))
 }
 
 fn config(p: &ProviderConf, sim: &SimConf) -> Result<SimConfig, Ending> {
     let fault = match &sim.fault {
         None => None,
-        Some((mode, rate)) => Some(mode.parse().map(|mode| Fault { mode, rate: *rate }).map_err(|e: anyhow::Error| {
-            Ending::new(Code::BadConfig, format!("error: providers.{}.fault.mode: {e}", p.slug))
-        })?),
+        Some((mode, rate)) => {
+            Some(mode.parse().map(|mode| Fault { mode, rate: *rate }).map_err(|e: anyhow::Error| {
+                Ending::new(Code::BadConfig, format!("error: providers.{}.fault.mode: {e}", p.slug))
+            })?)
+        }
     };
     Ok(SimConfig {
         name: p.slug.clone(),

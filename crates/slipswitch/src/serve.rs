@@ -59,7 +59,10 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     eprintln!("Ready in {ms} ms.{}", exposure(running.address));
     let reloading = tokio::spawn(reload::watch(app, args, ground, found_names(&found)));
     interrupted().await;
-    eprintln!("Stopping: no new requests; those in flight have {} to end. Again to stop at once.", slip_server::upstream::show(drain));
+    eprintln!(
+        "Stopping: no new requests; those in flight have {} to end. Again to stop at once.",
+        slip_server::upstream::show(drain)
+    );
     tokio::select! {
         () = running.drain(drain) => {}
         () = interrupted() => eprintln!("Stopped at once."),
@@ -123,7 +126,9 @@ fn report(found: &[Found], world: &slip_server::world::World) {
         match one {
             Found::Key { variable, slug } => {
                 let models = serving.get(slug).copied().unwrap_or(0);
-                eprintln!("{label} {variable:<20} {slug:<16} {models:>3} models   (environment; never written to disk)");
+                eprintln!(
+                    "{label} {variable:<20} {slug:<16} {models:>3} models   (environment; never written to disk)"
+                );
             }
             Found::Local { address, slug, models, ms } => {
                 eprintln!("{label} {address:<20} {slug:<16} {models:>3} models   (probed, {ms} ms)");
@@ -179,14 +184,17 @@ fn exposure(address: SocketAddr) -> String {
         let port = address.port();
         format!(" Listening on loopback only; --listen 0.0.0.0:{port} exposes it. Auth is on either way.")
     } else {
-        format!(" WARNING: listening on {address} without TLS: keys and prompts cross the network in the clear. Put TLS in front.")
+        format!(
+            " WARNING: listening on {address} without TLS: keys and prompts cross the network in the clear. Put TLS in front."
+        )
     }
 }
 
 /// Where the data goes when nobody says: the XDG data directory.
 pub fn default_data_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
-    let base = env("XDG_DATA_HOME").filter(|v| v.starts_with('/')).map(PathBuf::from).or_else(|| {
-        env("HOME").filter(|v| !v.is_empty()).map(|home| PathBuf::from(home).join(".local/share"))
-    });
+    let base = env("XDG_DATA_HOME")
+        .filter(|v| v.starts_with('/'))
+        .map(PathBuf::from)
+        .or_else(|| env("HOME").filter(|v| !v.is_empty()).map(|home| PathBuf::from(home).join(".local/share")));
     base.map_or_else(|| PathBuf::from("./data"), |base| base.join("slipswitch"))
 }

@@ -65,7 +65,18 @@ fn lint() -> Result<()> {
     run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
     if sh::has("cargo-deny") {
         step("licences and advisories");
-        run("cargo", &["deny", "--manifest-path", &root().join("Cargo.toml").display().to_string(), "check", "bans", "licenses", "sources"])?;
+        run(
+            "cargo",
+            &[
+                "deny",
+                "--manifest-path",
+                &root().join("Cargo.toml").display().to_string(),
+                "check",
+                "bans",
+                "licenses",
+                "sources",
+            ],
+        )?;
     } else {
         println!("skipped: cargo-deny is not installed (cargo install --locked cargo-deny)");
     }

@@ -13,7 +13,8 @@ pub async fn generation(app: &App, caller: &Caller, query: &Query) -> Result<Res
     let id = query.get("id").ok_or_else(|| {
         Fault::caller(FaultKind::BadRequest, "which generation? give its id: /api/v1/generation?id=gen-…").at("id")
     })?;
-    let missing = || Fault::caller(FaultKind::NotFound, format!("no generation of this key has this id: {}", shown(id)));
+    let missing =
+        || Fault::caller(FaultKind::NotFound, format!("no generation of this key has this id: {}", shown(id)));
     if !id.starts_with("gen-") || id.len() > 64 {
         return Err(missing());
     }

@@ -5,9 +5,7 @@ use crate::App;
 use crate::body::Body;
 use crate::flow::refuse;
 use crate::world::World;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE,
-};
+use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -68,9 +66,8 @@ pub fn ready(app: &App, world: &World) -> Response<Body> {
 
 pub fn metrics(app: &App) -> Response<Body> {
     let mut response = Response::new(Body::full(app.telemetry.encode(app)));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"),
-    );
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"));
     response
 }

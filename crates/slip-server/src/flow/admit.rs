@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn one_credential_in_any_header_and_never_two() {
-        let rows: &[(&[(&str, &str)], Result<Option<&str>, u16>)] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], Result<Option<&'a str>, u16>);
+        let rows: &[Row<'_>] = &[
             (&[], Ok(None)),
             (&[("authorization", "Bearer k1")], Ok(Some("k1"))),
             (&[("authorization", "bearer k1")], Ok(Some("k1"))),

@@ -26,9 +26,8 @@ pub fn choose(app: &App, inbound: &Inbound, _caller: &Caller, world: &World) -> 
     models.extend(peek.models.iter().filter(|m| Some(*m) != peek.model.as_ref()).cloned());
     let ask = Ask { models, rules, allow: None };
     let view = View { vitals: world, turn: app.turn.fetch_add(1, Ordering::Relaxed) };
-    let chosen = DICE.with_borrow_mut(|dice| {
-        slip_route::choose(&world.field, &ask, &peek.want, &view, clock::unix_ms(), dice)
-    });
+    let chosen =
+        DICE.with_borrow_mut(|dice| slip_route::choose(&world.field, &ask, &peek.want, &view, clock::unix_ms(), dice));
     match chosen {
         Ok(chosen) => Ok((chosen.plan, chosen.refusals.len())),
         Err(no) => Err(no.into()),

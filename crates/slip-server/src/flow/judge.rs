@@ -4,8 +4,8 @@
 use super::relay::{KEEPALIVE, Relay};
 use super::settle::Book;
 use crate::clock;
-use crate::upstream::{Failed, Lease, Sent, broken, show};
 use crate::config::Timeouts;
+use crate::upstream::{Failed, Lease, Sent, broken, show};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
@@ -40,7 +40,7 @@ pub struct Bench<'a> {
 /// A reply that was read to its end.
 pub struct Whole {
     pub bytes: Bytes,
-    pub tally: Tally,
+    pub tally: Box<Tally>,
 }
 
 /// A stream whose first content has come (or which ended properly without any).
@@ -54,7 +54,7 @@ pub struct Opening {
 
 pub enum Flow {
     Running { lens: Box<Lens>, body: Incoming, lease: Lease },
-    Ended(Tally),
+    Ended(Box<Tally>),
 }
 
 /// What a stream begins with, so that every proxy on the way passes its head on at once.
@@ -76,7 +76,11 @@ fn failed(fault: Fault, sent: Sent) -> Failed {
 }
 
 /// Refuse anything but a success before its body is trusted.
-async fn head(bench: &Bench<'_>, response: Response<Incoming>, lease: Lease) -> Result<(Response<Incoming>, Lease), Failed> {
+async fn head(
+    bench: &Bench<'_>,
+    response: Response<Incoming>,
+    lease: Lease,
+) -> Result<(Response<Incoming>, Lease), Failed> {
     let status = response.status();
     if status.is_success() {
         return Ok((response, lease));
@@ -111,7 +115,7 @@ pub async fn whole(bench: &Bench<'_>, response: Response<Incoming>, lease: Lease
     let body = collect(bench, body, MAX_REPLY, lease).await?;
     let (bytes, tally) = lens::reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks)
         .map_err(|fault| failed(fault, Sent::Rejected))?;
-    Ok(Whole { bytes: bytes.into(), tally })
+    Ok(Whole { bytes: bytes.into(), tally: Box::new(tally) })
 }
 
 async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize, lease: Lease) -> Result<Bytes, Failed> {
@@ -165,10 +169,9 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
         // It was asked for a stream and answered whole: a valid completion becomes a short stream.
         let body = collect(bench, body, MAX_REPLY, lease).await?;
         let mut out = greeting(bench.caller);
-        let tally =
-            lens::stream_from_reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks, &mut out)
-                .map_err(|fault| failed(fault, Sent::Rejected))?;
-        return Ok(Opening { out, flow: Flow::Ended(tally), first: clock::now() });
+        let tally = lens::stream_from_reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks, &mut out)
+            .map_err(|fault| failed(fault, Sent::Rejected))?;
+        return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
     }
     if kind.starts_with("text/html") {
         let fault = Fault::upstream(
@@ -215,7 +218,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                     return Err(failed(fault, Sent::Ambiguous));
                 }
                 lease.give_back();
-                return Ok(Opening { out, flow: Flow::Ended(tally), first: clock::now() });
+                return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
             }
             Err(_) => {
                 let fault = Fault::upstream(

@@ -25,7 +25,16 @@ const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version
 
 /// Members of a request body that are addressed to this house, in any dialect.
 const HOUSE: &[&str] = &[
-    "provider", "models", "fallbacks", "route", "plugins", "transforms", "preset", "session_id", "trace", "debug",
+    "provider",
+    "models",
+    "fallbacks",
+    "route",
+    "plugins",
+    "transforms",
+    "preset",
+    "session_id",
+    "trace",
+    "debug",
     "stop_server_tools_when",
 ];
 
@@ -69,7 +78,11 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
     Ok(Outbound { path, body: body.into(), headers, lens, losses })
 }
 
-fn encode(inbound: &mut Inbound, endpoint: &Endpoint, quirks: &Quirks) -> Result<(Vec<u8>, Vec<slip_ir::Loss>), Failed> {
+fn encode(
+    inbound: &mut Inbound,
+    endpoint: &Endpoint,
+    quirks: &Quirks,
+) -> Result<(Vec<u8>, Vec<slip_ir::Loss>), Failed> {
     let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
     let (request, decoded) = inbound.ir().map_err(not_sent)?;
     endpoint.upstream.as_ref().clone_into(&mut request.model);

@@ -198,7 +198,7 @@ impl Trip {
         let id = self.book.id().to_owned();
         match self.attempts().await {
             Ok(Won { answer: Answer::Whole(whole), stamp }) => {
-                self.book.settle(whole.tally, false);
+                self.book.settle(*whole.tally, false);
                 let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
                 response.headers_mut().insert(http::header::CONTENT_TYPE, refuse::JSON);
                 refuse::common(response.headers_mut());
@@ -298,4 +298,3 @@ impl Trip {
         Ok((Won { answer, stamp }, outbound.lens, outbound.losses))
     }
 }
-

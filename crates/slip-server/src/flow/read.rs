@@ -128,7 +128,8 @@ async fn bytes(headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<By
             continue;
         }
         if let Some(head) = first.take() {
-            let expected = declared.map_or(0, |n| n as usize).clamp(head.len() + data.len(), RESERVE.max(head.len() + data.len()));
+            let expected =
+                declared.map_or(0, |n| n as usize).clamp(head.len() + data.len(), RESERVE.max(head.len() + data.len()));
             all.reserve(expected);
             all.extend_from_slice(&head);
         }

@@ -4,8 +4,8 @@
 use super::judge::{Flow, Opening};
 use super::settle::Book;
 use crate::clock;
-use crate::upstream::{Lease, broken, show};
 use crate::config::Timeouts;
+use crate::upstream::{Lease, broken, show};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -58,7 +58,7 @@ impl Relay {
         let run = match flow {
             Flow::Running { lens, body, lease } => Some(Run { lens, body, lease, book }),
             Flow::Ended(tally) => {
-                book.settle(tally, false);
+                book.settle(*tally, false);
                 None
             }
         };
@@ -125,10 +125,7 @@ impl Relay {
                     (self.timeouts.idle, "stalled: nothing came for")
                 };
                 let says = format!("the provider's stream {what} {}", show(limit));
-                self.finish(
-                    End::Fault(Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)),
-                    false,
-                );
+                self.finish(End::Fault(Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)), false);
                 return Poll::Ready(());
             }
             if self.run.as_ref().is_some_and(|r| r.book.app().cut.load(Ordering::Relaxed)) {

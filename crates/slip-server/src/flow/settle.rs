@@ -41,6 +41,8 @@ pub struct Book {
     stamp: Option<Arc<Stamp>>,
     vital: Option<Arc<Vital>>,
     first: Option<Instant>,
+    /// When the attempt that answered began.
+    began: Instant,
     in_flight: InFlight,
 }
 
@@ -69,6 +71,7 @@ impl Book {
             stamp: None,
             vital: None,
             first: None,
+            began: started,
             in_flight: InFlight::enter(app.clone()),
         }
     }
@@ -103,6 +106,7 @@ impl Book {
 
     /// How the last attempt went.
     pub fn tried(&mut self, endpoint: &Endpoint, began: Instant, fault: Option<&Fault>) {
+        self.began = began;
         let spent = clock::now().duration_since(began);
         self.upstream_us += u64::try_from(spent.as_micros()).unwrap_or(u64::MAX);
         self.row.attempts.push(Attempt {
@@ -117,7 +121,14 @@ impl Book {
     }
 
     /// This attempt's reply goes to the caller.
-    pub fn commit(&mut self, stamp: Arc<Stamp>, lens: &'static str, losses: Vec<String>, first: Instant, vital: Arc<Vital>) {
+    pub fn commit(
+        &mut self,
+        stamp: Arc<Stamp>,
+        lens: &'static str,
+        losses: Vec<String>,
+        first: Instant,
+        vital: Arc<Vital>,
+    ) {
         self.row.lens = lens;
         self.row.losses = losses;
         self.row.ttft_ms = Some(clock::ms(first.duration_since(self.started)));
@@ -155,7 +166,7 @@ impl Book {
         row.total_ms = clock::ms(now.duration_since(self.started));
         if let (Some(vital), Some(first)) = (&self.vital, self.first) {
             let failed = tally.fault.is_some() && !cancelled;
-            vital.answered(self.started, first, now, row.tokens.completion_total(), failed);
+            vital.answered(self.began, first, now, row.tokens.completion_total(), failed);
         }
         slot.write(std::mem::take(row));
     }

@@ -60,9 +60,7 @@ fn never(ip: IpAddr) -> bool {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast(),
         IpAddr::V6(v6) => match embedded(v6) {
             Some(v4) => never(IpAddr::V4(v4)),
-            None => {
-                v6.is_unspecified() || v6.is_multicast() || v6.is_unicast_link_local() || v6 == AWS_METADATA_V6
-            }
+            None => v6.is_unspecified() || v6.is_multicast() || v6.is_unicast_link_local() || v6 == AWS_METADATA_V6,
         },
     }
 }

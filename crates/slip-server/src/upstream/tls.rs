@@ -23,8 +23,7 @@ fn build() -> Result<Arc<ClientConfig>, String> {
     use rustls_platform_verifier::BuilderVerifierExt;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = |p| ClientConfig::builder_with_provider(p).with_safe_default_protocol_versions();
-    let platform = versions(provider.clone())
-        .and_then(|b| b.with_platform_verifier().map(|b| b.with_no_client_auth()));
+    let platform = versions(provider.clone()).and_then(|b| b.with_platform_verifier().map(|b| b.with_no_client_auth()));
     let mut config = match platform {
         Ok(config) => config,
         Err(_) => {

@@ -1,11 +1,13 @@
 //! What the simulated model sees: the size of an image read from its first bytes.
 
+use super::sign::standard_letter;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 /// "an image of 2x3", "a file of 12 bytes", "a sound of 12 bytes".
 pub(crate) fn seen(mime: &str, base64: &str) -> String {
-    let Ok(bytes) = STANDARD.decode(base64.trim()) else { return "something unreadable".to_owned() };
+    let letters: String = base64.trim().trim_end_matches('=').chars().map(standard_letter).collect();
+    let Ok(bytes) = STANDARD_NO_PAD.decode(letters) else { return "something unreadable".to_owned() };
     if mime.starts_with("image/") {
         return match size(&bytes) {
             Some((width, height)) => format!("an image of {width}x{height}"),
@@ -59,6 +61,7 @@ fn size(bytes: &[u8]) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
     #[test]
     fn the_size_is_read_from_the_header() {
@@ -75,6 +78,7 @@ mod tests {
         ] {
             let data = STANDARD.encode(bytes);
             assert_eq!(seen(mime, &data), expected);
+            assert_eq!(seen(mime, &URL_SAFE.encode(bytes)), expected);
             assert_eq!(seen_url(&format!("data:{mime};base64,{data}")), expected);
         }
         assert_eq!(seen_url("https://example.com/a.png"), "an image at https://example.com/a.png");

@@ -132,7 +132,7 @@ async fn a_delay_is_where_it_was_ordered() {
         let (_, slow) = strike(dialect, "slow-headers:80ms", true).await;
         assert!(slow.first_byte >= Duration::from_millis(75), "{:?}", slow.first_byte);
         let (_, late) = strike(dialect, "ttft:80ms", true).await;
-        assert!(late.first_byte < Duration::from_millis(60) && late.took >= Duration::from_millis(75));
+        assert!(late.took - late.first_byte >= Duration::from_millis(50), "{late:?}");
         let (_, plain) = strike(dialect, "ttft:80ms", false).await;
         assert!(plain.first_byte >= Duration::from_millis(75));
         for got in [slow, late, plain] {

@@ -29,7 +29,7 @@ async fn a_cancelled_stream_is_noticed_and_billed_up_to_there() {
         drop(stream);
         let entries = sim.journal().wait_until(SOON, |e| e.iter().any(|e| e.finished.is_some())).await;
         let cancelled = entries[0].cancelled.expect("the client left");
-        assert!(cancelled >= Duration::from_millis(30) && cancelled < Duration::from_secs(1), "{cancelled:?}");
+        assert!(cancelled >= Duration::from_millis(30) && cancelled < SOON, "{cancelled:?}");
         assert!((5..100).contains(&entries[0].emitted), "{}", entries[0].emitted);
         assert_eq!(entries[0].billed_completion, entries[0].emitted);
         assert_eq!(entries[0].billed_prompt, 4 + 3);
@@ -68,8 +68,8 @@ async fn tokens_come_at_their_pace() {
     for stream in [true, false] {
         let got = super::talk::ask(&sim, &Talk { stream, ..talk("count to 21") }).await;
         let least = Duration::from_millis(155);
-        assert!(got.took >= least && got.took < least * 4, "{:?}", got.took);
-        assert_eq!(got.first_byte < ttft, stream);
+        assert!(got.took >= least && got.took < least * 8, "{:?}", got.took);
+        assert_eq!(got.took - got.first_byte > ttft, stream);
     }
 }
 

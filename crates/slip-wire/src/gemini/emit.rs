@@ -2,7 +2,7 @@
 //!
 //! Text goes out as it comes; a call goes out whole, because a `functionCall` part cannot be split. Finish reasons and usage are
 //! told in one last chunk, as Google does. Lines end with CRLF, there is no `[DONE]`, and there are no comments: Google's own
-//! JavaScript client refuses a stream that holds anything but `data:` lines (seen 2026-11).
+//! JavaScript client expects `data:` at the start of whatever is left to read, and a comment there stops it (read 2026-11).
 
 use super::tree::Node;
 use super::{error, finish, grounding, logprobs, part, reply, sealed, usage};

@@ -159,7 +159,10 @@ impl Decoder {
 
     /// The prompt itself was refused: there is no candidate, only the reason.
     fn blocked(&mut self, feedback: &Members<'_>, out: &mut Vec<Event>) {
-        let Some(reason) = feedback.get("blockReason").and_then(tree::string) else { return };
+        let number = |raw| tree::count(raw).map(|n| n.to_string());
+        let Some(reason) = feedback.get("blockReason").and_then(|raw| tree::string(raw).or_else(|| number(raw))) else {
+            return;
+        };
         let choice = self.choices.entry(0).or_default();
         if choice.finish.is_some() {
             return;

@@ -109,7 +109,7 @@ fn params(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
     let p = &request.params;
     let cap = match quirks.max_tokens {
         MaxTokens::Completion => "max_completion_tokens",
-        MaxTokens::Plain => "max_tokens",
+        MaxTokens::Plain | MaxTokens::AsSent => "max_tokens",
     };
     top.shown(cap, &p.max_tokens);
     top.shown("temperature", &p.temperature);

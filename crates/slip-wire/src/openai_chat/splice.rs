@@ -186,6 +186,7 @@ impl Splice<'_> {
         let name = match self.quirks.max_tokens {
             MaxTokens::Completion => "max_completion_tokens",
             MaxTokens::Plain => "max_tokens",
+            MaxTokens::AsSent => key,
         };
         if self.refused(name) {
             self.losses.push(Loss::new(key.to_owned(), "this provider refuses it"));

@@ -28,7 +28,8 @@ pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
     let ground = Ground::prepare(conf).await?;
     let vitals = Arc::new(Vitals::default());
     let world = ground.world(vitals.clone())?;
-    let app = App::new(Place::Memory, vitals, world).map_err(|e| Ending::new(Code::Unavailable, format!("error: {e}")))?;
+    let app =
+        App::new(Place::Memory, vitals, world).map_err(|e| Ending::new(Code::Unavailable, format!("error: {e}")))?;
     let now = i64::try_from(slip_server::clock::unix_ms()).unwrap_or(0);
     for (secret, name, kind) in [(&key, "demo", KeyKind::Api), (&management, "demo management", KeyKind::Management)] {
         let new = NewKey { name: name.to_owned(), kind, ..NewKey::default() };
@@ -122,7 +123,9 @@ fn try_it(api: &str, key: &str) {
     println!("Try it yourself:");
     println!("  export SLIPSWITCH_KEY={key}");
     println!("  curl -N {api}/chat/completions -H \"Authorization: Bearer $SLIPSWITCH_KEY\" \\");
-    println!("    -d '{{\"model\":\"demo/echo\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'");
+    println!(
+        "    -d '{{\"model\":\"demo/echo\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
+    );
     println!("  curl {api}/models");
     println!("Real providers: set OPENAI_API_KEY (or any of 30 names) and run `slipswitch serve`.   Ctrl-C stops.");
 }

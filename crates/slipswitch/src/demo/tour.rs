@@ -63,7 +63,7 @@ pub async fn tour(root: &str, key: &str, ground: &Ground) -> Result<(), Ending> 
     let cut = client.chat(ask("count to 40", only)).await?;
     flaky.set_fault(usual);
     println!(
-        "4/5 stream, cut mid-way    flaky cut after {} tokens → finish_reason={}, not retried (tokens were already sent)",
+        "4/5 stream, cut mid-way    flaky cut after about {} tokens → finish_reason={}, not retried (tokens were already sent)",
         cut.record["tokens_completion"],
         cut.finish()
     );
@@ -131,7 +131,11 @@ impl Seen {
     }
 
     fn finish(&self) -> &str {
-        if self.text.contains("\"finish_reason\":\"error\"") { "error" } else { self.record["finish_reason"].as_str().unwrap_or("none") }
+        if self.text.contains("\"finish_reason\":\"error\"") {
+            "error"
+        } else {
+            self.record["finish_reason"].as_str().unwrap_or("none")
+        }
     }
 
     fn overhead(&self) -> Option<u64> {

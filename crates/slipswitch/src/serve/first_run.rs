@@ -23,9 +23,9 @@ const FILE: &str = "first-keys";
 pub async fn keys(app: &App, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Keys, Ending> {
     let fixed = |name: &str| match env(name).filter(|v| !v.is_empty()) {
         None => Ok(None),
-        Some(text) => SecretKey::fixed(&text)
-            .map(Some)
-            .map_err(|e| Ending::new(Code::BadConfig, format!("error: {name}: {e}"))),
+        Some(text) => {
+            SecretKey::fixed(&text).map(Some).map_err(|e| Ending::new(Code::BadConfig, format!("error: {name}: {e}")))
+        }
     };
     let (api, management) = (fixed("SLIPSWITCH_KEY")?, fixed("SLIPSWITCH_MANAGEMENT_KEY")?);
     let is_fixed = api.is_some();
@@ -63,13 +63,8 @@ fn write(path: &Path, api: Option<&SecretKey>, management: Option<&SecretKey>) -
     let failed = |e: std::io::Error| {
         Ending::new(Code::Unavailable, format!("error: the first keys cannot be written to {}: {e}", path.display()))
     };
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
     for (name, key) in [("key", api), ("management_key", management)] {
         if let Some(key) = key {
             writeln!(file, "{name}={}", key.expose()).map_err(failed)?;

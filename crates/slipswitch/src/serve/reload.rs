@@ -39,7 +39,9 @@ pub async fn watch(app: Arc<App>, args: cli::Serve, mut ground: Ground, _found: 
                     drop(old);
                 });
             }
-            Err(ending) => eprintln!("{}\nThe configuration was not changed: the one before stays in force.", ending.says),
+            Err(ending) => {
+                eprintln!("{}\nThe configuration was not changed: the one before stays in force.", ending.says)
+            }
         }
     }
 }

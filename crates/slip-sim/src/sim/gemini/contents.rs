@@ -120,7 +120,7 @@ fn part(value: &Value, at: &str, user: bool, ask: &mut Ask, out: &mut Parts) -> 
             out.unsigned = true;
         }
         let free = signature.is_empty() || NO_SIGNATURE.contains(&signature);
-        if !free && !sign::verify(signature, &signed(call.text("name"), args)) {
+        if !free && !sign::verify_bytes(signature, &signed(call.text("name"), args)) {
             return Err(forged());
         }
         ask.prompt.text(call.text("name"));
@@ -128,7 +128,7 @@ fn part(value: &Value, at: &str, user: bool, ask: &mut Ask, out: &mut Parts) -> 
         out.calls.push((call.text("name").to_owned(), call.text("id").to_owned()));
         return Ok(());
     }
-    if !signature.is_empty() && !NO_SIGNATURE.contains(&signature) && !sign::verify(signature, "") {
+    if !signature.is_empty() && !NO_SIGNATURE.contains(&signature) && !sign::verify_bytes(signature, "") {
         return Err(forged());
     }
     if let Some(response) = part.get("functionResponse") {

@@ -99,6 +99,7 @@ fn a_refused_prompt_is_a_filtered_reply() {
     assert_eq!(choice.blocks, [Block::Refusal("no".into())]);
     assert_eq!((choice.finish, choice.native.as_deref()), (Some(Finish::ContentFilter), Some("PROHIBITED_CONTENT")));
     assert_eq!(reply.usage.map(|usage| usage.input), Some(4));
+    assert_eq!(decode(r#"{"promptFeedback":{"blockReason":3}}"#).choices[0].native.as_deref(), Some("3"));
     let told = json(Gemini.encode_reply(&decode(r#"{"promptFeedback":{"blockReason":"BLOCKLIST"}}"#), &stamp()));
     assert_eq!(told["candidates"][0]["finishReason"], "BLOCKLIST");
 }

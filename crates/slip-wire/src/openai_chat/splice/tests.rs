@@ -20,6 +20,7 @@ const PLAIN: Quirks = Quirks::OPENAI_CHAT;
 #[test]
 fn members_are_rewritten_for_the_upstream() {
     let completion = Quirks { max_tokens: MaxTokens::Completion, ..PLAIN };
+    let as_sent = Quirks { max_tokens: MaxTokens::AsSent, ..PLAIN };
     let no_options = Quirks { stream_options: false, ..PLAIN };
     let router = Quirks { router: true, reasoning: ReasoningStyle::Object, ..PLAIN };
     let rows: &[(&str, &Quirks, &str)] = &[
@@ -32,6 +33,8 @@ fn members_are_rewritten_for_the_upstream() {
         ),
         (r#","provider":{"only":["a"]}"#, &router, r#","provider":{"only":["a"]},"model":"up"}"#),
         (r#","reasoning":{"effort":"low"}"#, &router, r#","reasoning":{"effort":"low"},"model":"up"}"#),
+        (r#","max_tokens":5"#, &as_sent, r#","max_tokens":5,"model":"up"}"#),
+        (r#","max_completion_tokens":5"#, &as_sent, r#","max_completion_tokens":5,"model":"up"}"#),
         (r#","max_tokens":5"#, &completion, r#","max_completion_tokens":5,"model":"up"}"#),
         (r#","max_completion_tokens":5"#, &PLAIN, r#","max_tokens":5,"model":"up"}"#),
         (r#","max_tokens":5,"max_completion_tokens":7"#, &PLAIN, r#","max_tokens":7,"model":"up"}"#),
