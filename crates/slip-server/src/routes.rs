@@ -57,7 +57,7 @@ const fn route(method: Method, pattern: &'static str, auth: Auth, to: To, about:
 pub static ROUTES: &[Route] = &[
     route(Method::POST, "/chat/completions", Auth::Key, To::Chat, "chat with any model, streamed or not"),
     route(Method::POST, "/messages", Auth::Key, To::Messages, "the same, as Anthropic clients say it"),
-    route(Method::POST, "//v1beta/models/{model}", Auth::Key, To::Gemini, "the same, as Gemini clients say it"),
+    route(Method::POST, "//v1beta/models/{model...}", Auth::Key, To::Gemini, "the same, as Gemini clients say it"),
     route(Method::GET, "/models", Auth::Catalogue, To::Models, "every model that can be reached"),
     route(Method::GET, "/models/count", Auth::Catalogue, To::ModelsCount, "how many"),
     route(Method::GET, "/models/user", Auth::Key, To::ModelsUser, "those this key may use"),
@@ -147,7 +147,11 @@ fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
     let mut have = path.split('/');
     for want in pattern.split('/') {
         let got = have.next()?;
-        if want.starts_with('{') {
+        if want.ends_with("...}") {
+            // The rest: names of models hold slashes, and Google's clients do not escape them.
+            let rest: Option<Vec<String>> = std::iter::once(got).chain(have.by_ref()).map(decode).collect();
+            captured.push(rest?.join("/"));
+        } else if want.starts_with('{') {
             captured.push(decode(got)?);
         } else if want != got {
             return None;
@@ -210,6 +214,8 @@ mod tests {
             (Method::POST, "/api/v1/chat/completions/", "Chat"),
             (Method::POST, "/v1/messages", "Messages"),
             (Method::POST, "/v1beta/models/gemini-2.5-pro:generateContent", "Gemini gemini-2.5-pro:generateContent"),
+            (Method::POST, "/v1beta/models/google/gemini-2.5-pro:generateContent", "Gemini google/gemini-2.5-pro:generateContent"),
+            (Method::POST, "/v1beta/models/google%2Fgemini-2.5-pro:free:streamGenerateContent", "Gemini google/gemini-2.5-pro:free:streamGenerateContent"),
             (Method::GET, "/api/v1/models", "Models"),
             (Method::GET, "/api/v1/models/openai/gpt-5/endpoints", "Endpoints openai,gpt-5"),
             (Method::GET, "/api/v1/models/openai/gpt-5%3Afree/endpoints", "Endpoints openai,gpt-5:free"),
