@@ -173,12 +173,12 @@ impl Provider {
         }
     }
 
-    /// Header name and value that carry `key`; `None` when no credential is wanted.
+    /// Header name and value that carry `key`.
     pub fn credential(&self, key: &str) -> Option<(&str, String)> {
         match &self.auth {
-            Auth::Bearer => Some(("authorization", format!("Bearer {key}"))),
+            // A server that wants none by itself may stand behind something that does.
+            Auth::Bearer | Auth::None => Some(("authorization", format!("Bearer {key}"))),
             Auth::Header(name) => Some((name, key.to_owned())),
-            Auth::None => None,
         }
     }
 

@@ -9,7 +9,8 @@ use http::{HeaderName, HeaderValue};
 use slip_ir::{Dialect, Fault};
 use slip_route::Endpoint;
 use slip_wire::openai_chat::splice;
-use slip_wire::{Peek, Quirks, Stamp, wire};
+use slip_wire::quirks::ReasoningStyle;
+use slip_wire::{Peek, Quirks, Stamp, cross, wire};
 
 pub struct Outbound {
     pub path: String,
@@ -69,7 +70,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         } else {
             encode(inbound, endpoint, &quirks)?
         }
-    } else if same {
+    } else if same && inbound.peek.spliceable {
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
         encode(inbound, endpoint, &quirks)?
@@ -84,9 +85,14 @@ fn encode(
     quirks: &Quirks,
 ) -> Result<(Vec<u8>, Vec<slip_ir::Loss>), Failed> {
     let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
+    // Gemini says in the path what others say in the body.
+    let (from, stream) = (inbound.dialect, inbound.peek.stream);
     let (request, decoded) = inbound.ir().map_err(not_sent)?;
     endpoint.upstream.as_ref().clone_into(&mut request.model);
-    let (body, mut losses) = wire(endpoint.dialect).encode_request(request, quirks);
+    request.stream = stream;
+    let (crossed, left) = cross(request, from, endpoint.dialect);
+    let (body, mut losses) = wire(endpoint.dialect).encode_request(&crossed, quirks);
+    losses.extend(left);
     losses.extend(decoded.iter().cloned());
     Ok((body, losses))
 }
@@ -96,6 +102,11 @@ fn quirks(endpoint: &Endpoint, seat: &Seat) -> Quirks {
     let mut quirks = seat.provider.quirks.clone();
     if let Some(most) = endpoint.max_output {
         quirks.default_max_tokens = most;
+    }
+    // Newer Anthropic models decide by themselves how long to think, and refuse a budget.
+    let budget = endpoint.model.reasoning.as_ref().is_none_or(|thinks| thinks.budget);
+    if endpoint.dialect == Dialect::Anthropic && quirks.reasoning == ReasoningStyle::Thinking && !budget {
+        quirks.reasoning = ReasoningStyle::Effort;
     }
     quirks
 }

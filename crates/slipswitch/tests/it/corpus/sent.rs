@@ -1,0 +1,132 @@
+//! What reached the provider: the request as recorded but for a short list of differences, or its meaning in another dialect.
+
+use super::ask::{Ask, Item};
+use super::{Bed, Differences, Leg, SECRET, Surface};
+use crate::harness::Got;
+use serde_json::Value;
+use slip_sim::Entry;
+
+/// Members of a chat request that are rightly not the caller's any more.
+const OURS: [&str; 4] = [
+    // The provider's own name for it.
+    "model",
+    // Usage is always asked for.
+    "stream_options",
+    // How the caller asks for the reply is not how it was recorded.
+    "stream",
+    // Addressed to a router.
+    "usage",
+];
+
+pub fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
+    let prefix = format!("/case/{}/", bed.case.id);
+    let entries = bed.replay.journal().entries();
+    let Some(entry) = entries.iter().rev().find(|e| e.path.starts_with(&prefix)) else {
+        return out.say("sent", format!("nothing reached the provider: {} {:.300}", got.status, got.text()));
+    };
+    let own = Surface::of(&bed.case).expect("only cases with a surface are kept");
+    credential(own, entry, out);
+    if entry.header("content-type") != Some("application/json") {
+        out.say("sent.content-type", format!("{:?}", entry.header("content-type")));
+    }
+    let body = entry.json();
+    if own != Surface::Gemini && body["model"] != super::upstream_model(&bed.case) {
+        out.say("sent.model", body["model"].to_string());
+    }
+    if own != Surface::Gemini && (body["stream"] == true) != leg.stream {
+        out.say("sent.stream", body["stream"].to_string());
+    }
+    match leg.recorded {
+        true => same(own, &leg.body, &body, out),
+        false => meaning(&leg.surface.ask_of(&leg.body), &own.ask_of(&body), own, out),
+    }
+}
+
+fn credential(own: Surface, entry: &Entry, out: &mut Differences) {
+    let bearer = format!("Bearer {SECRET}");
+    let (name, value) = match own {
+        Surface::Chat => ("authorization", bearer.as_str()),
+        Surface::Messages => ("x-api-key", SECRET),
+        Surface::Gemini => ("x-goog-api-key", SECRET),
+    };
+    let stray = entry.headers.iter().filter(|(n, v)| v.contains(SECRET) && !n.eq_ignore_ascii_case(name)).count();
+    if entry.header(name) != Some(value) || stray > 0 || entry.path.contains(SECRET) {
+        out.say("sent.credential", format!("{:?}", entry.headers));
+    }
+    if own == Surface::Messages && entry.header("anthropic-version").is_none() {
+        out.say("sent.anthropic-version", "missing");
+    }
+    if entry.headers.iter().any(|(_, v)| v.contains(crate::harness::KEY)) {
+        out.say("sent.leak", "the caller's key went to the provider");
+    }
+}
+
+fn same(own: Surface, want: &Value, got: &Value, out: &mut Differences) {
+    let ours: &[&str] = if own == Surface::Gemini { &[] } else { &OURS };
+    let (Some(want), Some(got)) = (want.as_object(), got.as_object()) else {
+        return out.say("sent.same", "not an object");
+    };
+    let kept = |name: &String| !ours.contains(&name.as_str());
+    for (name, value) in want.iter().filter(|(name, _)| kept(name)) {
+        match got.get(name) {
+            Some(sent) if sent == value => {}
+            Some(sent) => {
+                out.say("sent.same", format!("{name}: {:.200} became {:.200}", value.to_string(), sent.to_string()))
+            }
+            None => out.say("sent.same", format!("{name} was not sent")),
+        }
+    }
+    for (name, value) in got.iter().filter(|(name, _)| kept(name) && !want.contains_key(*name)) {
+        out.say("sent.same", format!("{name} was invented: {:.200}", value.to_string()));
+    }
+}
+
+fn meaning(want: &Ask, got: &Ask, own: Surface, out: &mut Differences) {
+    let (want_turns, got_turns) = (turns(want, own), turns(got, own));
+    if want_turns != got_turns {
+        let at = want_turns.iter().zip(&got_turns).take_while(|(a, b)| a == b).count();
+        let show = |turns: &[String]| turns.get(at).map_or("(nothing)".to_owned(), |t| t.chars().take(300).collect());
+        out.say("sent.turns", format!("[{at}] {} became {}", show(&want_turns), show(&got_turns)));
+    }
+    let tools = |ask: &Ask| ask.tools.iter().map(|t| format!("{} {}", t.name, t.description)).collect::<Vec<_>>();
+    if tools(want) != tools(got) {
+        out.say("sent.tools", format!("{:?} became {:?}", tools(want), tools(got)));
+    }
+    for (want, got) in want.tools.iter().zip(&got.tools) {
+        let names = |schema: &Value| {
+            schema["properties"].as_object().map(|p| p.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+        };
+        if names(&want.schema) != names(&got.schema) {
+            out.say(
+                "sent.schema",
+                format!("{}: {:.300} became {:.300}", want.name, want.schema.to_string(), got.schema.to_string()),
+            );
+        }
+    }
+    if want.stop != got.stop {
+        out.say("sent.stop", format!("{:?} became {:?}", want.stop, got.stop));
+    }
+    // Anthropic demands a cap; where thinking was asked for it may have to grow.
+    if want.max_tokens.is_some() && want.max_tokens > got.max_tokens {
+        out.say("sent.max_tokens", format!("{:?} became {:?}", want.max_tokens, got.max_tokens));
+    }
+}
+
+/// The conversation as lines. System text is said first and apart in two of the dialects.
+fn turns(ask: &Ask, own: Surface) -> Vec<String> {
+    let line = |item: &Item| match item {
+        Item::Text(words) => format!("text {}", words.split_whitespace().collect::<String>()),
+        Item::Image(url) => format!("image {url:.80}"),
+        Item::File { mime, data } => format!("file {mime} {data:.80}"),
+        Item::Call { id, name, args } => format!("call {} {name} {args}", if own == Surface::Gemini { "" } else { id }),
+        Item::Result { id, text, .. } => {
+            format!("result {} {}", if own == Surface::Gemini { "" } else { id }, text.trim())
+        }
+    };
+    let system = ask.turns.iter().filter(|(role, _)| *role == super::ask::Role::System);
+    let rest = ask.turns.iter().filter(|(role, _)| *role != super::ask::Role::System);
+    let head: String = system.map(|(_, item)| line(item)).collect::<Vec<_>>().concat().replace("text ", "");
+    std::iter::once(format!("System {head}"))
+        .chain(rest.map(|(role, item)| format!("{role:?} {}", line(item))))
+        .collect()
+}
