@@ -302,10 +302,16 @@ impl Trip {
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
-        let deadlines = upstream::Deadlines {
-            connect: timeouts.connect,
-            headers: if stream { timeouts.first_content } else { timeouts.total }.min(self.over.duration_since(began)),
+        // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave
+        // enough of it for another to answer.
+        let left = self.over.duration_since(began);
+        let last = attempt.number > 1 || self.plan.line().len() < 2;
+        let patience = match stream {
+            true => timeouts.first_content,
+            false if last => left,
+            false => left / 2,
         };
+        let deadlines = upstream::Deadlines { connect: timeouts.connect, headers: patience.min(left) };
         let target = &seat.target;
         let (response, lease) =
             upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;
