@@ -184,7 +184,9 @@ impl Ask {
                     },
                     Some("document") => {
                         let mime = block["source"]["media_type"].as_str().unwrap_or("application/pdf").to_owned();
-                        let data = text(&block["source"]["data"]).or(text(&block["source"]["url"])).unwrap_or_default().to_owned();
+                        let data = text(&block["source"]["data"]).or(text(&block["source"]["url"])).unwrap_or_default();
+                        let plain = block["source"]["type"] == "text";
+                        let data = if plain { super::to_base64(data) } else { data.to_owned() };
                         ask.say(role, Item::File { mime, data });
                     }
                     Some("tool_use") => {
@@ -273,6 +275,9 @@ impl Ask {
                         true => Item::Image(format!("data:{mime};base64,{data}")),
                         false => Item::File { mime, data },
                     });
+                }
+                if let Some(uri) = text(&part["fileData"]["fileUri"]) {
+                    ask.say(role, Item::Image(uri.to_owned()));
                 }
                 let call = &part["functionCall"];
                 if let Some(name) = text(&call["name"]) {
