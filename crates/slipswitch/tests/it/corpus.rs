@@ -137,6 +137,10 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     base64::engine::general_purpose::STANDARD.decode(text).ok()
 }
 
+pub fn to_base64(text: &str) -> String {
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
 /// One case behind one provider of one gateway.
 struct Bed {
     gateway: Arc<Gateway>,

@@ -53,7 +53,7 @@ pub fn refused(status: u16, body: &[u8], surface: Surface, got: &Got, out: &mut 
             if !whole || text(&metadata["provider_name"]).is_none() || text(&metadata["error_type"]).is_none() {
                 out.say("error.form", heard.to_string());
             }
-            let raw = plain(metadata["raw"].as_str().unwrap_or_default());
+            let raw = plain(&metadata["raw"].as_str().unwrap_or_default().replace("\\n", " "));
             if !raw.contains(&plain(&words)) && !masked(&raw) {
                 out.say("error.raw", format!("{words:?} is not in {raw:?}"));
             }

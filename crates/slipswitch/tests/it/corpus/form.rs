@@ -105,7 +105,7 @@ fn is_detail(detail: &Value) -> bool {
         Some("reasoning.encrypted") => text(&detail["data"]).is_some(),
         _ => false,
     };
-    payload && text(&detail["format"]).is_some() && detail["index"].is_u64()
+    payload && (text(&detail["format"]).is_some() || detail["format"].is_null()) && detail["index"].is_u64()
 }
 
 fn usage(usage: &Value, out: &mut Differences) {

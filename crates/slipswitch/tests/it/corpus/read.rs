@@ -134,14 +134,14 @@ fn chat_message(message: &Value, into: &mut Choice, calls: &mut Vec<(Option<u64>
     let old = &message["function_call"];
     if text(&old["name"]).is_some() || text(&old["arguments"]).is_some() {
         if calls.is_empty() {
-            calls.push((None, Call::default()));
+            calls.push((None, Call { old: true, ..Call::default() }));
         }
         calls[0].1.name.push_str(old["name"].as_str().unwrap_or_default());
         calls[0].1.args.push_str(old["arguments"].as_str().unwrap_or_default());
     }
     for annotation in list(&message["annotations"]) {
         match text(&annotation["url_citation"]["url"]) {
-            Some(url) => drop(into.urls.insert(url.to_owned())),
+            Some(url) => into.cite(url),
             None => into.places += 1,
         }
     }
@@ -235,8 +235,8 @@ pub fn messages(parts: &[Value]) -> Said {
             Some("text") => {
                 choice.text.push_str(block["text"].as_str().unwrap_or_default());
                 for citation in list(&block["citations"]) {
-                    match text(&citation["url"]) {
-                        Some(url) => drop(choice.urls.insert(url.to_owned())),
+                    match text(&citation["url"]).or_else(|| text(&citation["source"])) {
+                        Some(url) => choice.cite(url),
                         None => choice.places += 1,
                     }
                 }
@@ -250,7 +250,7 @@ pub fn messages(parts: &[Value]) -> Said {
                 let streamed = inputs.get(index).filter(|text| !text.is_empty());
                 let args = streamed.cloned().unwrap_or_else(|| block["input"].to_string());
                 let of = |name: &str| block[name].as_str().unwrap_or_default().to_owned();
-                choice.calls.push(Call { id: of("id"), name: of("name"), args });
+                choice.calls.push(Call { id: of("id"), name: of("name"), args, old: false });
             }
             _ => {}
         }
@@ -317,7 +317,7 @@ fn gemini_part(part: &Value, choice: &mut Choice) {
     let call = &part["functionCall"];
     if let Some(name) = text(&call["name"]) {
         let args = if call["args"].is_null() { "{}".to_owned() } else { call["args"].to_string() };
-        choice.calls.push(Call { id: call["id"].as_str().unwrap_or_default().to_owned(), name: name.to_owned(), args });
+        choice.calls.push(Call { id: call["id"].as_str().unwrap_or_default().to_owned(), name: name.to_owned(), args, old: false });
     }
     if let (Some(mime), Some(data)) = (text(&part["inlineData"]["mimeType"]), text(&part["inlineData"]["data"]))
         && mime.starts_with("image/")
@@ -340,10 +340,10 @@ fn grounding(grounding: &Value, choice: &mut Choice) {
         })
     };
     match grounding["groundingSupports"].as_array() {
-        None => choice.urls.extend(chunks.iter().filter_map(url)),
+        None => chunks.iter().filter_map(url).for_each(|url| choice.cite(&url)),
         Some(supports) => {
             let used = supports.iter().flat_map(|s| list(&s["groundingChunkIndices"])).filter_map(Value::as_u64);
-            choice.urls.extend(used.filter_map(|i| chunks.get(i as usize).and_then(url)));
+            used.filter_map(|i| chunks.get(i as usize).and_then(url)).for_each(|url| choice.cite(&url));
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Call {
     pub name: String,
     /// As written; see [`Call::value`].
     pub args: String,
+    /// Told in the old way (`function_call`), which has no id.
+    pub old: bool,
 }
 
 impl Call {
@@ -71,6 +73,15 @@ impl Choice {
     pub fn has_content(&self) -> bool {
         !(self.text.is_empty() && self.refusal.is_empty() && self.reasoning.is_empty())
             || !(self.calls.is_empty() && self.images.is_empty() && self.seals.is_empty())
+    }
+
+    /// Places in documents have an address within the conversation only.
+    pub fn cite(&mut self, url: &str) {
+        if url.starts_with("#document-") {
+            self.places += 1;
+        } else {
+            self.urls.insert(url.to_owned());
+        }
     }
 
     pub fn seal(&mut self, seal: &Value) {

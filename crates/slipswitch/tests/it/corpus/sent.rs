@@ -37,8 +37,8 @@ pub fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
         out.say("sent.stream", body["stream"].to_string());
     }
     match leg.recorded {
-        true => same(own, &leg.body, &body, out),
-        false => meaning(&leg.surface.ask_of(&leg.body), &own.ask_of(&body), own, out),
+        true => same(bed, own, &leg.body, &body, out),
+        false => meaning(&leg.surface.ask_of(&leg.body), &own.ask_of(&body), own == Surface::Gemini || bed.case.provider == "mistral", out),
     }
 }
 
@@ -61,8 +61,14 @@ fn credential(own: Surface, entry: &Entry, out: &mut Differences) {
     }
 }
 
-fn same(own: Surface, want: &Value, got: &Value, out: &mut Differences) {
+/// The caller's bytes, but for what each provider is known to need.
+fn same(bed: &Bed, own: Surface, want: &Value, got: &Value, out: &mut Differences) {
     let ours: &[&str] = if own == Surface::Gemini { &[] } else { &OURS };
+    let canonical = |body: &Value| match own {
+        Surface::Chat => chat(body, bed.case.provider == "mistral"),
+        _ => body.clone(),
+    };
+    let (want, got) = (canonical(want), canonical(got));
     let (Some(want), Some(got)) = (want.as_object(), got.as_object()) else {
         return out.say("sent.same", "not an object");
     };
@@ -70,10 +76,8 @@ fn same(own: Surface, want: &Value, got: &Value, out: &mut Differences) {
     for (name, value) in want.iter().filter(|(name, _)| kept(name)) {
         match got.get(name) {
             Some(sent) if sent == value => {}
-            Some(sent) => {
-                out.say("sent.same", format!("{name}: {:.200} became {:.200}", value.to_string(), sent.to_string()))
-            }
-            None => out.say("sent.same", format!("{name} was not sent")),
+            Some(sent) => out.say("sent.same", format!("{name}: {}", apart(value, sent))),
+            None => out.say("sent.same", format!("{name} was not sent: {:.100}", value.to_string())),
         }
     }
     for (name, value) in got.iter().filter(|(name, _)| kept(name) && !want.contains_key(*name)) {
@@ -81,8 +85,63 @@ fn same(own: Surface, want: &Value, got: &Value, out: &mut Differences) {
     }
 }
 
-fn meaning(want: &Ask, got: &Ask, own: Surface, out: &mut Differences) {
-    let (want_turns, got_turns) = (turns(want, own), turns(got, own));
+/// Where two values part.
+fn apart(want: &Value, got: &Value) -> String {
+    let (want, got) = (want.to_string(), got.to_string());
+    let at = want.bytes().zip(got.bytes()).take_while(|(a, b)| a == b).count();
+    let near = |text: &str| String::from_utf8_lossy(text.as_bytes().get(at.saturating_sub(60)..).unwrap_or_default()).chars().take(200).collect::<String>();
+    format!("...{} became ...{}", near(&want), near(&got))
+}
+
+/// One spelling of what providers spell differently: null is absent, a lone text part is a string, the output cap and the wish to
+/// think have one name each, earlier reasoning goes only to those who take it back.
+fn chat(body: &Value, hashed_ids: bool) -> Value {
+    let mut body = body.clone();
+    let Some(members) = body.as_object_mut() else { return body };
+    members.retain(|_, value| !value.is_null());
+    if let Some(cap) = members.remove("max_completion_tokens") {
+        members.insert("max_tokens".into(), cap);
+    }
+    if members.get("n").is_some_and(|n| *n == 1) {
+        members.remove("n");
+    }
+    let thinks = ["reasoning", "reasoning_effort", "include_reasoning", "thinking", "enable_thinking"];
+    if thinks.iter().filter(|name| members.remove(**name).is_some()).count() > 0 {
+        members.insert("(thinks)".into(), true.into());
+    }
+    if members.get("tool_choice").is_some_and(|c| *c == "any") {
+        members.insert("tool_choice".into(), "required".into());
+    }
+    for message in members.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten() {
+        for name in ["reasoning", "reasoning_content", "reasoning_details"] {
+            message.as_object_mut().map(|m| m.remove(name));
+        }
+        if message["role"] == "developer" {
+            message["role"] = "system".into();
+        }
+        if let Some([only]) = message["content"].as_array().map(Vec::as_slice)
+            && only["type"] == "text"
+        {
+            message["content"] = only["text"].clone();
+        }
+        for part in message["content"].as_array_mut().into_iter().flatten() {
+            if part["image_url"].is_string() {
+                part["image_url"] = serde_json::json!({ "url": part["image_url"] });
+            }
+        }
+        if hashed_ids {
+            if message["tool_call_id"].is_string() {
+                message["tool_call_id"] = "(id)".into();
+            }
+            message["tool_calls"].as_array_mut().into_iter().flatten().for_each(|call| call["id"] = "(id)".into());
+        }
+        message.as_object_mut().map(|m| m.retain(|_, value| !value.is_null()));
+    }
+    body
+}
+
+fn meaning(want: &Ask, got: &Ask, nameless: bool, out: &mut Differences) {
+    let (want_turns, got_turns) = (turns(want, nameless), turns(got, nameless));
     if want_turns != got_turns {
         let at = want_turns.iter().zip(&got_turns).take_while(|(a, b)| a == b).count();
         let show = |turns: &[String]| turns.get(at).map_or("(nothing)".to_owned(), |t| t.chars().take(300).collect());
@@ -93,14 +152,9 @@ fn meaning(want: &Ask, got: &Ask, own: Surface, out: &mut Differences) {
         out.say("sent.tools", format!("{:?} became {:?}", tools(want), tools(got)));
     }
     for (want, got) in want.tools.iter().zip(&got.tools) {
-        let names = |schema: &Value| {
-            schema["properties"].as_object().map(|p| p.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
-        };
+        let names = |schema: &Value| schema["properties"].as_object().map(|p| p.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
         if names(&want.schema) != names(&got.schema) {
-            out.say(
-                "sent.schema",
-                format!("{}: {:.300} became {:.300}", want.name, want.schema.to_string(), got.schema.to_string()),
-            );
+            out.say("sent.schema", format!("{}: {:.300} became {:.300}", want.name, want.schema.to_string(), got.schema.to_string()));
         }
     }
     if want.stop != got.stop {
@@ -113,20 +167,16 @@ fn meaning(want: &Ask, got: &Ask, own: Surface, out: &mut Differences) {
 }
 
 /// The conversation as lines. System text is said first and apart in two of the dialects.
-fn turns(ask: &Ask, own: Surface) -> Vec<String> {
+fn turns(ask: &Ask, nameless: bool) -> Vec<String> {
     let line = |item: &Item| match item {
         Item::Text(words) => format!("text {}", words.split_whitespace().collect::<String>()),
         Item::Image(url) => format!("image {url:.80}"),
         Item::File { mime, data } => format!("file {mime} {data:.80}"),
-        Item::Call { id, name, args } => format!("call {} {name} {args}", if own == Surface::Gemini { "" } else { id }),
-        Item::Result { id, text, .. } => {
-            format!("result {} {}", if own == Surface::Gemini { "" } else { id }, text.trim())
-        }
+        Item::Call { id, name, args } => format!("call {} {name} {args}", if nameless { "" } else { id }),
+        Item::Result { id, text, .. } => format!("result {} {}", if nameless { "" } else { id }, text.trim()),
     };
     let system = ask.turns.iter().filter(|(role, _)| *role == super::ask::Role::System);
     let rest = ask.turns.iter().filter(|(role, _)| *role != super::ask::Role::System);
     let head: String = system.map(|(_, item)| line(item)).collect::<Vec<_>>().concat().replace("text ", "");
-    std::iter::once(format!("System {head}"))
-        .chain(rest.map(|(role, item)| format!("{role:?} {}", line(item))))
-        .collect()
+    std::iter::once(format!("System {head}")).chain(rest.map(|(role, item)| format!("{role:?} {}", line(item)))).collect()
 }
