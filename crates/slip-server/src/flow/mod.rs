@@ -28,7 +28,7 @@ use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind};
+use slip_ir::{Dialect, Fault, FaultKind, Origin};
 use slip_route::{Plan, Step};
 use slip_wire::Stamp;
 use std::future::Future;
@@ -274,7 +274,9 @@ impl Trip {
                             return Ok(won);
                         }
                         Err(Failed { mut fault, sent }) => {
-                            fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+                            if fault.origin != Origin::Caller {
+                                fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+                            }
                             vital.failed(&fault);
                             self.book.tried(&endpoint, began, Some(&fault));
                             self.plan.failed(&attempt, &fault, sent, clock::unix_ms());
