@@ -303,7 +303,11 @@ impl Ask {
             let declared = [&tools["functionDeclarations"], &tools["function_declarations"]];
             for function in declared.into_iter().flat_map(list) {
                 let member = if function["parametersJsonSchema"].is_null() { "parameters" } else { "parametersJsonSchema" };
-                ask.tools.push(tool(function, member));
+                let mut tool = tool(function, member);
+                if member == "parameters" {
+                    lower(&mut tool.schema);
+                }
+                ask.tools.push(tool);
             }
         }
         let config = if body["generationConfig"].is_null() { &body["generation_config"] } else { &body["generationConfig"] };
@@ -387,6 +391,21 @@ fn tool(value: &Value, schema: &str) -> Tool {
     let of = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let schema = value.get(schema).filter(|s| !s.is_null()).cloned();
     Tool { name: of("name"), description: of("description"), schema: schema.unwrap_or_else(|| json!({"type": "object", "properties": {}})) }
+}
+
+/// Google writes the names of types in capitals.
+fn lower(schema: &mut Value) {
+    if let Some(name) = schema["type"].as_str().map(str::to_lowercase) {
+        schema["type"] = name.into();
+    }
+    for member in ["properties", "items", "anyOf"] {
+        match schema.get_mut(member) {
+            Some(Value::Object(inner)) if member == "properties" => inner.values_mut().for_each(lower),
+            Some(Value::Array(inner)) => inner.iter_mut().for_each(lower),
+            Some(inner @ Value::Object(_)) => lower(inner),
+            _ => {}
+        }
+    }
 }
 
 fn strings(value: &Value) -> Vec<String> {

@@ -136,6 +136,7 @@ fn chat_message(message: &Value, into: &mut Choice, calls: &mut Vec<(Option<u64>
     for annotation in list(&message["annotations"]) {
         match text(&annotation["url_citation"]["url"]) {
             Some(url) => into.cite(url),
+            None if annotation["type"] == "file" => into.files += 1,
             None => into.places += 1,
         }
     }
