@@ -1,10 +1,11 @@
 //! The one response body type: known bytes, a relayed stream, or a stream whose head went out before its content was known.
 
 use crate::flow::relay::Relay;
+use crate::flow::shield::unharmed;
 use crate::flow::waiting::Waiting;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -24,17 +25,41 @@ impl Body {
     }
 }
 
+/// A stream that could not even be ended with an error: its connection is closed.
+#[derive(Debug)]
+pub struct Torn;
+
+impl fmt::Display for Torn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stream broke inside this gateway")
+    }
+}
+
+impl std::error::Error for Torn {}
+
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Torn;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = match &mut *self {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Torn>>> {
+        let next = unharmed(|| match &mut *self {
             Body::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty())),
             Body::Relay(relay) => relay.poll_bytes(cx),
             Body::Waiting(waiting) => waiting.poll_bytes(cx),
-        };
-        next.map(|bytes| bytes.map(|b| Ok(Frame::data(b))))
+        });
+        match next {
+            Some(next) => next.map(|bytes| bytes.map(|b| Ok(Frame::data(b)))),
+            None => {
+                // Whatever the panic broke is used once more, to end the stream, and then never again.
+                let mut broken = std::mem::replace(&mut *self, Body::Full(None));
+                let last = unharmed(move || match &mut broken {
+                    Body::Full(_) => Bytes::new(),
+                    Body::Relay(relay) => relay.broke(),
+                    Body::Waiting(waiting) => waiting.broke(),
+                });
+                Poll::Ready(Some(last.map(Frame::data).ok_or(Torn)))
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -9,10 +9,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-use tokio::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// A head that is not complete in this time is a slow-loris.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +26,10 @@ const MAX_BUFFER: usize = 64 * 1024;
 const BACKLOG: i32 = 1024;
 /// Pause after `EMFILE`, so that accepting does not spin while descriptors are short.
 const NO_FILES_PAUSE: Duration = Duration::from_millis(100);
+/// How often a drain looks whether it is over.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long, once nothing is in flight any more, last bytes may take to leave.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// A running gateway.
 pub struct Running {
@@ -34,13 +40,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stop accepting, let what is in flight end (at most `limit`), flush the ledger.
+    /// Stop accepting, let what is in flight end (at most `limit`, or until [`App::cut`]), flush the ledger.
     pub async fn drain(self, limit: Duration) {
         self.app.draining.store(true, Ordering::SeqCst);
         let _ = self.stop.send(true);
         let deadline = crate::clock::now() + limit;
-        while self.app.in_flight.load(Ordering::SeqCst) > 0 && crate::clock::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let cut = || self.app.cut.load(Ordering::SeqCst);
+        while self.app.in_flight.load(Ordering::SeqCst) > 0 && crate::clock::now() < deadline && !cut() {
+            tokio::time::sleep(LOOK).await;
         }
         self.app.cut.store(true, Ordering::SeqCst);
         let workers = self.workers;
@@ -98,6 +105,7 @@ async fn accept(app: Arc<App>, listener: std::net::TcpListener, mut stopped: wat
         Ok(listener) => listener,
         Err(e) => return tracing::error!("a listener could not be used: {e}"),
     };
+    let mut connections = JoinSet::new();
     loop {
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -108,34 +116,58 @@ async fn accept(app: Arc<App>, listener: std::net::TcpListener, mut stopped: wat
                     continue;
                 }
             },
+            Some(_) = connections.join_next() => continue,
             _ = stopped.changed() => break,
         };
         let _ = stream.set_nodelay(true);
-        let (app, mut stopped) = (app.clone(), stopped.clone());
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let app = app.clone();
-                async move { Ok::<_, std::convert::Infallible>(flow::door(app, peer, request).await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_headers(MAX_HEADERS)
-                .max_buf_size(MAX_BUFFER)
-                .half_close(false)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::pin!(connection);
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
-            }
-            let _ = connection.await;
-        });
+        connections.spawn(connection(app.clone(), stream, peer, stopped.clone()));
     }
     drop(listener);
-    // This runtime must live until its requests are done; `App::cut` ends those that outlive the drain.
-    while app.in_flight.load(Ordering::SeqCst) > 0 && !app.cut.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    // This runtime must live until its replies have left.
+    let mut quiet: Option<Instant> = None;
+    while !connections.is_empty() && quiet.is_none_or(|since| crate::clock::now().duration_since(since) < FLUSH) {
+        let _ = timeout(LOOK, connections.join_next()).await;
+        if app.in_flight.load(Ordering::SeqCst) == 0 || app.cut.load(Ordering::SeqCst) {
+            quiet.get_or_insert_with(crate::clock::now);
+        }
     }
     crate::upstream::forget();
+}
+
+/// One connection, to its end.
+async fn connection(app: Arc<App>, stream: TcpStream, peer: SocketAddr, mut stopped: watch::Receiver<bool>) {
+    let used = Arc::new(AtomicBool::new(false));
+    let service = {
+        let used = used.clone();
+        service_fn(move |request| {
+            used.store(true, Ordering::Relaxed);
+            let app = app.clone();
+            async move { Ok::<_, std::convert::Infallible>(flow::door(app, peer, request).await) }
+        })
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER)
+        .half_close(false)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopped.changed() => {}
+    }
+    if !used.load(Ordering::Relaxed) {
+        // Opened ahead of need; hyper would wait for its first request.
+        return;
+    }
+    connection.as_mut().graceful_shutdown();
+    // Looked at now and then, so that a quiet stream hears of the end of the drain.
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = look.tick() => {}
+        }
+    }
 }

@@ -149,6 +149,10 @@ fn provider(p: &ProviderConf) -> Provider {
             p.base_urls.first().cloned().unwrap_or_default(),
         ),
     };
+    let (said, policy) = (p.policy, &mut provider.policy);
+    policy.trains = said.trains.or(policy.trains);
+    policy.retains = said.retains.or(policy.retains);
+    policy.zdr = said.zdr.unwrap_or(policy.zdr);
     if let Some(title) = &p.title {
         provider.title = title.clone().into();
     }

@@ -5,9 +5,10 @@ use crate::discover;
 use crate::exit::{Code, Ending};
 use crate::ground::catalog;
 use crate::serve::default_data_dir;
-use slip_providers::ALL;
+use slip_providers::{ALL, Provider};
 use slip_route::{Declared, Field, ProviderSeat, STRATEGIES};
-use slip_server::config::{self, Checked, Facts, Loaded, Sources};
+use slip_server::config::{self, Checked, Facts, Loaded, ProviderKind, Sources};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Load the file (or none), the environment's twins and the defaults.
@@ -38,7 +39,8 @@ fn build(file: Option<(&str, &str)>, env: &[(String, String)]) -> Result<Loaded,
         data_dir: &dir.display().to_string(),
         flags: &[],
     };
-    let builtin: Vec<&str> = ALL.iter().map(|p| &*p.id).collect();
+    let names = |p: &'static Provider| std::iter::once(&*p.id).chain(p.aliases.iter().map(|alias| &**alias));
+    let builtin: Vec<&str> = ALL.iter().flat_map(|p| names(p)).collect();
     let balancers: Vec<&str> = STRATEGIES.iter().map(|s| s.name()).collect();
     let modes: Vec<&str> = slip_sim::modes().iter().map(|(mode, _)| *mode).collect();
     let everything = whole_catalogue()?;
@@ -49,7 +51,28 @@ fn build(file: Option<(&str, &str)>, env: &[(String, String)]) -> Result<Loaded,
         modes: &modes,
         mode: &|text| text.parse::<slip_sim::Mode>().map(|_| ()).map_err(|e| e.to_string()),
     };
-    config::load(&sources, &facts).map_err(|problems| Ending::new(Code::BadConfig, problems.to_string()))
+    let mut loaded =
+        config::load(&sources, &facts).map_err(|problems| Ending::new(Code::BadConfig, problems.to_string()))?;
+    by_their_own_names(&mut loaded.checked)?;
+    Ok(loaded)
+}
+
+/// A provider may be configured under any name people know it by; from here on it has its own.
+fn by_their_own_names(conf: &mut Checked) -> Result<(), Ending> {
+    let mut known: HashMap<String, String> = HashMap::new();
+    for p in &mut conf.providers {
+        let written = p.slug.clone();
+        if matches!(p.kind, ProviderKind::Builtin)
+            && let Some(provider) = slip_providers::by_id(&p.slug)
+        {
+            p.slug = provider.id.to_string();
+        }
+        if let Some(other) = known.insert(p.slug.clone(), written.clone()) {
+            let says = format!("error: providers.{written}: the same provider as: {other}");
+            return Err(Ending::new(Code::BadConfig, says));
+        }
+    }
+    Ok(())
 }
 
 /// Every name the catalogue could resolve if every provider were there: what a configuration may refer to.
@@ -81,7 +104,7 @@ pub fn config(args: &cli::Config) -> Result<(), Ending> {
             let found = discover::keys(&mut checked, &crate::env).len();
             let providers = checked.providers.len();
             anstream::println!(
-                "{}: fine. {providers} providers ({found} of them from keys in the environment), {} house models.",
+                "{}: fine. {providers} providers ({found} of them from keys in the environment), {} names over several endpoints.",
                 file.display(),
                 checked.houses.len()
             );

@@ -3,7 +3,7 @@
 use http_body_util::{BodyExt, Limited};
 use slip_providers::{ALL, Local, Provider};
 use slip_server::clock;
-use slip_server::config::{Checked, ModelConf, ProviderConf, ProviderKind, Secret};
+use slip_server::config::{Checked, ModelConf, Policy, ProviderConf, ProviderKind, Secret};
 use slip_server::upstream::{self, Deadlines, Target, parse_base};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +81,7 @@ fn builtin(provider: &Provider) -> ProviderConf {
         base_urls: Vec::new(),
         headers: Vec::new(),
         allow_private: false,
+        policy: Policy::default(),
         models: Vec::new(),
     }
 }

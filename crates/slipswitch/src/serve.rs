@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
@@ -57,18 +58,23 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     }
     let ms = clock::ms(clock::now().duration_since(began));
     eprintln!("Ready in {ms} ms.{}", exposure(running.address));
-    let reloading = tokio::spawn(reload::watch(app, args, ground, found_names(&found)));
+    let reloading = tokio::spawn(reload::watch(app.clone(), args, ground, found_names(&found)));
     interrupted().await;
     eprintln!(
         "Stopping: no new requests; those in flight have {} to end. Again to stop at once.",
         slip_server::upstream::show(drain)
     );
-    tokio::select! {
-        () = running.drain(drain) => {}
-        () = interrupted() => eprintln!("Stopped at once."),
-    }
+    let mut draining = std::pin::pin!(running.drain(drain));
+    let ended = tokio::select! {
+        () = draining.as_mut() => Ok(()),
+        () = interrupted() => {
+            app.cut.store(true, Ordering::SeqCst);
+            draining.await;
+            Err(Ending::new(Code::Failure, "Stopped at once: what was still running was cut."))
+        }
+    };
     reloading.abort();
-    Ok(())
+    ended
 }
 
 /// Everything a start or a reload reads: the file, the environment, and the ports of this machine.

@@ -102,7 +102,16 @@ impl Checker<'_> {
         let first_content = wait("first_content", &raw.first_content);
         let idle = wait("idle", &raw.idle);
         let total = wait("total", &raw.total);
-        Some(Timeouts { connect: connect?, first_content: first_content?, idle: idle?, total: total? })
+        let head_commit = wait("head_commit", &raw.head_commit);
+        let keepalive = wait("keepalive", &raw.keepalive);
+        Some(Timeouts {
+            connect: connect?,
+            first_content: first_content?,
+            idle: idle?,
+            total: total?,
+            head_commit: head_commit?,
+            keepalive: keepalive?,
+        })
     }
 
     fn limits(&mut self, raw: Option<&raw::Limits>) -> Option<Limits> {

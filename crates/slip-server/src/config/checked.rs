@@ -1,5 +1,6 @@
 //! A configuration that has been understood: what the rest of the house is built from.
 
+pub use super::raw::Policy;
 use slip_ir::{Dialect, MediaKind, Price};
 use std::fmt;
 use std::net::SocketAddr;
@@ -34,6 +35,8 @@ pub struct Timeouts {
     pub first_content: Duration,
     pub idle: Duration,
     pub total: Duration,
+    pub head_commit: Duration,
+    pub keepalive: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct ProviderConf {
     pub base_urls: Vec<String>,
     pub headers: Vec<(String, Secret)>,
     pub allow_private: bool,
+    /// What the file says of its terms.
+    pub policy: Policy,
     pub models: Vec<ModelConf>,
 }
 

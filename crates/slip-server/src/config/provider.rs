@@ -29,6 +29,7 @@ impl Checker<'_> {
             base_urls,
             headers: self.headers(&path, raw),
             allow_private: raw.allow_private.unwrap_or(false),
+            policy: raw.policy.unwrap_or_default(),
             models: self.models(&path, raw),
             kind,
         })

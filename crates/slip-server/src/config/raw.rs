@@ -52,6 +52,12 @@ pub struct Timeouts {
     /// For the whole request, attempts included.
     #[schemars(example = "600s")]
     pub total: Option<String>,
+    /// A stream's status line waits this long for its first content; then it goes out, and other endpoints are tried behind it.
+    #[schemars(example = "15s")]
+    pub head_commit: Option<String>,
+    /// A quiet stream says it is alive this often.
+    #[schemars(example = "10s")]
+    pub keepalive: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -90,6 +96,8 @@ pub struct Provider {
     pub headers: BTreeMap<String, String>,
     /// The server may be reached on a private or loopback address even when a caller could have chosen it.
     pub allow_private: Option<bool>,
+    /// What it does with prompts, where its ordinary terms do not hold: your own server, or an agreement.
+    pub policy: Option<Policy>,
     /// What it serves.
     pub models: Option<Vec<ModelEntry>>,
     /// Price of models that name none.
@@ -102,6 +110,17 @@ pub struct Provider {
     pub tokens_per_second: Option<f64>,
     /// Simulated: how it misbehaves.
     pub fault: Option<FaultTable>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Trains on prompts.
+    pub trains: Option<bool>,
+    /// Keeps prompts beyond the request.
+    pub retains: Option<bool>,
+    /// Keeps nothing at all.
+    pub zdr: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

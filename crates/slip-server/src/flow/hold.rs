@@ -15,10 +15,22 @@ pub fn hold(app: &App) -> Result<Slot, Fault> {
     })
 }
 
+/// `limits.max_concurrent` is reached.
+pub fn full() -> Fault {
+    let mut fault = Fault::house(FaultKind::Busy, "this gateway has as many requests as it takes at once; try again");
+    fault.retry_after = Some(Duration::from_secs(1));
+    fault
+}
+
 pub fn draining() -> Fault {
     let mut fault = Fault::house(FaultKind::Busy, "this gateway is shutting down; try again");
     fault.retry_after = Some(Duration::from_secs(2));
     fault
+}
+
+/// The drain is over, and with it whatever still runs.
+pub fn cut() -> Fault {
+    Fault::house(FaultKind::Busy, "this gateway is shutting down and the answer was cut; ask again")
 }
 
 pub fn out_of_time(total: Duration) -> Fault {

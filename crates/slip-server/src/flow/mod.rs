@@ -9,6 +9,9 @@ pub mod read;
 pub mod refuse;
 pub mod relay;
 pub mod settle;
+pub mod shield;
+#[cfg(test)]
+mod tests;
 pub mod waiting;
 
 use crate::body::Body;
@@ -23,7 +26,8 @@ use hyper::body::Incoming;
 use read::Inbound;
 use refuse::refuse;
 use relay::Relay;
-use settle::Book;
+use settle::{Book, InFlight};
+use shield::{internal, shield};
 use slip_ir::{Dialect, Fault, FaultKind};
 use slip_route::{Plan, Step};
 use slip_wire::Stamp;
@@ -32,11 +36,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::time::timeout;
 
-/// A stream's status line is held back this long for the first content; then it goes out with keep-alives.
-const HEAD_COMMIT: Duration = Duration::from_secs(15);
 const MAX_URI: usize = 4096;
 
 /// The attempts of a streamed request, until one of them has content.
@@ -46,7 +48,9 @@ pub type Attempts = Pin<Box<dyn Future<Output = Result<Relay, (Fault, Box<Book>)
 pub async fn door(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
     let arrived = clock::now();
     let chunked = request.headers().contains_key(http::header::TRANSFER_ENCODING);
-    let mut response = enter(app, peer, request, arrived).await;
+    let dialect = surface(request.uri().path());
+    let entered = shield(&app, enter(app.clone(), peer, request, arrived)).await;
+    let mut response = entered.unwrap_or_else(|fault| refuse(dialect, &fault, None));
     if chunked {
         // A request framed by Transfer-Encoding is the last on its connection: nothing can be smuggled behind it.
         response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
@@ -58,49 +62,71 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
     if request.method() == Method::OPTIONS {
         return api::preflight();
     }
+    let dialect = surface(request.uri().path());
+    match recognise(&app, peer, &request) {
+        Ok(Known { route, captured, caller }) => {
+            let answered = match route.to {
+                To::Chat => return journey(app, caller, Dialect::OpenAiChat, None, request, arrived).await,
+                To::Messages => return journey(app, caller, Dialect::Anthropic, None, request, arrived).await,
+                To::Gemini => match api::gemini_target(&captured) {
+                    Ok(target) => return journey(app, caller, Dialect::Gemini, Some(target), request, arrived).await,
+                    Err(fault) => Err(fault),
+                },
+                _ => api::answer(&app, route.to, &caller, &captured, &request).await,
+            };
+            answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
+        }
+        Err(response) => {
+            // Many clients write all of their request before they read: they shall hear why, not a broken connection.
+            read::linger(request, app.world().limits.body).await;
+            *response
+        }
+    }
+}
+
+/// A request whose path and caller are known, its body still unread.
+struct Known {
+    route: &'static routes::Route,
+    captured: Vec<String>,
+    caller: Caller,
+}
+
+/// Path and caller, or the answer to a request that gets no further.
+fn recognise(app: &App, peer: SocketAddr, request: &Request<Incoming>) -> Result<Known, Box<Response<Body>>> {
     let head = request.method() == Method::HEAD;
     let method = if head { &Method::GET } else { request.method() };
     let uri = request.uri();
     let dialect = surface(uri.path());
+    let no = |fault: Fault| Box::new(refuse(dialect, &fault, None));
     if uri.path().len() > MAX_URI || uri.query().is_some_and(|q| q.len() > MAX_URI) {
-        return refuse(dialect, &Fault::caller(FaultKind::BadRequest, "the URL is longer than 4096 bytes"), None);
+        return Err(no(Fault::caller(FaultKind::BadRequest, "the URL is longer than 4096 bytes")));
     }
     if uri.query().is_some_and(names_a_key) {
         let says = "API keys are not accepted in URLs, where logs and proxies would keep them: send `Authorization: Bearer <your key>`";
-        return refuse(dialect, &Fault::caller(FaultKind::BadRequest, says), None);
+        return Err(no(Fault::caller(FaultKind::BadRequest, says)));
     }
     let (route, captured) = match routes::find(method, uri.path()) {
         Found::Route(route, captured) => (route, captured),
         Found::Method(allowed) => {
             let says = format!("{} is not answered here, {allowed} is", request.method());
-            return refuse(dialect, &Fault::caller(FaultKind::MethodNotAllowed, says), None);
+            let mut response = no(Fault::caller(FaultKind::MethodNotAllowed, says));
+            response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static(allowed));
+            return Err(response);
         }
-        Found::Nothing(_) if uri.path() == "/" => return api::root(),
+        Found::Nothing(_) if uri.path() == "/" => return Err(Box::new(api::root())),
         Found::Nothing(near) => {
             let hint = near.map_or("the API is below /api/v1".to_owned(), |n| format!("did you mean {n}?"));
             let says = format!("no such path: {} ({hint})", api::shown(uri.path()));
-            return refuse(dialect, &Fault::caller(FaultKind::NotFound, says), None);
+            return Err(no(Fault::caller(FaultKind::NotFound, says)));
         }
     };
-    let caller = match admit(&app, route.auth, request.headers(), peer, clock::unix_ms()) {
-        Ok(caller) => caller,
-        Err(fault) => return refuse(dialect, &fault, None),
-    };
-    let answered = match route.to {
-        To::Chat => return journey(app, caller, Dialect::OpenAiChat, None, request, arrived).await,
-        To::Messages => return journey(app, caller, Dialect::Anthropic, None, request, arrived).await,
-        To::Gemini => match api::gemini_target(&captured) {
-            Ok(target) => return journey(app, caller, Dialect::Gemini, Some(target), request, arrived).await,
-            Err(fault) => Err(fault),
-        },
-        _ => api::answer(&app, route.to, &caller, &captured, &request).await,
-    };
-    answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
+    let caller = admit(app, route.auth, request.headers(), peer, clock::unix_ms()).map_err(no)?;
+    Ok(Known { route, captured, caller })
 }
 
 /// In whose words an error is told before the body was read.
 fn surface(path: &str) -> Dialect {
-    if path.ends_with("/messages") {
+    if path.contains("/messages") {
         Dialect::Anthropic
     } else if path.starts_with("/v1beta/") {
         Dialect::Gemini
@@ -125,11 +151,15 @@ async fn journey(
     request: Request<Incoming>,
     arrived: Instant,
 ) -> Response<Body> {
-    if app.draining.load(Ordering::Relaxed) {
+    let world = app.world();
+    // Counted before it is asked whether to drain: the drain asks the other way round.
+    let Some(place) = InFlight::enter(&app, world.limits.max_concurrent) else {
+        return refuse(dialect, &hold::full(), None);
+    };
+    if app.draining.load(Ordering::SeqCst) {
         return refuse(dialect, &hold::draining(), None);
     }
-    let world = app.world();
-    let inbound = match read::read(&app, &world, dialect, gemini, request).await {
+    let inbound = match read::read(&world, dialect, gemini, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };
@@ -142,16 +172,17 @@ async fn journey(
         Ok(slot) => slot,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
-    let mut book = Book::open(&app, slot, id.clone(), &inbound, &caller, arrived);
+    let mut book = Book::open(place, slot, id.clone(), &inbound, &caller, arrived);
     book.refusals(refused);
     let stream = inbound.peek.stream;
-    let over = arrived + world.timeouts.total;
+    let timeouts = world.timeouts;
+    let over = arrived + timeouts.total;
     let trip = Trip { world, inbound, plan, book: Box::new(book), over };
     if !stream {
         return trip.whole().await;
     }
     let mut attempts: Attempts = Box::pin(trip.streamed());
-    match timeout(HEAD_COMMIT, attempts.as_mut()).await {
+    match timeout(timeouts.head_commit, attempts.as_mut()).await {
         Ok(Ok(relay)) => {
             let provider = relay.provider().to_owned();
             stamped(refuse::event_stream(Body::Relay(Box::new(relay))), &id, Some(&provider))
@@ -161,7 +192,7 @@ async fn journey(
             refuse(dialect, &fault, Some(&id))
         }
         Err(_) => {
-            let waiting = waiting::Waiting::new(attempts, dialect, id.clone());
+            let waiting = waiting::Waiting::new(app, attempts, dialect, id.clone(), timeouts.keepalive);
             stamped(refuse::event_stream(Body::Waiting(Box::new(waiting))), &id, None)
         }
     }
@@ -204,9 +235,7 @@ impl Trip {
                 refuse::common(response.headers_mut());
                 response
             }
-            Ok(Won { answer: Answer::Stream(_), .. }) => {
-                refuse(dialect, &Fault::house(FaultKind::Internal, "internal error"), Some(&id))
-            }
+            Ok(Won { answer: Answer::Stream(_), .. }) => refuse(dialect, &internal(), Some(&id)),
             Err(fault) => {
                 self.book.refuse(&fault);
                 refuse(dialect, &fault, Some(&id))
@@ -220,7 +249,7 @@ impl Trip {
             Ok(Won { answer: Answer::Stream(opening), .. }) => {
                 Ok(opening.relay(*self.book, self.world.timeouts, self.over, keepalive))
             }
-            Ok(_) => Err((Fault::house(FaultKind::Internal, "internal error"), self.book)),
+            Ok(_) => Err((internal(), self.book)),
             Err(fault) => Err((fault, self.book)),
         }
     }
@@ -273,10 +302,16 @@ impl Trip {
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
-        let deadlines = upstream::Deadlines {
-            connect: timeouts.connect,
-            headers: if stream { timeouts.first_content } else { timeouts.total }.min(self.over.duration_since(began)),
+        // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave
+        // enough of it for another to answer.
+        let left = self.over.duration_since(began);
+        let last = attempt.number > 1 || self.plan.line().len() < 2;
+        let patience = match stream {
+            true => timeouts.first_content,
+            false if last => left,
+            false => left / 2,
         };
+        let deadlines = upstream::Deadlines { connect: timeouts.connect, headers: patience.min(left) };
         let target = &seat.target;
         let (response, lease) =
             upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;

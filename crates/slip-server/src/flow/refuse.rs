@@ -8,6 +8,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use slip_ir::{Dialect, Fault};
 use slip_wire::wire;
+use std::time::Duration;
 
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -16,6 +17,8 @@ const ANY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue = HeaderValue::from_static("X-Generation-Id,X-Provider-Name,request-id,cf-ray");
 pub const GENERATION: HeaderName = HeaderName::from_static("x-generation-id");
 pub const PROVIDER: HeaderName = HeaderName::from_static("x-provider-name");
+/// What passes, but nobody said when.
+const COME_BACK: Duration = Duration::from_secs(2);
 /// Tells the OpenAI libraries whether trying again can help.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -58,10 +61,9 @@ pub fn refuse(dialect: Dialect, fault: &Fault, id: Option<&str>) -> Response<Bod
     if let Some(id) = id {
         stamp(headers, id, fault.provider.as_deref());
     }
-    if matches!(status.as_u16(), 429 | 503)
-        && let Some(after) = fault.retry_after
-    {
+    if matches!(status.as_u16(), 429 | 503) {
         // Whole seconds, rounded up, at least one: a client that comes back early only fails again.
+        let after = fault.retry_after.unwrap_or(COME_BACK);
         headers.insert(RETRY_AFTER, HeaderValue::from(clock::ms(after).div_ceil(1000).max(1)));
     }
     if matches!(status.as_u16(), 402 | 502 | 504) {

@@ -1,8 +1,10 @@
 //! Verb 8, relay: the stream from the first content to its end. Owns the upstream's body and the record of the request, so that
 //! whichever way it ends (the end, an error, a hang-up) both are dealt with exactly once.
 
+use super::hold;
 use super::judge::{Flow, Opening};
 use super::settle::Book;
+use super::shield::internal;
 use crate::clock;
 use crate::config::Timeouts;
 use crate::upstream::{Lease, broken, show};
@@ -21,10 +23,10 @@ use tokio::time::{Sleep, sleep_until};
 
 /// OpenRouter's keep-alive, byte for byte. It is a comment: it never counts as progress.
 pub const KEEPALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
-/// A quiet stream says it is alive this often. Common clients give up after 15 to 120 s of silence.
-pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// Chunks that are readable at once are joined up to this size into one write.
 const JOIN: usize = 64 * 1024;
+/// No chunk waits longer than this for others to join it: less than models take from one token to the next.
+const HOLD: Duration = Duration::from_millis(2);
 /// After the upstream said how it ended, its last bytes are waited for no longer than this.
 const TAIL: Duration = Duration::from_secs(2);
 
@@ -45,6 +47,8 @@ pub struct Relay {
     keepalive: bool,
     /// When content, or anything else that is not a comment, last came.
     last: Instant,
+    /// Since when bytes have been held back for more to join them.
+    held: Option<Instant>,
     /// When the caller last got a byte.
     spoke: Instant,
     timer: Pin<Box<Sleep>>,
@@ -62,8 +66,8 @@ impl Relay {
                 None
             }
         };
-        let timer = Box::pin(sleep_until((first + KEEPALIVE_EVERY.min(timeouts.idle)).into()));
-        Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
+        let timer = Box::pin(sleep_until((first + timeouts.keepalive.min(timeouts.idle)).into()));
+        Relay { out, run, timeouts, over, keepalive, last: first, held: None, spoke: first, timer, provider }
     }
 
     /// Display name of the provider whose stream this is.
@@ -72,12 +76,13 @@ impl Relay {
     }
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut moved = false;
+        let (mut moved, mut came) = (false, false);
         while let Some(run) = &mut self.run {
             match Pin::new(&mut run.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    moved = true;
+                    came = true;
+                    moved |= !only_comments(&data);
                     run.lens.push(&data, &mut self.out);
                     if run.lens.phase() == Phase::Broken {
                         self.finish(End::Eof, false);
@@ -91,11 +96,19 @@ impl Relay {
                     if moved {
                         self.last = clock::now();
                     }
+                    if run.book.app().cut.load(Ordering::Relaxed) {
+                        self.finish(End::Fault(hold::cut()), false);
+                        continue;
+                    }
                     if self.out.is_empty() {
                         match self.poll_timer(cx) {
                             Poll::Ready(()) => continue,
                             Poll::Pending => return Poll::Pending,
                         }
+                    }
+                    if came && self.may_hold() {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
                     }
                     break;
                 }
@@ -105,7 +118,22 @@ impl Relay {
             return Poll::Ready(None);
         }
         self.spoke = if moved { self.last } else { clock::now() };
+        self.held = None;
         Poll::Ready(Some(self.out.split().freeze()))
+    }
+
+    /// The connection's task hands over one chunk at a time and may have more in its buffer: it is given turns until one brings
+    /// nothing, so that what came in one read goes out in one write.
+    fn may_hold(&mut self) -> bool {
+        let now = clock::now();
+        now.duration_since(*self.held.get_or_insert(now)) < HOLD
+    }
+
+    /// It panicked: say so inside the stream.
+    pub fn broke(&mut self) -> Bytes {
+        self.out.clear();
+        self.finish(End::Fault(internal()), false);
+        self.out.split().freeze()
     }
 
     /// Nothing is readable. Ready when something was written or the stream was ended.
@@ -128,20 +156,15 @@ impl Relay {
                 self.finish(End::Fault(Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)), false);
                 return Poll::Ready(());
             }
-            if self.run.as_ref().is_some_and(|r| r.book.app().cut.load(Ordering::Relaxed)) {
-                let says = "this gateway is shutting down and the stream was cut; ask again";
-                self.finish(End::Fault(Fault::house(FaultKind::Busy, says)), false);
-                return Poll::Ready(());
-            }
-            let speak = self.spoke + KEEPALIVE_EVERY;
+            let speak = self.spoke + self.timeouts.keepalive;
             if self.keepalive && now >= speak {
                 self.out.extend_from_slice(KEEPALIVE);
                 self.spoke = now;
-                self.timer.as_mut().reset((now + KEEPALIVE_EVERY).min(idle).into());
+                self.timer.as_mut().reset((now + self.timeouts.keepalive).min(idle).into());
                 return Poll::Ready(());
             }
             let next = if self.keepalive { idle.min(speak) } else { idle };
-            self.timer.as_mut().reset(next.min(self.over).min(now + KEEPALIVE_EVERY).into());
+            self.timer.as_mut().reset(next.min(self.over).into());
         }
         Poll::Pending
     }
@@ -155,6 +178,11 @@ impl Relay {
             lease.give_back();
         }
     }
+}
+
+/// Whether a piece of a stream says nothing but "still here". A stream of comments alone is a stalled one.
+fn only_comments(chunk: &[u8]) -> bool {
+    chunk.first() == Some(&b':') && chunk.split(|b| *b == b'\n').all(|line| matches!(line, [] | [b'\r'] | [b':', ..]))
 }
 
 impl Drop for Relay {

@@ -2,10 +2,11 @@
 
 use super::admit::Caller;
 use super::read::Inbound;
+use super::shield::internal;
 use crate::App;
 use crate::clock;
 use crate::vitals::Vital;
-use slip_ir::{Fault, FaultKind, Nano, Usage};
+use slip_ir::{Fault, FaultKind, Finish, Nano, Usage};
 use slip_route::Endpoint;
 use slip_store::{Attempt, Failure, Generation, Slot};
 use slip_wire::{Stamp, Tally};
@@ -13,19 +14,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Counts a request as in flight for as long as its record is open.
-struct InFlight(Arc<App>);
+/// Counts a request as in flight, from before its body is read to when its record is closed.
+pub struct InFlight(Arc<App>);
 
 impl InFlight {
-    fn enter(app: Arc<App>) -> InFlight {
-        app.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(app)
+    /// `None` when there are `most` already.
+    pub fn enter(app: &Arc<App>, most: u32) -> Option<InFlight> {
+        let place = InFlight(app.clone());
+        (app.in_flight.fetch_add(1, Ordering::SeqCst) < most as usize).then_some(place)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -47,7 +49,14 @@ pub struct Book {
 }
 
 impl Book {
-    pub fn open(app: &Arc<App>, slot: Slot, id: String, inbound: &Inbound, caller: &Caller, started: Instant) -> Book {
+    pub fn open(
+        in_flight: InFlight,
+        slot: Slot,
+        id: String,
+        inbound: &Inbound,
+        caller: &Caller,
+        started: Instant,
+    ) -> Book {
         let peek = &inbound.peek;
         let row = Generation {
             id,
@@ -72,7 +81,7 @@ impl Book {
             vital: None,
             first: None,
             began: started,
-            in_flight: InFlight::enter(app.clone()),
+            in_flight,
         }
     }
 
@@ -148,7 +157,7 @@ impl Book {
         let now = clock::now();
         let row = &mut self.row;
         row.cancelled = cancelled;
-        row.finish = tally.finish;
+        row.finish = tally.finish.or_else(|| tally.fault.as_ref().map(|_| Finish::Error));
         row.native_finish = tally.native;
         row.upstream_id = tally.upstream_id;
         row.losses.extend(tally.losses.iter().map(|l| l.to_string()));
@@ -196,9 +205,11 @@ fn price(row: &mut Generation, stamp: Option<&Stamp>, usage: Usage) {
 }
 
 impl Drop for Book {
-    /// The caller left before anything was decided.
+    /// The caller left before anything was decided, or we stumbled.
     fn drop(&mut self) {
-        if self.slot.is_some() {
+        if std::thread::panicking() {
+            self.refuse(&internal());
+        } else if self.slot.is_some() {
             let fault = Fault::caller(FaultKind::Gone, "the caller hung up before the first content");
             self.row.cancelled = true;
             self.refuse(&fault);

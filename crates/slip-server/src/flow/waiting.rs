@@ -2,16 +2,19 @@
 //! Another endpoint may still be tried; only a failure of them all becomes an error inside the stream.
 
 use super::Attempts;
-use super::relay::{KEEPALIVE, KEEPALIVE_EVERY, Relay};
-use super::settle::Book;
-use crate::clock;
+use super::hold;
+use super::relay::{KEEPALIVE, Relay};
+use super::shield::internal;
+use crate::{App, clock};
 use bytes::{Bytes, BytesMut};
 use slip_ir::{Dialect, Event, Fault};
 use slip_wire::{Stamp, wire};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 pub struct Waiting {
@@ -20,6 +23,8 @@ pub struct Waiting {
     timer: Pin<Box<Sleep>>,
     greeted: bool,
     id: String,
+    every: Duration,
+    app: Arc<App>,
 }
 
 enum State {
@@ -29,8 +34,9 @@ enum State {
 }
 
 impl Waiting {
-    pub fn new(attempts: Attempts, dialect: Dialect, id: String) -> Waiting {
-        Waiting { state: State::Trying(attempts), dialect, timer: Box::pin(sleep(KEEPALIVE_EVERY)), greeted: false, id }
+    pub fn new(app: Arc<App>, attempts: Attempts, dialect: Dialect, id: String, every: Duration) -> Waiting {
+        let timer = Box::pin(sleep(every));
+        Waiting { state: State::Trying(attempts), dialect, timer, greeted: false, id, every, app }
     }
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -44,8 +50,14 @@ impl Waiting {
                 State::Done => return Poll::Ready(None),
                 State::Trying(attempts) => match attempts.as_mut().poll(cx) {
                     Poll::Ready(Ok(relay)) => self.state = State::Flowing(Box::new(relay)),
-                    Poll::Ready(Err((fault, book))) => {
-                        let bytes = self.error(&fault, book);
+                    Poll::Ready(Err((fault, mut book))) => {
+                        let bytes = self.error(&fault, book.model());
+                        book.refuse(&fault);
+                        self.state = State::Done;
+                        return Poll::Ready(Some(bytes));
+                    }
+                    Poll::Pending if self.app.cut.load(Ordering::Relaxed) => {
+                        let bytes = self.error(&hold::cut(), "");
                         self.state = State::Done;
                         return Poll::Ready(Some(bytes));
                     }
@@ -54,19 +66,27 @@ impl Waiting {
             }
         }
         if self.dialect == Dialect::OpenAiChat && self.timer.as_mut().poll(cx).is_ready() {
-            self.timer.as_mut().reset((clock::now() + KEEPALIVE_EVERY).into());
+            self.timer.as_mut().reset((clock::now() + self.every).into());
             let _ = self.timer.as_mut().poll(cx);
             return Poll::Ready(Some(Bytes::from_static(KEEPALIVE)));
         }
         Poll::Pending
     }
 
+    /// It panicked: say so inside the stream.
+    pub fn broke(&mut self) -> Bytes {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Flowing(mut relay) => relay.broke(),
+            State::Trying(_) | State::Done => self.error(&internal(), ""),
+        }
+    }
+
     /// The status line said 200 long ago; the error is told inside the stream.
-    fn error(&self, fault: &Fault, mut book: Box<Book>) -> Bytes {
+    fn error(&self, fault: &Fault, model: &str) -> Bytes {
         let stamp = Stamp {
             id: self.id.clone(),
             created: clock::unix_ms() / 1000,
-            model: book.model().to_owned(),
+            model: model.to_owned(),
             provider: fault.provider.clone().unwrap_or_default(),
             ..Stamp::default()
         };
@@ -74,7 +94,6 @@ impl Waiting {
         let mut encoder = wire(self.dialect).encoder(Arc::new(stamp));
         encoder.event(&Event::Fault(fault.clone()), &mut out);
         encoder.eof(&mut out);
-        book.refuse(fault);
         out.freeze()
     }
 }

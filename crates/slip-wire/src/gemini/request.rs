@@ -143,9 +143,7 @@ fn rejoin(blocks: &mut Vec<Block>, last: &mut Block) {
     if sealed.format == format::GEMINI || sealed.signature.is_none() || !sealed.text.is_empty() {
         return;
     }
-    let is_piece = |block: &Block| {
-        matches!(block, Block::Thinking(t) if t.format == format::GEMINI && t.signature.is_none() && t.data.is_none())
-    };
+    let is_piece = |block: &Block| matches!(block, Block::Thinking(t) if t.format == format::GEMINI && t.signature.is_none() && t.data.is_none());
     let from = blocks.iter().rposition(|block| !is_piece(block)).map_or(0, |at| at + 1);
     for piece in blocks.drain(from..) {
         if let Block::Thinking(piece) = piece {

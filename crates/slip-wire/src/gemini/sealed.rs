@@ -39,9 +39,9 @@ pub(super) fn seal(thinking: &Thinking) -> Option<String> {
 pub(crate) fn family(signature: &str) -> Option<&'static str> {
     let head = signature.get(..HEAD.min(signature.len() / 4 * 4))?;
     let head = decode(head)?;
-    FOREIGN.into_iter().find(|name| {
-        head.strip_prefix(name.as_bytes()).is_some_and(|rest| matches!(rest.first(), Some(b':' | b'!')))
-    })
+    FOREIGN
+        .into_iter()
+        .find(|name| head.strip_prefix(name.as_bytes()).is_some_and(|rest| matches!(rest.first(), Some(b':' | b'!'))))
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
@@ -89,7 +89,9 @@ mod tests {
                 assert_eq!(open(spelling, "").as_ref(), Some(&thinking), "{spelling}");
             }
         }
-        for own in ["", "CiQBjz1rX0", "skip_thought_signature_validator", "dW5rbm93bg==", "ü:ü", "anthropic-claude-v1:x"] {
+        for own in
+            ["", "CiQBjz1rX0", "skip_thought_signature_validator", "dW5rbm93bg==", "ü:ü", "anthropic-claude-v1:x"]
+        {
             assert_eq!(open(own, "x"), None, "{own}");
         }
     }

@@ -150,12 +150,23 @@ fn a_seal_of_ours_keeps_a_body_of_the_same_dialect_from_being_copied() {
         (anthropic(r#"{"type":"thinking","thinking":"a","signature":"EuY="}"#), true, &["anthropic-claude-v1"]),
         (anthropic(r#"{"type":"thinking","thinking":"a","signature":"","format":"unknown"}"#), false, &[]),
         (anthropic(r#"{"type":"redacted_thinking","data":"EuY="}"#), true, &["anthropic-claude-v1"]),
-        (anthropic(r#"{"type":"redacted_thinking","data":"google-gemini-v1:call_1:CiQ="}"#), false, &["google-gemini-v1"]),
+        (
+            anthropic(r#"{"type":"redacted_thinking","data":"google-gemini-v1:call_1:CiQ="}"#),
+            false,
+            &["google-gemini-v1"],
+        ),
         (gemini(r#"{"text":"","thoughtSignature":"CiQB"}"#), true, &["google-gemini-v1"]),
-        (gemini(r#"{"text":"","thoughtSignature":"YW50aHJvcGljLWNsYXVkZS12MTo6c2ln"}"#), false, &["anthropic-claude-v1"]),
+        (
+            gemini(r#"{"text":"","thoughtSignature":"YW50aHJvcGljLWNsYXVkZS12MTo6c2ln"}"#),
+            false,
+            &["anthropic-claude-v1"],
+        ),
     ];
     for (peek, spliceable, sealed) in rows {
-        assert_eq!((peek.spliceable, peek.want.sealed.iter().map(String::as_str).collect::<Vec<_>>()), (*spliceable, sealed.to_vec()));
+        assert_eq!(
+            (peek.spliceable, peek.want.sealed.iter().map(String::as_str).collect::<Vec<_>>()),
+            (*spliceable, sealed.to_vec())
+        );
     }
 }
 

@@ -16,6 +16,8 @@ use slip_store::{KeyKind, NewKey, Place, SecretKey};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A demo owes nobody more than this.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 const CONFIG: &str = include_str!("demo.toml");
 
 pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
@@ -50,12 +52,18 @@ pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
     } else {
         banner(&api, key.expose(), &ground);
         if !args.no_tour {
-            tour::tour(&root, key.expose(), &ground).await?;
+            tokio::select! {
+                toured = tour::tour(&root, key.expose(), &ground) => toured?,
+                () = interrupted() => {
+                    running.drain(LAST_WORDS).await;
+                    return Ok(());
+                }
+            }
         }
         try_it(&api, key.expose());
     }
     interrupted().await;
-    running.drain(Duration::from_secs(2)).await;
+    running.drain(LAST_WORDS).await;
     Ok(())
 }
 

@@ -115,8 +115,22 @@ impl Differences {
     pub fn same(&mut self, check: &str, want: &str, got: &str) {
         if want != got {
             let at = want.bytes().zip(got.bytes()).take_while(|(a, b)| a == b).count();
-            let near = |text: &str| String::from_utf8_lossy(text.as_bytes().get(at.saturating_sub(20)..).unwrap_or_default()).chars().take(60).collect::<String>();
-            self.say(check, format!("differs at byte {at} ({} and {} long): {:?} became {:?}", want.len(), got.len(), near(want), near(got)));
+            let near = |text: &str| {
+                String::from_utf8_lossy(text.as_bytes().get(at.saturating_sub(20)..).unwrap_or_default())
+                    .chars()
+                    .take(60)
+                    .collect::<String>()
+            };
+            self.say(
+                check,
+                format!(
+                    "differs at byte {at} ({} and {} long): {:?} became {:?}",
+                    want.len(),
+                    got.len(),
+                    near(want),
+                    near(got)
+                ),
+            );
         }
     }
 }
@@ -217,10 +231,23 @@ fn builtin(case: &Case) -> Option<&'static str> {
         ("moonshot", _) => "moonshotai",
         (name, _) => {
             const KNOWN: [&str; 12] = [
-                "alibaba", "anthropic", "cerebras", "deepseek", "groq", "huggingface", "llamacpp", "mistral", "ollama",
-                "openai", "openrouter", "perplexity",
+                "alibaba",
+                "anthropic",
+                "cerebras",
+                "deepseek",
+                "groq",
+                "huggingface",
+                "llamacpp",
+                "mistral",
+                "ollama",
+                "openai",
+                "openrouter",
+                "perplexity",
             ];
-            return KNOWN.into_iter().find(|known| *known == name).or_else(|| (name == "together").then_some("together"));
+            return KNOWN
+                .into_iter()
+                .find(|known| *known == name)
+                .or_else(|| (name == "together").then_some("together"));
         }
     })
 }
@@ -439,7 +466,9 @@ fn report(what: &str, outcomes: &BTreeMap<String, Outcome>, expected: &[Expected
         }
         if bad { failed += 1 } else { passed += 1 }
     }
-    for stale in expected.iter().filter(|e| outcomes.contains_key(&e.id) && !met.contains(&(e.id.as_str(), e.check.as_str()))) {
+    for stale in
+        expected.iter().filter(|e| outcomes.contains_key(&e.id) && !met.contains(&(e.id.as_str(), e.check.as_str())))
+    {
         let _ = writeln!(text, "FAILED {} {}: was expected to fail and passed; strike it out", stale.id, stale.check);
         failed += 1;
     }

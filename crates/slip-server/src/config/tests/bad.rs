@@ -60,7 +60,7 @@ zzz = "1s"
         &[],
         r#"error: gw.toml:2:1  timeouts.zzz: unknown field
   2 | zzz = "1s"
-      ^^^ known: connect, first_content, idle, total"#,
+      ^^^ known: connect, first_content, head_commit, idle, keepalive, total"#,
     ),
     (
         "a well-known name for the key hides its value",
@@ -603,7 +603,7 @@ probe = = true
                                ^
 error: gw.toml:4:1  providers.openai.probe: unknown field
   4 | probe = = true
-      ^^^^^ known: allow_private, base_url, base_urls, dialect, fault, headers, key, keys, kind, models, price, title, tokens_per_second, ttft
+      ^^^^^ known: allow_private, base_url, base_urls, dialect, fault, headers, key, keys, kind, models, policy, price, title, tokens_per_second, ttft
 error: gw.toml:4:9  extra `=`, expected nothing
   4 | probe = = true
               ^
@@ -669,7 +669,7 @@ models = ["openai/model-number-00", "openai/model-number-01", "openai/model-numb
         &[],
         r#"error: gw.toml:2:1  providers.openai."tïtlé": unknown field
   2 | "tïtlé" = "ö"
-      ^^^^^^^ known: allow_private, base_url, base_urls, dialect, fault, headers, key, keys, kind, models, price, title, tokens_per_second, ttft"#,
+      ^^^^^^^ known: allow_private, base_url, base_urls, dialect, fault, headers, key, keys, kind, models, policy, price, title, tokens_per_second, ttft"#,
     ),
     (
         "a misspelt variable",

@@ -111,6 +111,8 @@ fn every_member_is_understood() {
             first_content: Duration::from_secs(60),
             idle: Duration::from_secs(60),
             total: Duration::from_secs(600),
+            head_commit: Duration::from_secs(15),
+            keepalive: Duration::from_secs(10),
         }
     );
     assert_eq!(c.limits, Limits { body: 1 << 20, max_concurrent: 4096 });
@@ -291,6 +293,8 @@ connect = "5s"  # default
 first_content = "120s"  # default
 idle = "9s"  # SLIPSWITCH__TIMEOUTS__IDLE
 total = "600s"  # default
+head_commit = "15s"  # default
+keepalive = "10s"  # default
 
 [limits]
 body = "32MiB"  # default

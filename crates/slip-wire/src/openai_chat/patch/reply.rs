@@ -1,7 +1,5 @@
 //! The whole reply of an OpenAI-shaped upstream in OpenRouter's form.
 
-#![allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
-
 use super::scan::{Choice, Message, Scan};
 use super::tools::Piece;
 use super::{

@@ -389,7 +389,13 @@ fn a_member_of_a_message_that_nobody_knows_is_told() {
     let rows: &[(&str, &[&str])] = &[
         (r#","prefix":true"#, &["messages[].prefix: has no place in the vocabulary"]),
         (r#","prefix":false,"weight":null,"tool_calls":[]"#, &[]),
-        (r#","weight":1,"provider_specific_fields":{"a":1}"#, &["messages[].weight: has no place in the vocabulary", "messages[].provider_specific_fields: has no place in the vocabulary"]),
+        (
+            r#","weight":1,"provider_specific_fields":{"a":1}"#,
+            &[
+                "messages[].weight: has no place in the vocabulary",
+                "messages[].provider_specific_fields: has no place in the vocabulary",
+            ],
+        ),
         (r#","reasoning_content":"x","refusal":null,"name":"a""#, &[]),
     ];
     for (members, want) in rows {

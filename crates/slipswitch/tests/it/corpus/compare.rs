@@ -37,7 +37,11 @@ fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut
     out.same("reasoning", &want.reasoning, &got.reasoning);
     calls(surface, want, got, out);
     for seal in &want.seals {
-        let carried = got.seals.iter().any(|s| s == seal || s.ends_with(&format!(":{seal}")) || unwrapped(s).is_some_and(|s| s.ends_with(&format!(":{seal}")) || s.ends_with(&format!("!{seal}"))));
+        let carried = got.seals.iter().any(|s| {
+            s == seal
+                || s.ends_with(&format!(":{seal}"))
+                || unwrapped(s).is_some_and(|s| s.ends_with(&format!(":{seal}")) || s.ends_with(&format!("!{seal}")))
+        });
         if !carried {
             out.say("seals", format!("lost: {seal:.60}"));
         }

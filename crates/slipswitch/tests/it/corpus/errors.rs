@@ -32,7 +32,10 @@ pub fn refused(status: u16, body: &[u8], surface: Surface, got: &Got, out: &mut 
     let told = String::from_utf8_lossy(body);
     let want = becomes(status, &told);
     if !want.contains(&got.status) {
-        return out.say("error.status", format!("{status} became {} where {want:?} was right: {:.300}", got.status, got.text()));
+        return out.say(
+            "error.status",
+            format!("{status} became {} where {want:?} was right: {:.300}", got.status, got.text()),
+        );
     }
     if got.header("content-type") != "application/json" {
         return out.say("error.content-type", got.header("content-type"));
@@ -65,7 +68,8 @@ pub fn refused(status: u16, body: &[u8], surface: Surface, got: &Got, out: &mut 
             }
         }
         Surface::Gemini => {
-            let whole = error["code"] == got.status && text(&error["status"]).is_some() && text(&error["message"]).is_some();
+            let whole =
+                error["code"] == got.status && text(&error["status"]).is_some() && text(&error["message"]).is_some();
             if !whole {
                 out.say("error.form", heard.to_string());
             }

@@ -116,7 +116,8 @@ fn usage(usage: &Value, out: &mut Differences) {
     need(out, "usage.cached", usage["prompt_tokens_details"]["cached_tokens"].is_u64(), usage);
     need(out, "usage.reasoning", usage["completion_tokens_details"]["reasoning_tokens"].is_u64(), usage);
     let cost = &usage["cost_details"];
-    let split = cost["upstream_inference_prompt_cost"].is_number() && cost["upstream_inference_completions_cost"].is_number();
+    let split =
+        cost["upstream_inference_prompt_cost"].is_number() && cost["upstream_inference_completions_cost"].is_number();
     need(out, "usage.cost_details", split, usage);
 }
 
@@ -124,7 +125,12 @@ fn chat_stream(got: &Got, out: &mut Differences) {
     let body = got.text();
     let odd = body.lines().find(|l| !(l.is_empty() || l.starts_with("data: ") || *l == ": OPENROUTER PROCESSING"));
     need(out, "lines", odd.is_none(), &odd.map_or(Value::Null, Value::from));
-    need(out, "done", body.ends_with("data: [DONE]\n\n") && body.matches("data: [DONE]").count() == 1, &Value::from(tail(&body)));
+    need(
+        out,
+        "done",
+        body.ends_with("data: [DONE]\n\n") && body.matches("data: [DONE]").count() == 1,
+        &Value::from(tail(&body)),
+    );
     let chunks: Vec<Value> = got.events();
     let mut begun: BTreeMap<(u64, u64), bool> = BTreeMap::new();
     let mut finished: BTreeSet<u64> = BTreeSet::new();
@@ -132,7 +138,12 @@ fn chat_stream(got: &Got, out: &mut Differences) {
     let failed = chunks.iter().any(|c| is_key(c, "error"));
     for (at, chunk) in chunks.iter().enumerate() {
         identity(chunk, "chat.completion.chunk", got.header("x-generation-id"), out);
-        need(out, "chunk.nulls", !["system_fingerprint", "usage"].iter().any(|k| is_key(chunk, k) && chunk[*k].is_null()), chunk);
+        need(
+            out,
+            "chunk.nulls",
+            !["system_fingerprint", "usage"].iter().any(|k| is_key(chunk, k) && chunk[*k].is_null()),
+            chunk,
+        );
         need(out, "chunk.choices", !list(&chunk["choices"]).is_empty(), chunk);
         let last = at + 1 == chunks.len();
         need(out, "usage.place", failed || is_key(chunk, "usage") == last, chunk);
@@ -141,7 +152,9 @@ fn chat_stream(got: &Got, out: &mut Differences) {
         }
         if is_key(chunk, "error") {
             let error = &chunk["error"];
-            let told = error["code"].is_u64() && text(&error["message"]).is_some() && text(&error["metadata"]["error_type"]).is_some();
+            let told = error["code"].is_u64()
+                && text(&error["message"]).is_some()
+                && text(&error["metadata"]["error_type"]).is_some();
             need(out, "error", told && chunk["choices"][0]["finish_reason"] == "error" && last, chunk);
         }
         for choice in list(&chunk["choices"]) {
@@ -167,7 +180,9 @@ fn chat_stream(got: &Got, out: &mut Differences) {
                 let body = if is_key(call, "custom") { &call["custom"] } else { &call["function"] };
                 let first = !std::mem::replace(begun.entry((index, number)).or_default(), true);
                 let whole = match first {
-                    true => text(&call["id"]).is_some() && text(&call["type"]).is_some() && text(&body["name"]).is_some(),
+                    true => {
+                        text(&call["id"]).is_some() && text(&call["type"]).is_some() && text(&body["name"]).is_some()
+                    }
                     false => !["id", "type"].iter().any(|k| is_key(call, k)) && !is_key(body, "name"),
                 };
                 let payload = body["arguments"].is_string() || body["input"].is_string();
@@ -175,7 +190,8 @@ fn chat_stream(got: &Got, out: &mut Differences) {
             }
         }
         if last && !failed {
-            let repeats = list(&chunk["choices"]).iter().all(|c| c["finish_reason"].is_string() && c["delta"]["content"] == "");
+            let repeats =
+                list(&chunk["choices"]).iter().all(|c| c["finish_reason"].is_string() && c["delta"]["content"] == "");
             need(out, "usage.chunk", repeats, chunk);
         }
     }
@@ -192,7 +208,8 @@ fn chat_stream(got: &Got, out: &mut Differences) {
 
 /// In a stream a signature may come by itself.
 fn is_piece(detail: &Value) -> bool {
-    is_detail(detail) || detail["type"] == "reasoning.text" && text(&detail["signature"]).is_some() && detail["index"].is_u64()
+    is_detail(detail)
+        || detail["type"] == "reasoning.text" && text(&detail["signature"]).is_some() && detail["index"].is_u64()
 }
 
 fn tail(body: &str) -> String {
@@ -204,7 +221,12 @@ fn message(body: &Value, out: &mut Differences) {
     need(out, "message", head && text(&body["model"]).is_some(), body);
     need(out, "stop_reason", is_key(body, "stop_reason") && is_key(body, "stop_sequence"), body);
     need(out, "content", body["content"].is_array(), body);
-    need(out, "usage", body["usage"]["input_tokens"].is_u64() && body["usage"]["output_tokens"].is_u64(), &body["usage"]);
+    need(
+        out,
+        "usage",
+        body["usage"]["input_tokens"].is_u64() && body["usage"]["output_tokens"].is_u64(),
+        &body["usage"],
+    );
     for block in list(&body["content"]) {
         need(out, "block", is_block(block), block);
     }
@@ -241,7 +263,10 @@ fn message_stream(got: &Got, out: &mut Differences) {
         match kind.as_str() {
             "message_start" => {
                 let m = &value["message"];
-                let head = m["type"] == "message" && m["role"] == "assistant" && text(&m["id"]).is_some() && m["content"].is_array();
+                let head = m["type"] == "message"
+                    && m["role"] == "assistant"
+                    && text(&m["id"]).is_some()
+                    && m["content"].is_array();
                 need(out, "message_start", head && m["usage"]["input_tokens"].is_u64() && seen.is_empty(), &value);
             }
             "content_block_start" => {
@@ -259,7 +284,12 @@ fn message_stream(got: &Got, out: &mut Differences) {
                 need(out, "message_delta", told && open.is_none(), &value);
             }
             "message_stop" => need(out, "message_stop", seen.last().is_some_and(|k| k == "message_delta"), &value),
-            "error" => need(out, "error", text(&value["error"]["type"]).is_some() && text(&value["error"]["message"]).is_some(), &value),
+            "error" => need(
+                out,
+                "error",
+                text(&value["error"]["type"]).is_some() && text(&value["error"]["message"]).is_some(),
+                &value,
+            ),
             _ => {}
         }
         seen.push(kind);
@@ -276,7 +306,13 @@ fn gemini(chunks: &[Value], verbatim: bool, out: &mut Differences) {
             need(out, "parts", parts.is_array() || !is_key(&candidate["content"], "parts"), candidate);
             for part in list(parts) {
                 let call = &part["functionCall"];
-                need(out, "call", !call.is_object() || text(&call["name"]).is_some() && (call["args"].is_object() || call["args"].is_null()), part);
+                need(
+                    out,
+                    "call",
+                    !call.is_object()
+                        || text(&call["name"]).is_some() && (call["args"].is_object() || call["args"].is_null()),
+                    part,
+                );
                 // Google's clients decode it.
                 let seal = part["thoughtSignature"].as_str().unwrap_or_default();
                 let base64 = seal.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_=".contains(&b));
@@ -285,7 +321,12 @@ fn gemini(chunks: &[Value], verbatim: bool, out: &mut Differences) {
         }
         counted |= chunk["usageMetadata"]["promptTokenCount"].is_u64();
     }
-    need(out, "usage", counted || verbatim || chunks.iter().any(|c| is_key(c, "error")), &chunks.last().cloned().unwrap_or_default());
+    need(
+        out,
+        "usage",
+        counted || verbatim || chunks.iter().any(|c| is_key(c, "error")),
+        &chunks.last().cloned().unwrap_or_default(),
+    );
 }
 
 fn gemini_stream(got: &Got, verbatim: bool, out: &mut Differences) {

@@ -106,7 +106,10 @@ fn chat(got: &Got, stream: bool) -> Value {
     if !details.is_empty() {
         message["reasoning_details"] = details.into();
     }
-    let calls = choice.calls.iter().map(|c| json!({"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.args}}));
+    let calls = choice
+        .calls
+        .iter()
+        .map(|c| json!({"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.args}}));
     let calls: Vec<Value> = calls.collect();
     if !calls.is_empty() {
         message["tool_calls"] = calls.into();
@@ -184,7 +187,10 @@ fn judge(bed: &Bed, want: &super::said::Choice, said: &Said, sent: &Value, out: 
     if ids(true) != ids(false) {
         out.say("history.ids", format!("calls {:?}, results {:?}", ids(true), ids(false)));
     }
-    if !nameless && want.calls.iter().all(|c| !c.id.is_empty()) && ids(true) != want.calls.iter().map(|c| c.id.clone()).collect::<Vec<_>>() {
+    if !nameless
+        && want.calls.iter().all(|c| !c.id.is_empty())
+        && ids(true) != want.calls.iter().map(|c| c.id.clone()).collect::<Vec<_>>()
+    {
         out.say("history.ids", format!("{:?} became {:?}", want.calls, ids(true)));
     }
     let _ = said;
@@ -193,11 +199,15 @@ fn judge(bed: &Bed, want: &super::said::Choice, said: &Said, sent: &Value, out: 
         Surface::Gemini => google(&bed.case.response, sent, out),
         // Who takes reasoning back, and how, is each server's own affair.
         Surface::Chat if bed.case.provider == "openrouter" => {
-            let message = list(&sent["messages"]).iter().find(|m| m["role"] == "assistant").cloned().unwrap_or_default();
+            let message =
+                list(&sent["messages"]).iter().find(|m| m["role"] == "assistant").cloned().unwrap_or_default();
             let back = read::chat(&[json!({"choices": [{"index": 0, "message": message}]})]);
             let seals = back.choices.get(&0).map(|c| c.seals.clone()).unwrap_or_default();
             if seals != want.seals {
-                out.say("history.seals", format!("{:.200} became {:.200}", format!("{:?}", want.seals), format!("{seals:?}")));
+                out.say(
+                    "history.seals",
+                    format!("{:.200} became {:.200}", format!("{:?}", want.seals), format!("{seals:?}")),
+                );
             }
         }
         Surface::Chat => {}
@@ -235,16 +245,29 @@ fn google(response: &slip_sim::case::CaseResponse, sent: &Value, out: &mut Diffe
     let got = parts(&turn);
     let on_calls = |parts: &[Value]| -> Vec<(String, String)> {
         let signed = parts.iter().filter(|p| p["functionCall"].is_object());
-        let pair = |p: &Value| (p["functionCall"]["name"].as_str().unwrap_or_default().to_owned(), p["thoughtSignature"].as_str().unwrap_or_default().to_owned());
+        let pair = |p: &Value| {
+            (
+                p["functionCall"]["name"].as_str().unwrap_or_default().to_owned(),
+                p["thoughtSignature"].as_str().unwrap_or_default().to_owned(),
+            )
+        };
         signed.map(pair).filter(|(_, s)| s != "skip_thought_signature_validator").collect()
     };
     let all = |parts: &[Value]| -> Vec<String> {
-        let mut all: Vec<String> = parts.iter().filter_map(|p| text(&p["thoughtSignature"])).filter(|s| *s != "skip_thought_signature_validator").map(str::to_owned).collect();
+        let mut all: Vec<String> = parts
+            .iter()
+            .filter_map(|p| text(&p["thoughtSignature"]))
+            .filter(|s| *s != "skip_thought_signature_validator")
+            .map(str::to_owned)
+            .collect();
         all.sort();
         all
     };
     if on_calls(&want) != on_calls(&got) {
-        out.say("history.seals", format!("{:.400} became {:.400}", format!("{:?}", on_calls(&want)), format!("{:?}", on_calls(&got))));
+        out.say(
+            "history.seals",
+            format!("{:.400} became {:.400}", format!("{:?}", on_calls(&want)), format!("{:?}", on_calls(&got))),
+        );
     } else if all(&want) != all(&got) {
         out.say("history.seals", format!("{} became {}", all(&want).len(), all(&got).len()));
     }

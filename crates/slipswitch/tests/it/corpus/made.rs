@@ -57,7 +57,9 @@ fn words(surface: Surface, text: &str) -> Vec<Value> {
             json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
             json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}),
         ],
-        Surface::Gemini => vec![json!({"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}], "modelVersion": "m", "responseId": "r"})],
+        Surface::Gemini => vec![
+            json!({"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}], "modelVersion": "m", "responseId": "r"}),
+        ],
     }
 }
 
@@ -80,7 +82,8 @@ fn ending(surface: Surface, counted: bool) -> Vec<Value> {
         Surface::Gemini => {
             let mut chunk = json!({"candidates": [{"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "STOP", "index": 0}], "modelVersion": "m", "responseId": "r"});
             if counted {
-                chunk["usageMetadata"] = json!({"promptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenCount": 10});
+                chunk["usageMetadata"] =
+                    json!({"promptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenCount": 10});
             }
             vec![chunk]
         }
@@ -105,7 +108,13 @@ pub fn cases() -> Vec<Case> {
             all.push(case(&format!("{name}.{status}"), api(surface, false), status, "json", &body));
         }
         all.push(case(&format!("{name}.empty-500"), api(surface, false), 500, "json", ""));
-        all.push(case(&format!("{name}.page-502"), api(surface, false), 502, "json", "<html><title>Bad Gateway</title></html>"));
+        all.push(case(
+            &format!("{name}.page-502"),
+            api(surface, false),
+            502,
+            "json",
+            "<html><title>Bad Gateway</title></html>",
+        ));
 
         let done = if surface == Surface::Chat { "data: [DONE]\n\n" } else { "" };
         for (framing, end) in [("lf", "\n"), ("crlf", "\r\n"), ("cr", "\r")] {
@@ -113,12 +122,17 @@ pub fn cases() -> Vec<Case> {
             let body = events(surface, &parts, end) + &done.replace('\n', end);
             all.push(case(&format!("{name}.framing-{framing}"), api(surface, true), 200, "sse", &body));
         }
-        let uncounted = events(surface, &[words(surface, "four words to count"), ending(surface, false)].concat(), "\n") + done;
+        let uncounted =
+            events(surface, &[words(surface, "four words to count"), ending(surface, false)].concat(), "\n") + done;
         // Anthropic's own count of the prompt comes first of all.
-        let uncounted = uncounted.replace(r#""usage":{"input_tokens":7,"output_tokens":1}"#, r#""usage":{"input_tokens":0,"output_tokens":0}"#);
+        let uncounted = uncounted.replace(
+            r#""usage":{"input_tokens":7,"output_tokens":1}"#,
+            r#""usage":{"input_tokens":0,"output_tokens":0}"#,
+        );
         all.push(case(&format!("{name}.usage-missing"), api(surface, true), 200, "sse", &uncounted));
 
-        let error: Value = serde_json::from_str(&refusal(surface, 529, "overloaded_error", "Overloaded")).expect("JSON");
+        let error: Value =
+            serde_json::from_str(&refusal(surface, 529, "overloaded_error", "Overloaded")).expect("JSON");
         let broken = events(surface, &[words(surface, "and then"), vec![error]].concat(), "\n");
         all.push(case(&format!("{name}.overloaded-mid-stream"), api(surface, true), 200, "sse", &broken));
 

@@ -16,7 +16,9 @@ pub fn events(body: &[u8]) -> Vec<Event> {
     let body = String::from_utf8_lossy(body).replace("\r\n", "\n").replace('\r', "\n");
     let event = |block: &str| {
         let field = |line: &str, name: &str| {
-            line.strip_prefix(name).and_then(|l| l.strip_prefix(':')).map(|v| v.strip_prefix(' ').unwrap_or(v).to_owned())
+            line.strip_prefix(name)
+                .and_then(|l| l.strip_prefix(':'))
+                .map(|v| v.strip_prefix(' ').unwrap_or(v).to_owned())
         };
         let name = block.lines().find_map(|l| field(l, "event"));
         let data: Vec<String> = block.lines().filter_map(|l| field(l, "data")).collect();
@@ -100,7 +102,11 @@ fn chat_message(message: &Value, into: &mut Choice, calls: &mut Vec<(Option<u64>
     }
     into.refusal.push_str(message["refusal"].as_str().unwrap_or_default());
     for call in list(&message["tool_calls"]) {
-        let function = if call["custom"]["name"].as_str().is_some_and(|n| !n.is_empty()) { &call["custom"] } else { &call["function"] };
+        let function = if call["custom"]["name"].as_str().is_some_and(|n| !n.is_empty()) {
+            &call["custom"]
+        } else {
+            &call["function"]
+        };
         into.seal(&call["extra_content"]["google"]["thought_signature"]);
         let index = call["index"].as_u64().filter(|_| !whole);
         let known = calls.iter().position(|(i, c)| match index {
@@ -159,7 +165,11 @@ pub fn chat_usage(usage: &Value) -> Option<Usage> {
         completion: completion + outside,
         cached: cached.iter().find_map(|v| v.as_u64()).unwrap_or(0).min(prompt),
         written: count(&details["cache_write_tokens"]),
-        reasoning: if outside > 0 { outside } else { reasoning.iter().find_map(|v| v.as_u64()).unwrap_or(0).min(completion) },
+        reasoning: if outside > 0 {
+            outside
+        } else {
+            reasoning.iter().find_map(|v| v.as_u64()).unwrap_or(0).min(completion)
+        },
     })
 }
 
@@ -192,7 +202,8 @@ pub fn messages(parts: &[Value]) -> Said {
             Some("content_block_delta") => {
                 let (delta, block) = (&part["delta"], blocks.entry(index).or_default());
                 let mut push = |member: &str| {
-                    let sum = block[member].as_str().unwrap_or_default().to_owned() + delta[member].as_str().unwrap_or_default();
+                    let sum = block[member].as_str().unwrap_or_default().to_owned()
+                        + delta[member].as_str().unwrap_or_default();
                     block[member] = Value::String(sum);
                 };
                 match delta["type"].as_str() {
@@ -307,7 +318,12 @@ fn gemini_part(part: &Value, choice: &mut Choice) {
     let call = &part["functionCall"];
     if let Some(name) = text(&call["name"]) {
         let args = if call["args"].is_null() { "{}".to_owned() } else { call["args"].to_string() };
-        choice.calls.push(Call { id: call["id"].as_str().unwrap_or_default().to_owned(), name: name.to_owned(), args, old: false });
+        choice.calls.push(Call {
+            id: call["id"].as_str().unwrap_or_default().to_owned(),
+            name: name.to_owned(),
+            args,
+            old: false,
+        });
     }
     if let (Some(mime), Some(data)) = (text(&part["inlineData"]["mimeType"]), text(&part["inlineData"]["data"]))
         && mime.starts_with("image/")
@@ -323,7 +339,10 @@ fn grounding(grounding: &Value, choice: &mut Choice) {
         let kinds = ["web", "retrievedContext", "maps"];
         kinds.iter().find_map(|kind| {
             let source = &chunk[*kind];
-            text(&source["uri"]).or_else(|| text(&source["fileSearchStore"])).or_else(|| text(&source["title"])).map(str::to_owned)
+            text(&source["uri"])
+                .or_else(|| text(&source["fileSearchStore"]))
+                .or_else(|| text(&source["title"]))
+                .map(str::to_owned)
         })
     };
     match grounding["groundingSupports"].as_array() {

@@ -36,7 +36,12 @@ pub fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     }
     match leg.recorded {
         true => same(bed, own, &leg.body, &body, out),
-        false => meaning(&leg.surface.ask_of(&leg.body), &own.ask_of(&body), own == Surface::Gemini || bed.case.provider == "mistral", out),
+        false => meaning(
+            &leg.surface.ask_of(&leg.body),
+            &own.ask_of(&body),
+            own == Surface::Gemini || bed.case.provider == "mistral",
+            out,
+        ),
     }
 }
 
@@ -87,7 +92,12 @@ fn same(bed: &Bed, own: Surface, want: &Value, got: &Value, out: &mut Difference
 fn apart(want: &Value, got: &Value) -> String {
     let (want, got) = (want.to_string(), got.to_string());
     let at = want.bytes().zip(got.bytes()).take_while(|(a, b)| a == b).count();
-    let near = |text: &str| String::from_utf8_lossy(text.as_bytes().get(at.saturating_sub(60)..).unwrap_or_default()).chars().take(200).collect::<String>();
+    let near = |text: &str| {
+        String::from_utf8_lossy(text.as_bytes().get(at.saturating_sub(60)..).unwrap_or_default())
+            .chars()
+            .take(200)
+            .collect::<String>()
+    };
     format!("...{} became ...{}", near(&want), near(&got))
 }
 
@@ -159,7 +169,10 @@ fn meaning(want: &Ask, got: &Ask, nameless: bool, out: &mut Differences) {
             named.map(|(name, schema)| (name.clone(), kind(schema))).collect::<Vec<_>>()
         };
         if names(&want.schema) != names(&got.schema) {
-            out.say("sent.schema", format!("{}: {:.300} became {:.300}", want.name, want.schema.to_string(), got.schema.to_string()));
+            out.say(
+                "sent.schema",
+                format!("{}: {:.300} became {:.300}", want.name, want.schema.to_string(), got.schema.to_string()),
+            );
         }
     }
     if want.stop != got.stop {
@@ -183,5 +196,7 @@ fn turns(ask: &Ask, nameless: bool) -> Vec<String> {
     let system = ask.turns.iter().filter(|(role, _)| *role == super::ask::Role::System);
     let rest = ask.turns.iter().filter(|(role, _)| *role != super::ask::Role::System);
     let head: String = system.map(|(_, item)| line(item)).collect::<Vec<_>>().concat().replace("text ", "");
-    std::iter::once(format!("System {head}")).chain(rest.map(|(role, item)| format!("{role:?} {}", line(item)))).collect()
+    std::iter::once(format!("System {head}"))
+        .chain(rest.map(|(role, item)| format!("{role:?} {}", line(item))))
+        .collect()
 }

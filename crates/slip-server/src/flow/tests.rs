@@ -1,0 +1,72 @@
+//! What happens to everybody else when one request breaks.
+
+use super::shield::shield;
+use super::waiting::Waiting;
+use super::{Attempts, settle::InFlight};
+use crate::App;
+use crate::body::Body;
+use crate::config::{Facts, Sources, load};
+use crate::vitals::Vitals;
+use crate::world::World;
+use http_body_util::BodyExt;
+use slip_ir::{Dialect, FaultKind};
+use slip_route::Catalog;
+use slip_store::Place;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+fn app() -> Arc<App> {
+    let facts = Facts { builtin: &[], knows: &|_| false, balancers: &[], modes: &[], mode: &|_| Ok(()) };
+    let sources = Sources { file: None, env: &[], read: &|_| None, data_dir: "unused", flags: &[] };
+    let conf = load(&sources, &facts).expect("the defaults are a configuration").checked;
+    let vitals = Arc::new(Vitals::default());
+    let world = World::build(&conf, Catalog::embedded().expect("embedded"), vitals.clone()).expect("an empty world");
+    App::new(Place::Memory, vitals, world).expect("a store in memory")
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_of_constant_text_and_gives_its_place_back() {
+    let app = app();
+    let place = InFlight::enter(&app, 1).expect("the only place");
+    assert!(InFlight::enter(&app, 1).is_none());
+    let broken = shield::<()>(&app, async {
+        let _place = place;
+        tokio::task::yield_now().await;
+        panic!("with a secret in it");
+    });
+    let fault = broken.await.expect_err("a fault");
+    assert_eq!((fault.kind, &*fault.says), (FaultKind::Internal, "internal error"));
+    assert_eq!(app.in_flight.load(Ordering::SeqCst), 0);
+    assert_eq!(shield(&app, async { 7 }).await, Ok(7), "the next one is served");
+}
+
+#[tokio::test]
+async fn a_panic_behind_a_committed_head_becomes_an_error_inside_the_stream() {
+    for (dialect, end) in
+        [(Dialect::OpenAiChat, "data: [DONE]\n\n"), (Dialect::Anthropic, "event: error"), (Dialect::Gemini, "data: ")]
+    {
+        let attempts: Attempts = Box::pin(async { panic!("with a secret in it") });
+        let waiting = Waiting::new(app(), attempts, dialect, "gen-1-x".into(), Duration::from_secs(1));
+        let said = Body::Waiting(Box::new(waiting)).collect().await.expect("an ending").to_bytes();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("internal error") && said.contains(end) && !said.contains("secret"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_drain_ends_whoever_still_waits() {
+    let app = app();
+    app.cut.store(true, Ordering::SeqCst);
+    let fault = shield::<()>(&app, std::future::pending()).await.expect_err("a fault");
+    assert_eq!(fault.kind, FaultKind::Busy);
+    let waiting = Waiting::new(
+        app,
+        Box::pin(std::future::pending()),
+        Dialect::OpenAiChat,
+        "gen-1-x".into(),
+        Duration::from_secs(9),
+    );
+    let said = Body::Waiting(Box::new(waiting)).collect().await.expect("an ending").to_bytes();
+    assert!(String::from_utf8_lossy(&said).contains("shutting down"));
+}
