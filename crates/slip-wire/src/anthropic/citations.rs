@@ -91,11 +91,31 @@ mod tests {
     #[test]
     fn every_place_has_an_address_and_comes_back_as_it_was() {
         let rows = [
-            (r#"{"type":"page_location","document_index":1,"document_title":"T","start_page_number":3,"end_page_number":4,"cited_text":"c"}"#, "#document-1-page-3", "T"),
-            (r#"{"type":"char_location","document_index":0,"document_title":null,"start_char_index":0,"end_char_index":9,"cited_text":"c"}"#, "#document-0", ""),
-            (r#"{"type":"content_block_location","document_index":2,"start_block_index":0,"end_block_index":1,"cited_text":"c"}"#, "#document-2", ""),
-            (r#"{"type":"search_result_location","source":"https://x/y","title":"X","search_result_index":0,"start_block_index":0,"end_block_index":1,"cited_text":"c"}"#, "https://x/y", "X"),
-            (r#"{"type":"web_search_result_location","cited_text":"c","url":"https://x","title":"X","encrypted_index":"E=="}"#, "https://x", "X"),
+            (
+                r#"{"type":"page_location","document_index":1,"document_title":"T","start_page_number":3,"end_page_number":4,"cited_text":"c"}"#,
+                "#document-1-page-3",
+                "T",
+            ),
+            (
+                r#"{"type":"char_location","document_index":0,"document_title":null,"start_char_index":0,"end_char_index":9,"cited_text":"c"}"#,
+                "#document-0",
+                "",
+            ),
+            (
+                r#"{"type":"content_block_location","document_index":2,"start_block_index":0,"end_block_index":1,"cited_text":"c"}"#,
+                "#document-2",
+                "",
+            ),
+            (
+                r#"{"type":"search_result_location","source":"https://x/y","title":"X","search_result_index":0,"start_block_index":0,"end_block_index":1,"cited_text":"c"}"#,
+                "https://x/y",
+                "X",
+            ),
+            (
+                r#"{"type":"web_search_result_location","cited_text":"c","url":"https://x","title":"X","encrypted_index":"E=="}"#,
+                "https://x",
+                "X",
+            ),
         ];
         for (location, url, title) in rows {
             let raw: &RawValue = serde_json::from_str(location).expect("a row is JSON");

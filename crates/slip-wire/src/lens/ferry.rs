@@ -30,11 +30,8 @@ impl Ferry {
             // The signature is for the provider to read back, even where the part itself cannot be shown.
             if let Some(signature) = json::field(raw.as_str().as_bytes(), "thoughtSignature").and_then(json::string) {
                 let (choice, block) = (*choice, *block);
-                let kind = BlockKind::Thinking {
-                    kind: ThinkingKind::Encrypted,
-                    format: format::GEMINI.to_owned(),
-                    id: None,
-                };
+                let kind =
+                    BlockKind::Thinking { kind: ThinkingKind::Encrypted, format: format::GEMINI.to_owned(), id: None };
                 pass(Event::Open { choice, block, kind });
                 return pass(Event::Delta { choice, block, piece: Piece::Data(signature.into_owned()) });
             }

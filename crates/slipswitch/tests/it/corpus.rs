@@ -8,6 +8,8 @@ mod compare;
 mod errors;
 mod expected;
 mod form;
+mod history;
+mod made;
 mod read;
 mod said;
 mod sent;
@@ -160,6 +162,13 @@ struct Outcome {
 }
 
 #[tokio::test]
+async fn what_no_recording_shows_reaches_every_client_too() {
+    let outcomes = walk(made::cases()).await;
+    let failed = report("made by hand", &outcomes, &expected::load());
+    assert_eq!(failed, 0, "what providers are known to do was not carried faithfully; see the list above");
+}
+
+#[tokio::test]
 async fn what_a_recorded_provider_said_reaches_every_client() {
     let Some(corpus) = std::env::var_os("SLIPSWITCH_CORPUS") else {
         println!("skipped: SLIPSWITCH_CORPUS is not set");
@@ -173,7 +182,7 @@ async fn what_a_recorded_provider_said_reaches_every_client() {
     }
     assert!(!cases.is_empty(), "the corpus has no chat cases");
     let outcomes = walk(cases).await;
-    let failed = report(&outcomes, &expected::load());
+    let failed = report("recorded", &outcomes, &expected::load());
     assert_eq!(failed, 0, "recorded traffic was not carried faithfully; see the list above");
 }
 
@@ -315,6 +324,7 @@ impl Bed {
             self.judge(&leg, &got, &mut found);
             if chunking == Chunking::Event {
                 sent::check(&self, &leg, &got, &mut found);
+                history::check(&self, &leg, &got, &mut found).await;
                 if got.status == 200 {
                     outcome.losses.extend(self.losses(&got).await);
                 }
@@ -386,7 +396,11 @@ impl Bed {
             true => read::values(body),
             false => serde_json::from_slice(body).into_iter().collect(),
         };
-        own.read(&parts)
+        let mut said = own.read(&parts);
+        if self.case.response.stream && said.choices.values().all(|c| c.finish.is_none()) {
+            said.fault.get_or_insert("it ended before it was finished".to_owned());
+        }
+        said
     }
 
     fn judge(&self, leg: &Leg, got: &Got, out: &mut Differences) {
@@ -408,12 +422,18 @@ impl Bed {
         }
         let own = Surface::of(&self.case).expect("only cases with a surface are kept");
         let verbatim = own == leg.surface && own != Surface::Chat && leg.stream == self.case.response.stream;
-        if verbatim && got.body != self.case.response.body {
+        if verbatim && said.fault.is_none() && got.body != self.case.response.body {
             out.say("verbatim", "the bytes are not the provider's");
         }
         form::check(leg.surface, leg.stream, verbatim, got, out);
         let parts = if leg.stream { read::values(&got.body) } else { vec![got.json()] };
-        compare::check(leg.surface, &said, &leg.surface.read(&parts), out);
+        compare::check(leg.surface, verbatim, &said, &leg.surface.read(&parts), out);
+    }
+
+    /// The last request that reached the provider of this case.
+    fn last_entry(&self) -> Option<slip_sim::Entry> {
+        let prefix = format!("/case/{}/", self.case.id);
+        self.replay.journal().entries().into_iter().rev().find(|e| e.path.starts_with(&prefix))
     }
 
     async fn losses(&self, got: &Got) -> Vec<String> {
@@ -423,7 +443,7 @@ impl Bed {
 }
 
 /// Print what failed and what was lost; how many failed against expectation.
-fn report(outcomes: &BTreeMap<String, Outcome>, expected: &[Expected]) -> usize {
+fn report(what: &str, outcomes: &BTreeMap<String, Outcome>, expected: &[Expected]) -> usize {
     let mut text = String::from("\n");
     let (mut passed, mut failed) = (0, 0);
     let mut met: BTreeSet<(&str, &str)> = BTreeSet::new();
@@ -453,7 +473,7 @@ fn report(outcomes: &BTreeMap<String, Outcome>, expected: &[Expected]) -> usize 
         failed += 1;
     }
     let legs: usize = outcomes.values().map(|o| o.legs).sum();
-    let _ = writeln!(text, "what was lost in {legs} exchanges:");
+    let _ = writeln!(text, "{what}: lost in {legs} exchanges:");
     for (loss, times) in losses {
         let _ = writeln!(text, "  {times:4} × {loss}");
     }

@@ -31,9 +31,20 @@ pub enum Item {
     /// A URL, `data:` ones included.
     Image(String),
     /// A document or a sound, by its base64 or its address.
-    File { mime: String, data: String },
-    Call { id: String, name: String, args: Value },
-    Result { id: String, name: String, text: String },
+    File {
+        mime: String,
+        data: String,
+    },
+    Call {
+        id: String,
+        name: String,
+        args: Value,
+    },
+    Result {
+        id: String,
+        name: String,
+        text: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -90,11 +101,16 @@ impl Ask {
             }
             for call in list(&message["tool_calls"]) {
                 let of = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-                let args = serde_json::from_str(call["function"]["arguments"].as_str().unwrap_or("{}")).unwrap_or_default();
+                let args =
+                    serde_json::from_str(call["function"]["arguments"].as_str().unwrap_or("{}")).unwrap_or_default();
                 ask.turns.push((role, Item::Call { id: of(&call["id"]), name: of(&call["function"]["name"]), args }));
             }
         }
-        ask.tools = list(&body["tools"]).iter().filter(|t| t["type"] == "function").map(|t| tool(&t["function"], "parameters")).collect();
+        ask.tools = list(&body["tools"])
+            .iter()
+            .filter(|t| t["type"] == "function")
+            .map(|t| tool(&t["function"], "parameters"))
+            .collect();
         ask.max_tokens = body["max_completion_tokens"].as_u64().or(body["max_tokens"].as_u64());
         ask.stop = strings(&body["stop"]);
         ask.temperature = body.get("temperature").filter(|t| !t.is_null()).cloned();
@@ -119,7 +135,9 @@ impl Ask {
                 }
                 Item::Call { .. } if !same => messages.push(json!({"role": name, "content": null})),
                 Item::Call { .. } => {}
-                _ if !same || messages.last().is_some_and(|m| m["tool_calls"].is_array()) => messages.push(json!({"role": name, "content": []})),
+                _ if !same || messages.last().is_some_and(|m| m["tool_calls"].is_array()) => {
+                    messages.push(json!({"role": name, "content": []}))
+                }
                 _ => {}
             }
             let Some(last) = messages.last_mut() else { continue };
@@ -128,7 +146,9 @@ impl Ask {
                 Item::Image(url) => json!({"type": "image_url", "image_url": {"url": url}}),
                 Item::File { mime, data } => match mime.strip_prefix("audio/") {
                     Some(format) => json!({"type": "input_audio", "input_audio": {"data": data, "format": format}}),
-                    None => json!({"type": "file", "file": {"filename": "a.pdf", "file_data": format!("data:{mime};base64,{data}")}}),
+                    None => {
+                        json!({"type": "file", "file": {"filename": "a.pdf", "file_data": format!("data:{mime};base64,{data}")}})
+                    }
                 },
                 Item::Call { id, name, args } => {
                     let call = json!({"id": id, "type": "function", "function": {"name": name, "arguments": args.to_string()}});
@@ -190,7 +210,8 @@ impl Ask {
                         ask.say(role, Item::File { mime, data });
                     }
                     Some("tool_use") => {
-                        ask.turns.push((role, Item::Call { id: of("id"), name: of("name"), args: block["input"].clone() }));
+                        ask.turns
+                            .push((role, Item::Call { id: of("id"), name: of("name"), args: block["input"].clone() }));
                     }
                     Some("tool_result") => {
                         let (id, text) = (of("tool_use_id"), joined(&block["content"]));
@@ -217,7 +238,9 @@ impl Ask {
             let block = match item {
                 Item::Text(words) => json!({"type": "text", "text": words}),
                 Item::Image(url) => match data_url(url) {
-                    Some((mime, data)) => json!({"type": "image", "source": {"type": "base64", "media_type": mime, "data": data}}),
+                    Some((mime, data)) => {
+                        json!({"type": "image", "source": {"type": "base64", "media_type": mime, "data": data}})
+                    }
                     None => json!({"type": "image", "source": {"type": "url", "url": url}}),
                 },
                 Item::File { mime, data } => {
@@ -243,7 +266,8 @@ impl Ask {
         }
         let mut body = json!({"model": model, "stream": stream, "messages": messages, "max_tokens": self.max_tokens.unwrap_or(4096)});
         put(&mut body, "system", Some(system).filter(|s| !s.is_empty()).map(Value::from));
-        let tools = self.tools.iter().map(|t| json!({"name": t.name, "description": t.description, "input_schema": t.schema}));
+        let tools =
+            self.tools.iter().map(|t| json!({"name": t.name, "description": t.description, "input_schema": t.schema}));
         put(&mut body, "tools", Some(tools.collect::<Vec<_>>()).filter(|t| !t.is_empty()).map(Value::from));
         put(&mut body, "stop_sequences", Some(self.stop.clone()).filter(|s| !s.is_empty()).map(Value::from));
         put(&mut body, "temperature", self.temperature.clone());
@@ -255,7 +279,8 @@ impl Ask {
 
     pub fn from_gemini(body: &Value) -> Ask {
         let mut ask = Ask::default();
-        let system = if body["systemInstruction"].is_null() { &body["system_instruction"] } else { &body["systemInstruction"] };
+        let system =
+            if body["systemInstruction"].is_null() { &body["system_instruction"] } else { &body["systemInstruction"] };
         for part in list(&system["parts"]) {
             ask.say(Role::System, Item::Text(part["text"].as_str().unwrap_or_default().to_owned()));
         }
@@ -271,10 +296,13 @@ impl Ask {
                 if inline.is_object() {
                     let mime = text(&inline["mimeType"]).or(text(&inline["mime_type"])).unwrap_or_default().to_owned();
                     let data = of(&inline["data"]);
-                    ask.say(role, match mime.starts_with("image/") {
-                        true => Item::Image(format!("data:{mime};base64,{data}")),
-                        false => Item::File { mime, data },
-                    });
+                    ask.say(
+                        role,
+                        match mime.starts_with("image/") {
+                            true => Item::Image(format!("data:{mime};base64,{data}")),
+                            false => Item::File { mime, data },
+                        },
+                    );
                 }
                 if let Some(uri) = text(&part["fileData"]["fileUri"]) {
                     ask.say(role, Item::Image(uri.to_owned()));
@@ -288,9 +316,13 @@ impl Ask {
                 }
                 let result = &part["functionResponse"];
                 if let Some(name) = text(&result["name"]) {
-                    let answered = |id: &str, ask: &Ask| ask.turns.iter().any(|(_, i)| matches!(i, Item::Result { id: known, .. } if known == id));
+                    let answered = |id: &str, ask: &Ask| {
+                        ask.turns.iter().any(|(_, i)| matches!(i, Item::Result { id: known, .. } if known == id))
+                    };
                     let open = ask.turns.iter().find_map(|(_, i)| match i {
-                        Item::Call { id, name: called, .. } if called == name && !answered(id, &ask) => Some(id.clone()),
+                        Item::Call { id, name: called, .. } if called == name && !answered(id, &ask) => {
+                            Some(id.clone())
+                        }
                         _ => None,
                     });
                     let id = text(&result["id"]).map(str::to_owned).or(open).unwrap_or_default();
@@ -302,11 +334,17 @@ impl Ask {
         for tools in list(&body["tools"]) {
             let declared = [&tools["functionDeclarations"], &tools["function_declarations"]];
             for function in declared.into_iter().flat_map(list) {
-                let member = if function["parametersJsonSchema"].is_null() { "parameters" } else { "parametersJsonSchema" };
-                ask.tools.push(tool(function, member));
+                let member =
+                    if function["parametersJsonSchema"].is_null() { "parameters" } else { "parametersJsonSchema" };
+                let mut tool = tool(function, member);
+                if member == "parameters" {
+                    lower(&mut tool.schema);
+                }
+                ask.tools.push(tool);
             }
         }
-        let config = if body["generationConfig"].is_null() { &body["generation_config"] } else { &body["generationConfig"] };
+        let config =
+            if body["generationConfig"].is_null() { &body["generation_config"] } else { &body["generationConfig"] };
         ask.max_tokens = config["maxOutputTokens"].as_u64().or(config["max_output_tokens"].as_u64());
         ask.stop = strings(&config["stopSequences"]);
         ask.temperature = config.get("temperature").filter(|t| !t.is_null()).cloned();
@@ -348,9 +386,16 @@ impl Ask {
         }
         let mut body = json!({"contents": contents});
         put(&mut body, "systemInstruction", Some(system).filter(|s| !s.is_empty()).map(|s| json!({"parts": s})));
-        let functions = self.tools.iter().map(|t| json!({"name": t.name, "description": t.description, "parametersJsonSchema": t.schema}));
+        let functions = self
+            .tools
+            .iter()
+            .map(|t| json!({"name": t.name, "description": t.description, "parametersJsonSchema": t.schema}));
         let functions: Vec<Value> = functions.collect();
-        put(&mut body, "tools", Some(functions).filter(|t| !t.is_empty()).map(|f| json!([{"functionDeclarations": f}])));
+        put(
+            &mut body,
+            "tools",
+            Some(functions).filter(|t| !t.is_empty()).map(|f| json!([{"functionDeclarations": f}])),
+        );
         let mut config = json!({});
         put(&mut config, "maxOutputTokens", self.max_tokens.map(Value::from));
         put(&mut config, "stopSequences", Some(self.stop.clone()).filter(|s| !s.is_empty()).map(Value::from));
@@ -386,7 +431,26 @@ fn data_url(url: &str) -> Option<(&str, &str)> {
 fn tool(value: &Value, schema: &str) -> Tool {
     let of = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let schema = value.get(schema).filter(|s| !s.is_null()).cloned();
-    Tool { name: of("name"), description: of("description"), schema: schema.unwrap_or_else(|| json!({"type": "object", "properties": {}})) }
+    Tool {
+        name: of("name"),
+        description: of("description"),
+        schema: schema.unwrap_or_else(|| json!({"type": "object", "properties": {}})),
+    }
+}
+
+/// Google writes the names of types in capitals.
+fn lower(schema: &mut Value) {
+    if let Some(name) = schema["type"].as_str().map(str::to_lowercase) {
+        schema["type"] = name.into();
+    }
+    for member in ["properties", "items", "anyOf"] {
+        match schema.get_mut(member) {
+            Some(Value::Object(inner)) if member == "properties" => inner.values_mut().for_each(lower),
+            Some(Value::Array(inner)) => inner.iter_mut().for_each(lower),
+            Some(inner @ Value::Object(_)) => lower(inner),
+            _ => {}
+        }
+    }
 }
 
 fn strings(value: &Value) -> Vec<String> {
@@ -407,7 +471,9 @@ fn joined(value: &Value) -> String {
 /// What a function answered: Gemini wants an object, others text.
 fn spoken(response: &Value) -> String {
     let only = response.as_object().filter(|o| o.len() == 1);
-    let inner = only.and_then(|o| ["output", "result", "content", "return_value", "call_error", "error"].iter().find_map(|name| o.get(*name)));
+    let inner = only.and_then(|o| {
+        ["output", "result", "content", "return_value", "call_error", "error"].iter().find_map(|name| o.get(*name))
+    });
     match inner.unwrap_or(response) {
         Value::String(words) => words.clone(),
         other => other.to_string(),

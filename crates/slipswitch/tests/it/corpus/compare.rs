@@ -5,7 +5,7 @@ use super::{Differences, Surface};
 use std::collections::BTreeSet;
 
 /// `want` is what the provider said, `got` what the client heard.
-pub fn check(surface: Surface, want: &Said, got: &Said, out: &mut Differences) {
+pub fn check(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mut Differences) {
     match (&want.fault, &got.fault) {
         (Some(said), None) => out.say("fault", format!("the provider said {said:?}, the client heard nothing of it")),
         (None, Some(heard)) => out.say("fault", format!("the client heard {heard:?}")),
@@ -22,7 +22,7 @@ pub fn check(surface: Surface, want: &Said, got: &Said, out: &mut Differences) {
             choice(surface, want_choice, got_choice, want.fault.is_some(), out);
         }
     }
-    usage(surface, want, got, out);
+    usage(surface, verbatim, want, got, out);
 }
 
 fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut Differences) {
@@ -65,6 +65,9 @@ fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut
     if want.places != got.places {
         out.say("places", format!("{} became {}", want.places, got.places));
     }
+    if surface == Surface::Chat && want.files != got.files {
+        out.say("files", format!("{} became {}", want.files, got.files));
+    }
     if surface != Surface::Messages && want.images != got.images {
         out.say("images", format!("{} became {}", want.images.len(), got.images.len()));
     }
@@ -100,9 +103,10 @@ fn calls(surface: Surface, want: &Choice, got: &Choice, out: &mut Differences) {
     }
 }
 
-fn usage(surface: Surface, want: &Said, got: &Said, out: &mut Differences) {
+fn usage(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mut Differences) {
     let Some(heard) = &got.usage else {
-        if got.fault.is_none() {
+        // The provider's own bytes say what the provider says.
+        if got.fault.is_none() && !verbatim {
             out.say("usage", "none".to_owned());
         }
         return;

@@ -1,6 +1,6 @@
 //! The form of what reaches a client, whatever was said in it: what strict clients refuse.
 
-use super::read::events;
+use super::read::{self, events};
 use super::said::{list, text};
 use super::{Differences, Surface};
 use crate::harness::Got;
@@ -23,7 +23,7 @@ pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mu
         (Surface::Chat, true) => chat_stream(got, out),
         (Surface::Messages, false) => message(&got.json(), out),
         (Surface::Messages, true) => message_stream(got, out),
-        (Surface::Gemini, false) => gemini(&[got.json()], out),
+        (Surface::Gemini, false) => gemini(&[got.json()], verbatim, out),
         (Surface::Gemini, true) => gemini_stream(got, verbatim, out),
     }
 }
@@ -298,7 +298,7 @@ fn message_stream(got: &Got, out: &mut Differences) {
     need(out, "ending", ended && seen.iter().any(|k| k == "message_start" || k == "error"), &Value::from(tail(&body)));
 }
 
-fn gemini(chunks: &[Value], out: &mut Differences) {
+fn gemini(chunks: &[Value], verbatim: bool, out: &mut Differences) {
     let mut counted = false;
     for chunk in chunks {
         for candidate in list(&chunk["candidates"]) {
@@ -324,19 +324,20 @@ fn gemini(chunks: &[Value], out: &mut Differences) {
     need(
         out,
         "usage",
-        counted || chunks.iter().any(|c| is_key(c, "error")),
+        counted || verbatim || chunks.iter().any(|c| is_key(c, "error")),
         &chunks.last().cloned().unwrap_or_default(),
     );
 }
 
 fn gemini_stream(got: &Got, verbatim: bool, out: &mut Differences) {
     let body = got.text();
-    let odd = body.lines().find(|l| !(l.is_empty() || l.starts_with("data: ")));
+    let mut lines = body.split(['\r', '\n']);
+    let odd = lines.find(|l| !(l.is_empty() || l.starts_with("data: ")));
     need(out, "lines", odd.is_none(), &odd.map_or(Value::Null, Value::from));
     need(out, "done", !body.contains("[DONE]"), &Value::from(tail(&body)));
-    let chunks = got.events();
+    let chunks = read::values(&got.body);
     let last = chunks.last().cloned().unwrap_or_default();
     let ended = list(&last["candidates"]).iter().any(|c| is_key(c, "finishReason")) || is_key(&last, "error");
     need(out, "ending", verbatim || ended, &last);
-    gemini(&chunks, out);
+    gemini(&chunks, verbatim, out);
 }

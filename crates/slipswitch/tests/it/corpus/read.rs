@@ -142,6 +142,7 @@ fn chat_message(message: &Value, into: &mut Choice, calls: &mut Vec<(Option<u64>
     for annotation in list(&message["annotations"]) {
         match text(&annotation["url_citation"]["url"]) {
             Some(url) => into.cite(url),
+            None if annotation["type"] == "file" => into.files += 1,
             None => into.places += 1,
         }
     }
@@ -317,7 +318,12 @@ fn gemini_part(part: &Value, choice: &mut Choice) {
     let call = &part["functionCall"];
     if let Some(name) = text(&call["name"]) {
         let args = if call["args"].is_null() { "{}".to_owned() } else { call["args"].to_string() };
-        choice.calls.push(Call { id: call["id"].as_str().unwrap_or_default().to_owned(), name: name.to_owned(), args, old: false });
+        choice.calls.push(Call {
+            id: call["id"].as_str().unwrap_or_default().to_owned(),
+            name: name.to_owned(),
+            args,
+            old: false,
+        });
     }
     if let (Some(mime), Some(data)) = (text(&part["inlineData"]["mimeType"]), text(&part["inlineData"]["data"]))
         && mime.starts_with("image/")

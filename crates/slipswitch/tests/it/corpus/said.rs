@@ -25,6 +25,8 @@ pub struct Choice {
     pub urls: BTreeSet<String>,
     /// Citations of places in documents.
     pub places: usize,
+    /// Documents a parser read for the model.
+    pub files: usize,
     pub images: Vec<String>,
     pub logprobs: Vec<Value>,
 }

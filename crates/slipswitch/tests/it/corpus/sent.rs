@@ -19,13 +19,11 @@ const OURS: [&str; 4] = [
 ];
 
 pub fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
-    let prefix = format!("/case/{}/", bed.case.id);
-    let entries = bed.replay.journal().entries();
-    let Some(entry) = entries.iter().rev().find(|e| e.path.starts_with(&prefix)) else {
+    let Some(entry) = bed.last_entry() else {
         return out.say("sent", format!("nothing reached the provider: {} {:.300}", got.status, got.text()));
     };
     let own = Surface::of(&bed.case).expect("only cases with a surface are kept");
-    credential(own, entry, out);
+    credential(own, &entry, out);
     if entry.header("content-type") != Some("application/json") {
         out.say("sent.content-type", format!("{:?}", entry.header("content-type")));
     }
@@ -38,7 +36,12 @@ pub fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     }
     match leg.recorded {
         true => same(bed, own, &leg.body, &body, out),
-        false => meaning(&leg.surface.ask_of(&leg.body), &own.ask_of(&body), own == Surface::Gemini || bed.case.provider == "mistral", out),
+        false => meaning(
+            &leg.surface.ask_of(&leg.body),
+            &own.ask_of(&body),
+            own == Surface::Gemini || bed.case.provider == "mistral",
+            out,
+        ),
     }
 }
 
@@ -89,7 +92,12 @@ fn same(bed: &Bed, own: Surface, want: &Value, got: &Value, out: &mut Difference
 fn apart(want: &Value, got: &Value) -> String {
     let (want, got) = (want.to_string(), got.to_string());
     let at = want.bytes().zip(got.bytes()).take_while(|(a, b)| a == b).count();
-    let near = |text: &str| String::from_utf8_lossy(text.as_bytes().get(at.saturating_sub(60)..).unwrap_or_default()).chars().take(200).collect::<String>();
+    let near = |text: &str| {
+        String::from_utf8_lossy(text.as_bytes().get(at.saturating_sub(60)..).unwrap_or_default())
+            .chars()
+            .take(200)
+            .collect::<String>()
+    };
     format!("...{} became ...{}", near(&want), near(&got))
 }
 
@@ -113,6 +121,8 @@ fn chat(body: &Value, hashed_ids: bool) -> Value {
         members.insert("tool_choice".into(), "required".into());
     }
     for message in members.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten() {
+        // A wish for nothing may be left unsaid.
+        message.as_object_mut().map(|m| m.retain(|name, value| !(name == "prefix" && value == false)));
         for name in ["reasoning", "reasoning_content", "reasoning_details"] {
             message.as_object_mut().map(|m| m.remove(name));
         }
@@ -135,7 +145,8 @@ fn chat(body: &Value, hashed_ids: bool) -> Value {
             }
             message["tool_calls"].as_array_mut().into_iter().flatten().for_each(|call| call["id"] = "(id)".into());
         }
-        message.as_object_mut().map(|m| m.retain(|_, value| !value.is_null()));
+        let calls = message["tool_calls"].is_array();
+        message.as_object_mut().map(|m| m.retain(|_, value| !(value.is_null() || calls && value == "")));
     }
     body
 }
@@ -152,9 +163,16 @@ fn meaning(want: &Ask, got: &Ask, nameless: bool, out: &mut Differences) {
         out.say("sent.tools", format!("{:?} became {:?}", tools(want), tools(got)));
     }
     for (want, got) in want.tools.iter().zip(&got.tools) {
-        let names = |schema: &Value| schema["properties"].as_object().map(|p| p.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        let kind = |schema: &Value| schema["type"].as_str().unwrap_or_default().to_owned();
+        let names = |schema: &Value| {
+            let named = schema["properties"].as_object().into_iter().flatten();
+            named.map(|(name, schema)| (name.clone(), kind(schema))).collect::<Vec<_>>()
+        };
         if names(&want.schema) != names(&got.schema) {
-            out.say("sent.schema", format!("{}: {:.300} became {:.300}", want.name, want.schema.to_string(), got.schema.to_string()));
+            out.say(
+                "sent.schema",
+                format!("{}: {:.300} became {:.300}", want.name, want.schema.to_string(), got.schema.to_string()),
+            );
         }
     }
     if want.stop != got.stop {
@@ -178,5 +196,7 @@ fn turns(ask: &Ask, nameless: bool) -> Vec<String> {
     let system = ask.turns.iter().filter(|(role, _)| *role == super::ask::Role::System);
     let rest = ask.turns.iter().filter(|(role, _)| *role != super::ask::Role::System);
     let head: String = system.map(|(_, item)| line(item)).collect::<Vec<_>>().concat().replace("text ", "");
-    std::iter::once(format!("System {head}")).chain(rest.map(|(role, item)| format!("{role:?} {}", line(item)))).collect()
+    std::iter::once(format!("System {head}"))
+        .chain(rest.map(|(role, item)| format!("{role:?} {}", line(item))))
+        .collect()
 }
