@@ -95,6 +95,10 @@ impl Gateway {
 
     /// Start, or what it said instead.
     pub fn try_start(config: &str, env: &[(&str, &str)]) -> Result<Gateway, String> {
+        Gateway::try_start_with(config, &[], env)
+    }
+
+    pub fn try_start_with(config: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Gateway, String> {
         let dir = scratch();
         let file = dir.join("gateway.toml");
         std::fs::write(&file, config).expect("a temporary file can be written");
@@ -104,6 +108,7 @@ impl Gateway {
             .arg(&file)
             .arg("--data-dir")
             .arg(dir.join("data"))
+            .args(args)
             .env("SLIPSWITCH_KEY", KEY)
             .env("SLIPSWITCH_MANAGEMENT_KEY", MANAGEMENT)
             .envs(env.iter().copied())
