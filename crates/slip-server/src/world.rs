@@ -4,7 +4,7 @@ use crate::config::{Checked, Limits, ModelConf, ProviderConf, ProviderKind, Time
 use crate::upstream::{Failed, Sent, Target, parse_base};
 use crate::vitals::{Vital, Vitals};
 use http::{HeaderName, HeaderValue};
-use slip_ir::{Fault, FaultKind, MediaKind, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, MediaKind, Remedy};
 use slip_providers::{Auth, Provider};
 use slip_route::catalog::Policy;
 use slip_route::{Catalog, Declared, Endpoint, Field, House, Instance, ProviderSeat};
@@ -153,6 +153,9 @@ fn provider(p: &ProviderConf) -> Provider {
     policy.trains = said.trains.or(policy.trains);
     policy.retains = said.retains.or(policy.retains);
     policy.zdr = said.zdr.unwrap_or(policy.zdr);
+    if matches!(p.kind, ProviderKind::Simulated(_)) {
+        provider.quirks.server_tools = false;
+    }
     if let Some(title) = &p.title {
         provider.title = title.clone().into();
     }
@@ -169,10 +172,22 @@ fn weights(p: &ProviderConf) -> impl Iterator<Item = u32> {
     (0..p.base_urls.len().max(1)).flat_map(move |_| keys.clone())
 }
 
+/// Anthropic's and Google's own libraries are given a base URL without the version and add it themselves; OpenAI's is given it whole.
+/// Either habit is understood here.
+fn versioned(prefix: String, dialect: Dialect) -> String {
+    let is_version = |s: &str| s.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    match dialect {
+        Dialect::Anthropic if !prefix.split('/').any(is_version) => prefix + "/v1",
+        Dialect::Gemini if !prefix.split('/').any(is_version) => prefix + "/v1beta",
+        _ => prefix,
+    }
+}
+
 fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Result<(), BadWorld> {
     let bad = |why: String| BadWorld { at: format!("providers.{}", p.slug), why };
     for base in bases(p, provider) {
         let (origin, prefix) = parse_base(&base, p.allow_private).map_err(bad)?;
+        let prefix = versioned(prefix, provider.dialect);
         let origin = Arc::new(origin);
         let keys: Vec<Option<&str>> =
             if p.keys.is_empty() { vec![None] } else { p.keys.iter().map(|(k, _)| Some(k.expose())).collect() };
@@ -226,5 +241,32 @@ fn declared(m: &ModelConf) -> Declared {
         input: words(&m.input),
         output: words(&m.output),
         quantization: m.quantization.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_may_leave_the_version_to_us_where_the_vendors_library_would() {
+        let rows = [
+            (Dialect::Anthropic, "", "/v1"),
+            (Dialect::Anthropic, "/v1", "/v1"),
+            (Dialect::Anthropic, "/anthropic", "/anthropic/v1"),
+            (Dialect::Gemini, "", "/v1beta"),
+            (Dialect::Gemini, "/v1beta", "/v1beta"),
+            (
+                Dialect::Gemini,
+                "/v1/projects/p/locations/l/publishers/google",
+                "/v1/projects/p/locations/l/publishers/google",
+            ),
+            (Dialect::OpenAiChat, "", ""),
+            (Dialect::OpenAiChat, "/openai/v1", "/openai/v1"),
+            (Dialect::Anthropic, "/vendor", "/vendor/v1"),
+        ];
+        for (dialect, prefix, want) in rows {
+            assert_eq!(versioned(prefix.to_owned(), dialect), want, "{dialect} {prefix}");
+        }
     }
 }

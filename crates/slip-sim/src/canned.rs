@@ -5,6 +5,7 @@
 
 use anyhow::Context as _;
 use bytes::{Buf as _, Bytes, BytesMut};
+use slip_ir::Dialect;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ const MAX_HEAD: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct CannedConfig {
     pub listen: SocketAddr,
+    /// OpenAI chat or Anthropic; others are answered in OpenAI's.
+    pub dialect: Dialect,
     /// Size of the plain reply's body; at least that of an empty completion (about 300 bytes).
     pub body_bytes: usize,
     /// Content chunks of a stream, each a write of its own.
@@ -34,6 +37,7 @@ impl Default for CannedConfig {
     fn default() -> CannedConfig {
         CannedConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            dialect: Dialect::OpenAiChat,
             body_bytes: 1024,
             chunks: 200,
             delay: Duration::ZERO,
@@ -172,55 +176,100 @@ fn content_length(head: &[u8]) -> Option<usize> {
 }
 
 fn cans(config: &CannedConfig, served: Arc<AtomicU64>) -> Cans {
-    let around = |text: &str| {
-        format!(
-            concat!(
-                r#"{{"id":"chatcmpl-canned","object":"chat.completion","created":1767225600,"model":"canned","#,
-                r#""choices":[{{"index":0,"message":{{"role":"assistant","content":"{}","refusal":null}},"logprobs":null,"#,
-                r#""finish_reason":"stop"}}],"usage":{{"prompt_tokens":10,"completion_tokens":100,"total_tokens":110}},"#,
-                r#""system_fingerprint":"fp_canned"}}"#
-            ),
-            text
-        )
+    let script = match config.dialect {
+        Dialect::Anthropic => anthropic(config.chunks.max(1)),
+        _ => openai(config.chunks.max(1)),
     };
-    let filling = config.body_bytes.saturating_sub(around("").len());
-    let body = around(&"canned ".chars().cycle().take(filling).collect::<String>());
+    let filling = config.body_bytes.saturating_sub(script.reply.0.len() + script.reply.1.len());
+    let body = [script.reply.0, &"canned ".chars().cycle().take(filling).collect::<String>(), script.reply.1].concat();
     let mut plain = String::new();
     let _ = write!(
         plain,
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let chunk = |delta: &str, finish: &str| {
-        let event = format!(
-            concat!(
-                r#"data: {{"id":"chatcmpl-canned","object":"chat.completion.chunk","created":1767225600,"model":"canned","#,
-                r#""system_fingerprint":"fp_canned","choices":[{{"index":0,"delta":{},"finish_reason":{}}}]}}"#,
-                "\n\n"
-            ),
-            delta, finish
-        );
-        framed(&event)
-    };
-    let usage = concat!(
-        r#"data: {"id":"chatcmpl-canned","object":"chat.completion.chunk","created":1767225600,"model":"canned","#,
-        r#""choices":[],"usage":{"prompt_tokens":10,"completion_tokens":200,"total_tokens":210}}"#,
-        "\n\n"
-    );
-    let tail = [chunk("{}", "\"stop\""), framed(usage), framed("data: [DONE]\n\n"), "0\r\n\r\n".to_owned()].concat();
-    let opening = r#"{"role":"assistant","content":"tok1"}"#.to_owned();
-    let deltas = (1..=config.chunks.max(1))
-        .map(|n| if n == 1 { opening.clone() } else { format!(r#"{{"content":" tok{n}"}}"#) });
+    let tail = script.tail.iter().map(|event| framed(event)).collect::<String>() + "0\r\n\r\n";
     Cans {
         plain: plain.into(),
         stream_head: Bytes::from_static(
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
         ),
-        chunks: deltas.map(|d| chunk(&d, "null").into()).collect(),
+        chunks: script.chunks.iter().map(|event| framed(event).into()).collect(),
         tail: tail.into(),
         delay: config.delay,
         idle: config.idle,
         served,
+    }
+}
+
+/// What a dialect says: a reply around its text, and the events of a stream.
+struct Script {
+    reply: (&'static str, &'static str),
+    chunks: Vec<String>,
+    /// One write together.
+    tail: Vec<String>,
+}
+
+fn openai(chunks: usize) -> Script {
+    const START: &str = concat!(
+        r#"data: {"id":"chatcmpl-canned","object":"chat.completion.chunk","created":1767225600,"model":"canned","#,
+        r#""system_fingerprint":"fp_canned","#
+    );
+    let chunk = |delta: &str, finish: &str| {
+        format!(r#"{START}"choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#) + "\n\n"
+    };
+    let delta = |n: usize| match n {
+        1 => r#"{"role":"assistant","content":"tok1"}"#.to_owned(),
+        n => format!(r#"{{"content":" tok{n}"}}"#),
+    };
+    let usage = r#""choices":[],"usage":{"prompt_tokens":10,"completion_tokens":200,"total_tokens":210}}"#;
+    Script {
+        reply: (
+            concat!(
+                r#"{"id":"chatcmpl-canned","object":"chat.completion","created":1767225600,"model":"canned","#,
+                r#""choices":[{"index":0,"message":{"role":"assistant","content":""#
+            ),
+            concat!(
+                r#"","refusal":null},"logprobs":null,"finish_reason":"stop"}],"#,
+                r#""usage":{"prompt_tokens":10,"completion_tokens":100,"total_tokens":110},"#,
+                r#""system_fingerprint":"fp_canned"}"#
+            ),
+        ),
+        chunks: (1..=chunks).map(|n| chunk(&delta(n), "null")).collect(),
+        tail: vec![chunk("{}", "\"stop\""), format!("{START}{usage}\n\n"), "data: [DONE]\n\n".to_owned()],
+    }
+}
+
+fn anthropic(chunks: usize) -> Script {
+    let event = |name: &str, rest: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\"{rest}}}\n\n");
+    let start = concat!(
+        r#","message":{"id":"msg_canned","type":"message","role":"assistant","model":"canned","content":[],"#,
+        r#""stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"output_tokens":1}}"#
+    );
+    let delta = |n: usize| {
+        let text = format!(r#","index":0,"delta":{{"type":"text_delta","text":" tok{n}"}}"#);
+        event("content_block_delta", &text)
+    };
+    let block = r#","index":0,"content_block":{"type":"text","text":""}"#;
+    let stop = r#","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":200}"#;
+    let opening = event("message_start", start) + &event("content_block_start", block) + &delta(1);
+    Script {
+        reply: (
+            concat!(
+                r#"{"id":"msg_canned","type":"message","role":"assistant","model":"canned","#,
+                r#""content":[{"type":"text","text":""#
+            ),
+            concat!(
+                r#""}],"stop_reason":"end_turn","stop_sequence":null,"#,
+                r#""usage":{"input_tokens":10,"output_tokens":100}}"#
+            ),
+        ),
+        chunks: std::iter::once(opening).chain((2..=chunks).map(delta)).collect(),
+        tail: vec![
+            event("content_block_stop", r#","index":0"#),
+            event("message_delta", stop),
+            event("message_stop", ""),
+        ],
     }
 }
 

@@ -17,10 +17,12 @@ CREATE TABLE keys (
     updated_ms    INTEGER
 ) WITHOUT ROWID;
 
--- One row per request that reached routing, append-only. The id begins with the second it was made, so rows land at the end
--- of the tree and a page of history is a range of it. What is asked for by column is a column; the rest is one JSON `detail`.
+-- One row per request that reached routing, append-only: rows land at the end of the table, and because the id begins with the
+-- moment it was made, so do the entries of its index. A page of history is a range of that index. What is asked for by column is a
+-- column; the rest is one JSON `detail`.
 CREATE TABLE generations (
-    id          TEXT    NOT NULL PRIMARY KEY,
+    n           INTEGER NOT NULL PRIMARY KEY,
+    id          TEXT    NOT NULL UNIQUE,
     created_ms  INTEGER NOT NULL,
     key_hash    TEXT,
     model       TEXT    NOT NULL,
@@ -28,9 +30,7 @@ CREATE TABLE generations (
     status      INTEGER NOT NULL,
     cost_nano   INTEGER NOT NULL,
     detail      TEXT    NOT NULL
-) WITHOUT ROWID;
-
-CREATE INDEX generations_by_time ON generations (created_ms);
+);
 
 -- What each key spent on each UTC day (days since 1970-01-01), written in the same transaction as the generations it sums.
 CREATE TABLE spend (

@@ -13,19 +13,9 @@ use slip_ir::{Dialect, Usage};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// DIALECTS STILL BEING WRITTEN: their laws are left out. Take a dialect off this list once its folder is there.
-const UNWRITTEN: &[Dialect] = &[Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini];
-
-fn written(dialect: Dialect) -> bool {
-    !UNWRITTEN.contains(&dialect)
-}
-
-/// Pairs of upstream and caller whose lens can be built.
-fn pairs() -> Vec<(Dialect, Dialect)> {
-    let all = Dialect::ALL.into_iter().flat_map(|up| Dialect::ALL.map(|caller| (up, caller)));
-    // Patching needs no dialect's decoder.
-    let patched = (Dialect::OpenAiChat, Dialect::OpenAiChat);
-    all.filter(|pair| *pair == patched || written(pair.0) && written(pair.1)).collect()
+/// Every pair of upstream and caller.
+fn pairs() -> impl Iterator<Item = (Dialect, Dialect)> {
+    Dialect::ALL.into_iter().flat_map(|up| Dialect::ALL.map(|caller| (up, caller)))
 }
 
 fn stamp() -> Arc<Stamp> {
@@ -85,8 +75,26 @@ fn frames(dialect: Dialect) -> &'static [&'static str] {
     }
 }
 
+/// Bytes that a failing case prints readably.
+#[derive(Clone)]
+struct Bytes(Vec<u8>);
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// A stream of such frames in any framing, perhaps damaged, perhaps cut.
-fn stream(dialect: Dialect) -> impl Strategy<Value = Vec<u8>> {
+fn stream(dialect: Dialect) -> impl Strategy<Value = Bytes> {
     let ends = proptest::sample::select(vec!["\n", "\r\n", "\r"]);
     let frames = vec(proptest::sample::select(frames(dialect)), 0..9);
     let damage = proptest::option::weighted(0.2, (any::<proptest::sample::Index>(), any::<u8>()));
@@ -107,7 +115,7 @@ fn stream(dialect: Dialect) -> impl Strategy<Value = Vec<u8>> {
         if let (Some(at), false) = (cut, bytes.is_empty()) {
             bytes.truncate(at.index(bytes.len()));
         }
-        bytes
+        Bytes(bytes)
     })
 }
 
@@ -214,8 +222,12 @@ proptest! {
         let mut events: Vec<&str> = text.split_terminator("\n\n").collect();
         prop_assert_eq!(events.pop(), Some("data: [DONE]"));
         for event in events {
-            let chunk: Value = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
-            recorded::check_chunk(&chunk);
+            let chunk = event.strip_prefix("data: ").unwrap();
+            prop_assert!(json::check(chunk.as_bytes()).is_ok(), "{}", chunk);
+            // Half of a surrogate pair goes through as it came: the other half may be in the next chunk.
+            if let Ok(chunk) = serde_json::from_str::<Value>(chunk) {
+                recorded::check_chunk(&chunk);
+            }
         }
     }
 
@@ -229,7 +241,7 @@ proptest! {
             (Dialect::Anthropic, anthropic, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":7}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"),
             (Dialect::Gemini, gemini, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\"}]}\r\n\r\n"),
         ];
-        for (dialect, frames, end) in ends.into_iter().filter(|(dialect, ..)| written(*dialect)) {
+        for (dialect, frames, end) in ends {
             let mut bytes: Vec<u8> = frames.iter().flat_map(|frame| {
                 let name = json::field(frame.as_bytes(), "type").and_then(json::string).unwrap_or_default();
                 format!("event: {name}\ndata: {frame}\n\n").into_bytes()
@@ -249,7 +261,7 @@ proptest! {
         gemini in stream(Dialect::Gemini),
     ) {
         let streams = [(Dialect::OpenAiChat, chat), (Dialect::Anthropic, anthropic), (Dialect::Gemini, gemini)];
-        for (dialect, bytes) in streams.iter().filter(|(dialect, _)| written(*dialect)) {
+        for (dialect, bytes) in &streams {
             let (_, metered) = cross(*dialect, *dialect, &[bytes]);
             let full = decoded(*dialect, bytes);
             // A stream that failed is billed by what was seen until then, which both need not see alike.

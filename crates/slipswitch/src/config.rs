@@ -76,7 +76,7 @@ fn by_their_own_names(conf: &mut Checked) -> Result<(), Ending> {
 }
 
 /// Every name the catalogue could resolve if every provider were there: what a configuration may refer to.
-fn whole_catalogue() -> Result<Field, Ending> {
+pub fn whole_catalogue() -> Result<Field, Ending> {
     let seats = ALL
         .iter()
         .map(|p| ProviderSeat {
@@ -104,7 +104,7 @@ pub fn config(args: &cli::Config) -> Result<(), Ending> {
             let found = discover::keys(&mut checked, &crate::env).len();
             let providers = checked.providers.len();
             anstream::println!(
-                "{}: fine. {providers} providers ({found} of them from keys in the environment), {} house models.",
+                "{}: fine. {providers} providers ({found} of them from keys in the environment), {} names over several endpoints.",
                 file.display(),
                 checked.houses.len()
             );

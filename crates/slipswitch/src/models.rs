@@ -5,6 +5,8 @@ use crate::discover;
 use crate::exit::{Code, Ending};
 use crate::ground::catalog;
 use serde_json::json;
+use slip_ir::Price;
+use slip_route::Endpoint;
 use slip_route::field::Listed;
 use slip_server::config::ProviderKind;
 use slip_server::vitals::Vitals;
@@ -33,8 +35,11 @@ pub fn models(args: &cli::Models) -> Result<(), Ending> {
     if listed.is_empty() {
         return Err(Ending::new(Code::NotFound, format!("error: no model matches: {filter}\nhint: slipswitch models")));
     }
+    // What a model would cost with a key for one of its providers is worth knowing before there is one.
+    let everybody = crate::config::whole_catalogue()?;
+    let price = |l: &Listed<'_>| cheapest(l.endpoints).or_else(|| cheapest(everybody.model(&l.model.id)?.endpoints));
     let mut out = std::io::stdout().lock();
-    let written = if args.json { as_json(&mut out, &listed) } else { as_table(&mut out, &listed) };
+    let written = if args.json { as_json(&mut out, &listed) } else { as_table(&mut out, &listed, &price) };
     match written {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Ending::new(Code::Failure, format!("error: {e}"))),
         _ => Ok(()),
@@ -82,16 +87,20 @@ fn as_json(out: &mut impl Write, listed: &[Listed<'_>]) -> std::io::Result<()> {
     writeln!(out, "{}", serde_json::Value::from(rows))
 }
 
-fn as_table(out: &mut impl Write, listed: &[Listed<'_>]) -> std::io::Result<()> {
+fn cheapest(endpoints: &[Arc<Endpoint>]) -> Option<Arc<Price>> {
+    endpoints.iter().filter_map(|e| e.price.clone()).min_by_key(|p| p.rates.input.0 + p.rates.output.0)
+}
+
+type PriceOf<'a> = &'a dyn Fn(&Listed<'_>) -> Option<Arc<Price>>;
+
+fn as_table(out: &mut impl Write, listed: &[Listed<'_>], price: PriceOf<'_>) -> std::io::Result<()> {
     writeln!(
         out,
         "{:<46} {:>9} {:>9} {:>9}  providers (in brackets: known, no key)",
         "model", "context", "$/M in", "$/M out"
     )?;
     for l in listed {
-        let cheapest =
-            l.endpoints.iter().filter_map(|e| e.price.as_ref()).min_by_key(|p| p.rates.input.0 + p.rates.output.0);
-        let (input, output) = cheapest.map_or(("?".to_owned(), "?".to_owned()), |p| {
+        let (input, output) = price(l).map_or(("?".to_owned(), "?".to_owned()), |p| {
             (p.rates.input.to_million_string(), p.rates.output.to_million_string())
         });
         let mut names: Vec<String> = Vec::new();

@@ -40,22 +40,27 @@ pub fn has(program: &str) -> bool {
         .is_ok_and(|s| s.success())
 }
 
-/// Install a Debian package that is missing, or say what is.
+/// Install the Debian package of a program that is missing, or say what is.
 pub fn debian(program: &str, package: &str) -> Result<()> {
     if has(program) {
         return Ok(());
     }
     println!("{program} is missing: installing Debian's {package}");
+    apt(&[package])
+}
+
+/// Install Debian packages.
+pub fn apt(packages: &[&str]) -> Result<()> {
     let sudo: &[&str] = if has("sudo") && !is_root() { &["sudo"] } else { &[] };
-    let install = |args: &[&str]| {
-        let mut all: Vec<&str> = sudo.to_vec();
-        all.push("apt-get");
-        all.extend(args);
+    let get = |args: &[&str]| {
+        let all: Vec<&str> = [sudo, &["apt-get"], args].concat();
         run(all[0], &all[1..])
     };
-    install(&["update", "-qq"])?;
-    install(&["install", "-y", "-qq", "--no-install-recommends", package])
-        .with_context(|| format!("{program} is needed and could not be installed: install {package} by hand"))
+    let install = [&["install", "-y", "-qq", "--no-install-recommends"], packages].concat();
+    let named = packages.join(", ");
+    get(&["update", "-qq"])
+        .and_then(|()| get(&install))
+        .with_context(|| format!("could not be installed, install by hand: {named}"))
 }
 
 fn is_root() -> bool {

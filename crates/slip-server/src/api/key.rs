@@ -35,6 +35,12 @@ pub fn key(app: &App, caller: &Caller) -> Result<Response<Body>, Fault> {
         "is_management_key": management,
         "is_provisioning_key": management,
         "creator_user_id": null,
+        "organization_id": null,
+        "workspace_id": null,
+        "allowed_data_regions": ["global"],
+        "budgets": [],
+        "effective_budget": null,
+        "free_model_daily_requests": { "limit": 0, "remaining": 0, "used": 0 },
         "rate_limit": {
             "requests": -1,
             "interval": "1h",

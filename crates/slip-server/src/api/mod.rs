@@ -32,6 +32,7 @@ pub async fn answer(
         To::Models | To::ModelsUser => models::list(&world, &query, request.headers()),
         To::ModelsCount => models::count(&world, &query),
         To::Model => models::one(&world, captured),
+        To::Retrieve => models::retrieve(&world, captured),
         To::Endpoints => models::endpoints(&world, captured),
         To::ZeroRetention => models::zero_retention(&world),
         To::Providers => models::providers(&world),
@@ -105,11 +106,17 @@ pub fn iso(unix_ms: i64) -> String {
 
 /// `gen-<unix seconds>-<20 letters and digits>`
 pub fn generation_id() -> String {
+    /// In the order in which they sort.
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let now = crate::clock::unix_ms();
+    let ms = (now % 1000) as usize;
     let mut id = String::with_capacity(36);
     id.push_str("gen-");
-    id.push_str(itoa::Buffer::new().format(crate::clock::unix_ms() / 1000));
+    id.push_str(itoa::Buffer::new().format(now / 1000));
     id.push('-');
-    id.extend(std::iter::repeat_with(fastrand::alphanumeric).take(20));
+    // The first two tell the millisecond, so that ids sort by time: records then go to the end of the index, not all over it.
+    id.extend([ms / 62, ms % 62].map(|n| DIGITS.get(n).map_or('0', |b| char::from(*b))));
+    id.extend(std::iter::repeat_with(fastrand::alphanumeric).take(18));
     id
 }
 

@@ -59,6 +59,11 @@ pub fn one(world: &World, captured: &[String]) -> Result<Response<Body>, Fault> 
     Ok(ok(&json!({ "data": model(&found) })))
 }
 
+/// OpenAI's `models.retrieve`: the object itself.
+pub fn retrieve(world: &World, captured: &[String]) -> Result<Response<Body>, Fault> {
+    Ok(ok(&model(&find(world, captured)?)))
+}
+
 pub fn endpoints(world: &World, captured: &[String]) -> Result<Response<Body>, Fault> {
     let found = find(world, captured)?;
     let endpoints: Vec<Value> = found.endpoints.iter().map(|e| endpoint(world, found.model, e)).collect();
@@ -183,6 +188,25 @@ fn cheapest(listed: &Listed<'_>) -> Option<Arc<Price>> {
     listed.endpoints.iter().filter_map(|e| e.price.clone()).min_by_key(|p| p.rates.input.0 + p.rates.output.0)
 }
 
+/// What an endpoint of unknown abilities is tried with: routing refuses it nothing, so a list must not say that it can do nothing.
+const USUAL: &[&str] = &[
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "structured_outputs",
+];
+
+fn said(params: &[String]) -> Vec<&str> {
+    if params.is_empty() { USUAL.to_vec() } else { params.iter().map(String::as_str).collect() }
+}
+
 fn created_at(model: &Model) -> String {
     super::iso(i64::try_from(model.created).unwrap_or(0) * 1000)
 }
@@ -237,7 +261,7 @@ fn model(listed: &Listed<'_>) -> Value {
             "is_moderated": false,
         },
         "per_request_limits": null,
-        "supported_parameters": model.params,
+        "supported_parameters": said(&model.params),
         "default_parameters": null,
         "supported_voices": null,
         "knowledge_cutoff": model.knowledge,
@@ -293,20 +317,27 @@ fn rates(r: &Rates) -> Map<String, Value> {
 }
 
 fn endpoint(world: &World, model: &Model, e: &Endpoint) -> Value {
+    let params = said(e.params.as_deref().unwrap_or(&model.params));
+    let tools = params.contains(&"tool_choice") || params.contains(&"tools");
     let now = crate::clock::unix_ms();
     let resting = e.pool.iter().all(|i| world.vital(e, i.id).cooled_until.load(Ordering::Relaxed) > now);
     json!({
         "name": format!("{} | {}", e.provider_name, model.id),
         "model_id": &*model.canonical,
         "model_name": model.name,
-        "context_length": e.context.or(model.context),
+        // The published contract wants a number; zero is "nobody said".
+        "context_length": e.context.or(model.context).unwrap_or(0),
         "pricing": pricing(e.price.as_deref()),
         "provider_name": &*e.provider_name,
         "tag": &*e.tag,
         "quantization": e.quantization.as_deref().unwrap_or("unknown"),
         "max_completion_tokens": e.max_output.or(model.max_output),
         "max_prompt_tokens": null,
-        "supported_parameters": e.params.as_deref().unwrap_or(&model.params),
+        "supported_parameters": params,
+        "supports_tool_choice": { "auto": tools, "function": tools, "none": tools, "required": tools },
+        "supports_diarization": false,
+        "native_tools": {},
+        "service_tier": null,
         "status": if resting { -1 } else { 0 },
         "uptime_last_5m": null,
         "uptime_last_30m": null,

@@ -123,7 +123,7 @@ async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize, lease: Lea
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
     loop {
-        let quiet = clock::now() + bench.timeouts.first_content;
+        let quiet = clock::now() + bench.timeouts.idle;
         match timeout_at(deadline.min(quiet).into(), body.frame()).await {
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
@@ -147,11 +147,12 @@ async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize, lease: Lea
             Ok(Some(Err(e))) => return Err(failed(broken(&e), Sent::Ambiguous)),
             Ok(None) => break,
             Err(_) => {
-                let fault = Fault::upstream(
-                    FaultKind::UpstreamTimeout,
-                    Remedy::Elsewhere,
-                    format!("the provider's reply was not complete within {}", show(bench.timeouts.total)),
-                );
+                let says = if clock::now() >= deadline {
+                    format!("the provider's reply was not complete within {}", show(bench.timeouts.total))
+                } else {
+                    format!("the provider's reply stalled: nothing came for {}", show(bench.timeouts.idle))
+                };
+                let fault = Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Elsewhere, says);
                 return Err(failed(fault, Sent::Ambiguous));
             }
         }

@@ -28,7 +28,7 @@ use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind};
+use slip_ir::{Dialect, Fault, FaultKind, Origin};
 use slip_route::{Plan, Step};
 use slip_wire::Stamp;
 use std::future::Future;
@@ -274,7 +274,9 @@ impl Trip {
                             return Ok(won);
                         }
                         Err(Failed { mut fault, sent }) => {
-                            fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+                            if fault.origin != Origin::Caller {
+                                fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+                            }
                             vital.failed(&fault);
                             self.book.tried(&endpoint, began, Some(&fault));
                             self.plan.failed(&attempt, &fault, sent, clock::unix_ms());
@@ -302,10 +304,16 @@ impl Trip {
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
-        let deadlines = upstream::Deadlines {
-            connect: timeouts.connect,
-            headers: if stream { timeouts.first_content } else { timeouts.total }.min(self.over.duration_since(began)),
+        // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave
+        // enough of it for another to answer.
+        let left = self.over.duration_since(began);
+        let last = attempt.number > 1 || self.plan.line().len() < 2;
+        let patience = match stream {
+            true => timeouts.first_content,
+            false if last => left,
+            false => left / 2,
         };
+        let deadlines = upstream::Deadlines { connect: timeouts.connect, headers: patience.min(left) };
         let target = &seat.target;
         let (response, lease) =
             upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;

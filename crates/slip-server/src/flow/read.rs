@@ -84,33 +84,7 @@ pub async fn read(
         (Dialect::Gemini, None) => Err(Malformed::new("", "the path names no model")),
     }
     .map_err(bad_request)?;
-    no_server_tools(&raw, &peek)?;
     Ok(Inbound { dialect, raw, peek, heads, ir: None })
-}
-
-/// Tools of type `openrouter:…` are run by the house, never by a provider: one that nobody runs here must not leave the house.
-fn no_server_tools(raw: &Bytes, peek: &Peek) -> Result<(), Fault> {
-    #[derive(serde::Deserialize)]
-    struct Tool<'a> {
-        #[serde(borrow, default, rename = "type")]
-        kind: Option<std::borrow::Cow<'a, str>>,
-    }
-    if !peek.want.tools {
-        return Ok(());
-    }
-    let Some(span) = peek.member("tools").and_then(|m| raw.get(m.value.clone())) else { return Ok(()) };
-    if peek.spliceable && memchr::memmem::find(span, b"openrouter:").is_none() {
-        return Ok(());
-    }
-    let tools: Vec<Tool<'_>> = serde_json::from_slice(span).unwrap_or_default();
-    for (at, tool) in tools.iter().enumerate() {
-        if let Some(kind) = tool.kind.as_deref().filter(|k| k.starts_with("openrouter:")) {
-            let says =
-                format!("tools[{at}].type: this gateway does not run the server tool: {}", crate::api::shown(kind));
-            return Err(Fault::caller(FaultKind::BadRequest, says).at(format!("tools[{at}].type")));
-        }
-    }
-    Ok(())
 }
 
 fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {

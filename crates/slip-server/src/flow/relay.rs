@@ -25,6 +25,10 @@ use tokio::time::{Sleep, sleep_until};
 pub const KEEPALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
 /// Chunks that are readable at once are joined up to this size into one write.
 const JOIN: usize = 64 * 1024;
+/// No chunk waits longer than this for others to join it: less than models take from one token to the next.
+const HOLD: Duration = Duration::from_millis(2);
+/// hyper asks a body twice in one turn of its task: only the second poll that brings nothing tells that a turn brought nothing.
+const BARREN: u8 = 2;
 /// After the upstream said how it ended, its last bytes are waited for no longer than this.
 const TAIL: Duration = Duration::from_secs(2);
 
@@ -45,6 +49,10 @@ pub struct Relay {
     keepalive: bool,
     /// When content, or anything else that is not a comment, last came.
     last: Instant,
+    /// Since when bytes have been held back for more to join them.
+    held: Option<Instant>,
+    /// How often since then a poll brought nothing.
+    barren: u8,
     /// When the caller last got a byte.
     spoke: Instant,
     timer: Pin<Box<Sleep>>,
@@ -65,7 +73,7 @@ impl Relay {
         let finished = run.as_ref().is_some_and(|run| run.lens.phase() == Phase::Finished);
         let look = if finished { TAIL } else { timeouts.keepalive.min(timeouts.idle) };
         let timer = Box::pin(sleep_until((first + look).into()));
-        Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
+        Relay { out, run, timeouts, over, keepalive, last: first, held: None, barren: 0, spoke: first, timer, provider }
     }
 
     /// Display name of the provider whose stream this is.
@@ -74,11 +82,12 @@ impl Relay {
     }
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut moved = false;
+        let (mut moved, mut came) = (false, false);
         while let Some(run) = &mut self.run {
             match Pin::new(&mut run.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
+                    came = true;
                     moved |= !only_comments(&data);
                     run.lens.push(&data, &mut self.out);
                     if run.lens.phase() == Phase::Broken {
@@ -106,6 +115,10 @@ impl Relay {
                             Poll::Pending => return Poll::Pending,
                         }
                     }
+                    if self.may_hold(came) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     break;
                 }
             }
@@ -114,7 +127,17 @@ impl Relay {
             return Poll::Ready(None);
         }
         self.spoke = if moved { self.last } else { clock::now() };
+        self.held = None;
+        self.barren = 0;
         Poll::Ready(Some(self.out.split().freeze()))
+    }
+
+    /// The connection's task hands over one chunk at a time and may have more in its buffer: it is given turns until one brings
+    /// nothing, so that what came in one read goes out in one write.
+    fn may_hold(&mut self, came: bool) -> bool {
+        let now = clock::now();
+        self.barren = if came { 0 } else { self.barren + 1 };
+        self.barren < BARREN && now.duration_since(*self.held.get_or_insert(now)) < HOLD
     }
 
     /// It panicked: say so inside the stream.

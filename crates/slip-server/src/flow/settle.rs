@@ -6,7 +6,7 @@ use super::shield::internal;
 use crate::App;
 use crate::clock;
 use crate::vitals::Vital;
-use slip_ir::{Fault, FaultKind, Nano, Usage};
+use slip_ir::{Fault, FaultKind, Finish, Nano, Usage};
 use slip_route::Endpoint;
 use slip_store::{Attempt, Failure, Generation, Slot};
 use slip_wire::{Stamp, Tally};
@@ -43,6 +43,8 @@ pub struct Book {
     stamp: Option<Arc<Stamp>>,
     vital: Option<Arc<Vital>>,
     first: Option<Instant>,
+    /// When the attempt that answered began.
+    began: Instant,
     in_flight: InFlight,
 }
 
@@ -70,7 +72,17 @@ impl Book {
             session_id: peek.session_id.clone().or_else(|| inbound.heads.session.clone()),
             ..Generation::default()
         };
-        Book { slot: Some(slot), row, started, upstream_us: 0, stamp: None, vital: None, first: None, in_flight }
+        Book {
+            slot: Some(slot),
+            row,
+            started,
+            upstream_us: 0,
+            stamp: None,
+            vital: None,
+            first: None,
+            began: started,
+            in_flight,
+        }
     }
 
     pub fn app(&self) -> &Arc<App> {
@@ -103,6 +115,7 @@ impl Book {
 
     /// How the last attempt went.
     pub fn tried(&mut self, endpoint: &Endpoint, began: Instant, fault: Option<&Fault>) {
+        self.began = began;
         let spent = clock::now().duration_since(began);
         self.upstream_us += u64::try_from(spent.as_micros()).unwrap_or(u64::MAX);
         self.row.attempts.push(Attempt {
@@ -144,7 +157,7 @@ impl Book {
         let now = clock::now();
         let row = &mut self.row;
         row.cancelled = cancelled;
-        row.finish = tally.finish;
+        row.finish = tally.finish.or_else(|| tally.fault.as_ref().map(|_| Finish::Error));
         row.native_finish = tally.native;
         row.upstream_id = tally.upstream_id;
         row.losses.extend(tally.losses.iter().map(|l| l.to_string()));
@@ -162,7 +175,7 @@ impl Book {
         row.total_ms = clock::ms(now.duration_since(self.started));
         if let (Some(vital), Some(first)) = (&self.vital, self.first) {
             let failed = tally.fault.is_some() && !cancelled;
-            vital.answered(self.started, first, now, row.tokens.completion_total(), failed);
+            vital.answered(self.began, first, now, row.tokens.completion_total(), failed);
         }
         slot.write(std::mem::take(row));
     }

@@ -5,6 +5,7 @@ use crate::load::{LoadPlan, Until, hold, run};
 use crate::{Canned, CannedConfig, Sim, SimConfig};
 use bytes::Bytes;
 use serde_json::json;
+use slip_ir::Dialect;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -36,6 +37,18 @@ async fn a_stream_has_as_many_numbered_chunks_as_were_ordered() {
     let text: String = got.events().iter().filter_map(|e| e["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(text, "tok1 tok2 tok3 tok4 tok5 tok6 tok7");
     assert_eq!((got.chunks.len(), got.ended), (7 + 3, Ended::Properly));
+}
+
+#[tokio::test]
+async fn anthropics_dialect_is_canned_too() {
+    let config = CannedConfig { dialect: Dialect::Anthropic, chunks: 3, ..CannedConfig::default() };
+    let canned = Canned::start(config).await.unwrap();
+    let got = post(canned.addr(), "/v1/messages", &json!({})).await;
+    assert_eq!((got.body.len(), got.json()["stop_reason"].as_str()), (1024, Some("end_turn")));
+    let got = post(canned.addr(), "/v1/messages", &json!({"stream": true})).await;
+    let text: String = got.events().iter().filter_map(|e| e["delta"]["text"].as_str()).collect();
+    assert_eq!((text.as_str(), got.chunks.len()), (" tok1 tok2 tok3", 3 + 3));
+    assert_eq!(got.events().last().unwrap()["type"], "message_stop");
 }
 
 #[tokio::test]

@@ -287,8 +287,8 @@ impl<'a> Cursor<'a> {
             }
         }
         let raw = &self.bytes[quote + 1..self.at];
-        if high && let Err(e) = std::str::from_utf8(raw) {
-            return Err(Bad { at: quote + 1 + e.valid_up_to(), what: "a string is not UTF-8" });
+        if high && let Err(valid) = utf8(raw) {
+            return Err(Bad { at: quote + 1 + valid, what: "a string is not UTF-8" });
         }
         self.at += 1;
         Ok(Str::found(raw, escaped, quote))
@@ -313,4 +313,14 @@ impl<'a> Cursor<'a> {
             _ => self.bad("expected an escape"),
         }
     }
+}
+
+/// Fails with how much of `raw` is UTF-8.
+fn utf8(raw: &[u8]) -> Result<(), usize> {
+    /// Below this the vector form's set-up costs more than it saves.
+    const SHORT: usize = 64;
+    if raw.len() >= SHORT && simdutf8::basic::from_utf8(raw).is_ok() {
+        return Ok(());
+    }
+    std::str::from_utf8(raw).map(|_| ()).map_err(|e| e.valid_up_to())
 }

@@ -40,39 +40,44 @@ pub(super) fn plain_run(bytes: &[u8], high: &mut bool) -> usize {
     24 + long_run(&bytes[24..], high)
 }
 
-/// Long text: whole blocks at a time, in a form the compiler turns into vector instructions.
+/// Long text, a window at a time: what ends it is searched for, then what lies before is checked, both in vector instructions.
 #[inline(never)]
 fn long_run(bytes: &[u8], high: &mut bool) -> usize {
-    const BLOCK: usize = 32;
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    let mut seen = 0u8;
+    /// Bounds what is searched again after each control character, of which prose that is about to be escaped has many.
+    const WINDOW: usize = 1024;
     let mut clean = 0;
-    for block in blocks {
-        let mut hit = 0u8;
-        let mut any = 0u8;
-        for byte in block {
-            hit |= (is_special(*byte) as u8) * 0xff;
-            any |= byte;
+    for window in bytes.chunks(WINDOW) {
+        let end = memchr::memchr2(b'"', b'\\', window).unwrap_or(window.len());
+        let run = window.get(..end).unwrap_or(window);
+        let (control, seen) = survey(run);
+        *high |= seen >= 0x80;
+        if control {
+            return clean + run.iter().position(|b| *b < 0x20).unwrap_or(end);
         }
-        seen |= any;
-        if hit != 0 {
+        clean += end;
+        if end < window.len() {
             break;
         }
-        clean += BLOCK;
     }
-    let rest = &bytes[clean..];
-    let (words, tail) = rest.as_chunks::<8>();
-    for (n, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        *high |= word & HIGHS != 0;
-        let hit = special(word);
-        if hit != 0 {
-            *high |= seen >= 0x80;
-            return clean + n * 8 + (hit.trailing_zeros() / 8) as usize;
+    clean
+}
+
+/// Is there a control character, and which bits occur at all? Written so that the compiler makes vector instructions of it.
+#[inline]
+fn survey(run: &[u8]) -> (bool, u8) {
+    let (mut control, mut seen) = (0u8, 0u8);
+    let (blocks, tail) = run.as_chunks::<32>();
+    for block in blocks {
+        for byte in block {
+            control |= (*byte < 0x20) as u8;
+            seen |= byte;
         }
     }
-    *high |= seen >= 0x80 || !tail.is_ascii();
-    clean + words.len() * 8 + tail.iter().position(|b| is_special(*b)).unwrap_or(tail.len())
+    for byte in tail {
+        control |= (*byte < 0x20) as u8;
+        seen |= byte;
+    }
+    (control != 0, seen)
 }
 
 /// A valid JSON string where it lies. `raw` is what stands between the quotes.

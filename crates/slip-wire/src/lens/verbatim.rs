@@ -15,12 +15,22 @@ pub(super) struct Verbatim {
     decode: Box<dyn Decode>,
     events: Vec<Event>,
     pub meter: Meter,
-    /// The last frame must not be passed on: it was cut or corrupt.
-    withhold: bool,
+    gate: Gate,
+    /// The last byte passed on was a CR: an LF that follows belongs to it.
+    after_cr: bool,
     /// The upstream's own error event went out.
     told: bool,
     /// The dialect's last event went out.
     closed: bool,
+}
+
+/// Whether the upstream's bytes go out.
+#[derive(Clone, Copy, PartialEq)]
+enum Gate {
+    Open,
+    /// This event still, as the last one.
+    Closing,
+    Shut,
 }
 
 impl Verbatim {
@@ -31,15 +41,19 @@ impl Verbatim {
             decode: wire(caller).decoder(quirks),
             events: Vec::new(),
             meter: Meter::default(),
-            withhold: false,
+            gate: Gate::Open,
+            after_cr: false,
             told: false,
             closed: false,
         }
     }
 
     pub fn frame(&mut self, frame: &Frame<'_>, partial: bool) {
-        self.withhold = self.told || is_cut(frame, partial);
-        if self.withhold {
+        if self.gate != Gate::Open {
+            return;
+        }
+        if is_cut(frame, partial) {
+            self.gate = Gate::Shut;
             return;
         }
         self.closed |= frame.event == Some("message_stop");
@@ -59,14 +73,19 @@ impl Verbatim {
         if self.meter.phase == Phase::Broken && before != Phase::Broken {
             // What the upstream itself calls an error, the caller can read as one.
             self.told = frame.event == Some("error") || memchr::memmem::find(frame.data, b"\"error\"").is_some();
-            self.withhold = !self.told;
+            self.gate = if self.told { Gate::Closing } else { Gate::Shut };
         }
     }
 
     pub fn raw(&mut self, bytes: &[u8], out: &mut BytesMut) {
-        if !std::mem::take(&mut self.withhold) {
-            out.put_slice(bytes);
+        match self.gate {
+            Gate::Shut if self.after_cr && bytes == b"\n" => {}
+            Gate::Shut => return,
+            Gate::Closing => self.gate = Gate::Shut,
+            Gate::Open => {}
         }
+        out.put_slice(bytes);
+        self.after_cr = bytes.ends_with(b"\r");
     }
 
     fn absorb(&mut self) {

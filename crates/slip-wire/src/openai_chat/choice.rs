@@ -471,7 +471,7 @@ impl Choice {
 
 /// OpenRouter's word for an upstream's. Calls decide where the upstream's word does not: forced calls end with `stop`, some
 /// servers say nothing.
-fn finish_of(word: &str, called: bool) -> Finish {
+pub(super) fn finish_of(word: &str, called: bool) -> Finish {
     match word.to_ascii_lowercase().as_str() {
         "length" | "max_tokens" | "model_length" | "max_output_tokens" => Finish::Length,
         "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,

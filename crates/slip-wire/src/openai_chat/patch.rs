@@ -2,7 +2,6 @@
 //!
 //! [`Patch`] is the stream, [`reply`] the whole reply. Both read with [`scan`], so that a spelling learnt once is known to both.
 
-mod fault;
 mod reply;
 mod scan;
 mod stream;
@@ -13,10 +12,12 @@ mod tools;
 pub use reply::reply;
 pub use stream::Patch;
 
+use super::choice::finish_of;
+use super::error;
 use crate::json::{self, Str, write_string};
 use bytes::{BufMut, BytesMut};
 use scan::Extra;
-use slip_ir::Finish;
+use slip_ir::{Fault, FaultKind, Remedy};
 use std::ops::Range;
 
 /// Alternative answers in one reply; no request may ask for more.
@@ -26,17 +27,15 @@ const MAX_TOOL_CALLS: usize = 1024;
 
 type Span = Range<usize>;
 
-/// The upstream's word for how it ended, as one of the five. `tools`: it called some.
-fn finish_of(native: &str, tools: bool) -> Finish {
-    match native {
-        "stop" | "end_turn" | "stop_sequence" | "completed" | "STOP" => Finish::Stop,
-        "length" | "max_tokens" | "max_output_tokens" | "model_length" | "MAX_TOKENS" => Finish::Length,
-        "tool_calls" | "tool_use" | "function_call" => Finish::ToolCalls,
-        "content_filter" | "refusal" | "safety" | "SAFETY" | "sensitive" => Finish::ContentFilter,
-        "error" => Finish::Error,
-        _ if tools => Finish::ToolCalls,
-        _ => Finish::Stop,
-    }
+/// The bytes ended, and nothing had said that the reply was finished.
+fn cut() -> Fault {
+    Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, "the stream ended before it was finished")
+}
+
+/// An error inside a document: the value of its `error` member, or else the document itself.
+fn error_in(document: &[u8], at: Option<&Span>) -> Fault {
+    let error = at.and_then(|span| document.get(span.clone())).filter(|error| error.first() == Some(&b'{'));
+    error::inside(error.unwrap_or(document))
 }
 
 /// The text members of a delta or message, gathered into the bodies of JSON strings.

@@ -1,11 +1,9 @@
 //! The whole reply of an OpenAI-shaped upstream in OpenRouter's form.
 
-#![allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
-
 use super::scan::{Choice, Message, Scan};
 use super::tools::Piece;
 use super::{
-    Text, fault, finish_of, is_content, is_junk, put_extra, put_extras, put_identity, put_number, put_reasoning,
+    Text, error_in, finish_of, is_content, is_junk, put_extra, put_extras, put_identity, put_number, put_reasoning,
     put_sealed,
 };
 use crate::json::{self, Str};
@@ -22,10 +20,10 @@ pub fn reply(body: &[u8], stamp: &Stamp) -> Result<(Vec<u8>, Tally), Fault> {
         return Err(crate::lens::not_json());
     }
     if scan.error.is_some() || scan.is_error {
-        return Err(fault::read(body, scan.error.as_ref()));
+        return Err(error_in(body, scan.error.as_ref()));
     }
     if let Some(error) = scan.choices.iter().find_map(|choice| choice.error.as_ref()) {
-        return Err(fault::read(body, Some(error)));
+        return Err(error_in(body, Some(error)));
     }
     if scan.choices.is_empty() {
         let says = "the provider answered without any choice";
@@ -50,7 +48,8 @@ pub fn reply(body: &[u8], stamp: &Stamp) -> Result<(Vec<u8>, Tally), Fault> {
     out.put_u8(b']');
     put_extras(body, &scan.extras, &mut out);
     let mut meter = writer.meter;
-    meter.tally.usage = scan.usage.as_ref().and_then(|span| parse_usage(&body[span.clone()]));
+    let usage = scan.usage.as_ref().or(scan.inner_usage.as_ref());
+    meter.tally.usage = usage.and_then(|span| parse_usage(&body[span.clone()]));
     if let Some(usage) = meter.settle(stamp) {
         out.put_slice(b",\"usage\":");
         write_usage(usage, stamp, &mut out);

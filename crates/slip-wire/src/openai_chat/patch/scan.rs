@@ -1,6 +1,6 @@
 //! Where the members of an upstream's chunk or reply lie. One pass, which also proves the document valid.
 
-use super::{MAX_CHOICES, Span};
+use super::{MAX_CHOICES, Span, error};
 use crate::json::{Bad, Cursor};
 
 /// The top level of a chunk or reply. Reused from frame to frame, so that steady state allocates nothing.
@@ -8,6 +8,8 @@ use crate::json::{Bad, Cursor};
 pub(super) struct Scan {
     pub choices: Vec<Choice>,
     pub usage: Option<Span>,
+    /// Some servers count inside a choice.
+    pub inner_usage: Option<Span>,
     pub error: Option<Span>,
     pub id: Option<Span>,
     pub model: Option<Span>,
@@ -106,16 +108,14 @@ impl Scan {
                 b"x_groq" => {
                     // The name stands for a place other servers leave empty: usage beside the standard member.
                     let whole = span(&mut cursor)?;
-                    if let Some(inner) = nested(bytes, &whole, "usage") {
-                        self.usage.get_or_insert(inner);
-                    }
+                    self.inner_usage = nested(bytes, &whole, "usage").or(self.inner_usage.take());
                     if let Some(inner) = nested(bytes, &whole, "error") {
                         self.error.get_or_insert(inner);
                     }
                 }
                 b"error" => {
                     let found = span(&mut cursor)?;
-                    if !matches!(&bytes[found.clone()], b"null" | b"false" | b"\"\"" | b"{}") {
+                    if error::says_something(&bytes[found.clone()]) {
                         self.error = Some(found);
                     }
                 }
@@ -123,12 +123,12 @@ impl Scan {
                 b"model" => set_string(&mut self.model, span(&mut cursor)?, bytes),
                 b"system_fingerprint" => set_string(&mut self.fingerprint, span(&mut cursor)?, bytes),
                 b"service_tier" => set_string(&mut self.tier, span(&mut cursor)?, bytes),
-                b"object" => self.is_error |= cursor.value()? == b"\"error\"",
+                b"object" | b"type" => self.is_error |= cursor.value()? == b"\"error\"",
                 name if is_replaced(name) => {
                     cursor.value()?;
                 }
                 name => {
-                    bare |= matches!(name, b"message" | b"detail");
+                    bare |= matches!(name, b"message" | b"detail" | b"msg" | b"errors" | b"error_message");
                     let key = key.start()..key.start() + key.raw().len() + 2;
                     let value = span(&mut cursor)?;
                     if &bytes[value.clone()] != b"null" {
@@ -154,6 +154,10 @@ impl Scan {
                 b"native_finish_reason" => choice.native = some(cursor)?,
                 b"logprobs" => choice.logprobs = some(cursor)?,
                 b"error" => choice.error = some(cursor)?,
+                b"usage" => {
+                    let found = span(cursor)?;
+                    self.inner_usage.get_or_insert(found);
+                }
                 b"delta" if cursor.peek() == Some(b'{') => choice.delta = Some(self.message(cursor)?),
                 b"message" if cursor.peek() == Some(b'{') => choice.message = Some(self.message(cursor)?),
                 b"delta" | b"message" => {

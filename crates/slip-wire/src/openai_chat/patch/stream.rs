@@ -1,10 +1,10 @@
 //! The stream: every upstream frame becomes at most one chunk in OpenRouter's form, and the end is always told the same way.
 
 use super::scan::{Choice, Message, Scan};
-use super::tools::{Calls, Wrote};
+use super::tools::Calls;
 use super::{
-    Span, Text, fault, finish_of, is_content, is_junk, put_extra, put_extras, put_identity, put_number, put_reasoning,
-    put_sealed,
+    Span, Text, cut, error, error_in, finish_of, is_content, is_junk, put_extra, put_extras, put_identity, put_number,
+    put_reasoning, put_sealed,
 };
 use crate::frame::Frame;
 use crate::json::Str;
@@ -25,30 +25,41 @@ pub struct Patch {
     scan: Scan,
     text: Text,
     choices: Vec<State>,
-    /// The last usage object seen. Counters are cumulative: the last one counts, they are never added.
-    usage: Vec<u8>,
     /// The last `service_tier` seen, as it was written.
     tier: Vec<u8>,
-    last: Option<Ending>,
+    /// The choice whose ending was told last, for the usage chunk to repeat.
+    last: Option<u32>,
     /// `[DONE]` came.
     done: bool,
     meter: Meter,
 }
+
+/// Lines that are no chunks at all (`[START]`, `ping`) are passed over this many times; a stream of them is not a reply.
+const MAX_STRAYS: u32 = 16;
 
 /// What is remembered of one choice.
 struct State {
     index: u32,
     calls: Calls,
     started: bool,
-    finished: bool,
+    /// The last frame had something of this choice.
+    stirred: bool,
+    /// How it will have ended. Told one frame late, because some servers say it early and then go on.
+    ending: Option<Ending>,
+    told: Option<Finish>,
 }
 
-/// The ending that the usage chunk repeats.
+#[derive(Default)]
 struct Ending {
-    choice: u32,
-    finish: Finish,
-    /// The upstream's word as it was written, or `null`.
+    word: String,
+    /// The upstream's finer word as it was written.
     native: Vec<u8>,
+}
+
+impl State {
+    fn new(index: u32) -> State {
+        State { index, calls: Calls::default(), started: false, stirred: false, ending: None, told: None }
+    }
 }
 
 impl Patch {
@@ -63,7 +74,6 @@ impl Patch {
             scan: Scan::default(),
             text: Text::default(),
             choices: Vec::new(),
-            usage: Vec::new(),
             tier: Vec::new(),
             last: None,
             done: false,
@@ -85,6 +95,9 @@ impl Patch {
 
     /// `partial`: the stream ended inside this event.
     pub fn frame(&mut self, frame: &Frame<'_>, partial: bool, out: &mut BytesMut) {
+        if self.done {
+            return;
+        }
         if frame.data.len() < 16 {
             let bare = frame.data.trim_ascii();
             self.done |= bare == b"[DONE]";
@@ -92,15 +105,16 @@ impl Patch {
                 return;
             }
         }
+        if frame.data.trim_ascii_start().first() != Some(&b'{') {
+            return self.stray(frame.data);
+        }
         let mut scan = std::mem::take(&mut self.scan);
         match scan.read(frame.data) {
             Ok(()) => self.scanned(frame, &scan, out),
             Err(_) => {
                 self.meter.tally.malformed += 1;
-                if frame.event == Some("error") {
-                    self.meter.fault(fault::read(frame.data, None));
-                } else if !partial {
-                    let says = "the provider sent a stream event that is not JSON";
+                if !partial {
+                    let says = "the provider sent a chunk that is not JSON";
                     self.meter.fault(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says));
                 }
             }
@@ -108,29 +122,53 @@ impl Patch {
         self.scan = scan;
     }
 
+    fn stray(&mut self, data: &[u8]) {
+        self.meter.tally.malformed += 1;
+        if data.trim_ascii_start().first() == Some(&b'[') && error::looks_like(data.trim_ascii()) {
+            self.meter.fault(error::inside(data.trim_ascii()));
+        } else if self.meter.tally.malformed > MAX_STRAYS {
+            let says = "the provider sent a stream that is not of chat chunks";
+            self.meter.fault(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says));
+        }
+    }
+
     fn scanned(&mut self, frame: &Frame<'_>, scan: &Scan, out: &mut BytesMut) {
         let data = frame.data;
-        if let Some(usage) = &scan.usage {
-            keep(&mut self.usage, data, usage);
+        // Counters are cumulative: the last that makes sense counts, they are never added.
+        let read = |span: &Span| parse_usage(&data[span.clone()]);
+        if let Some(usage) = scan.usage.as_ref().and_then(read).or_else(|| scan.inner_usage.as_ref().and_then(read)) {
+            self.meter.tally.usage = Some(usage);
         }
         if let Some(tier) = &scan.tier {
             keep(&mut self.tier, data, tier);
         }
         remember(&mut self.meter.tally.upstream_id, scan.id.as_ref(), data);
         remember(&mut self.meter.tally.upstream_model, scan.model.as_ref(), data);
-        if scan.error.is_some() || scan.is_error || frame.event == Some("error") {
-            self.meter.fault(fault::read(data, scan.error.as_ref()));
+        if scan.error.is_some() || scan.is_error || frame.event == Some("error") && !scan.has_choices {
+            self.meter.fault(error_in(data, scan.error.as_ref()));
         }
-        if self.meter.phase == Phase::Broken || scan.choices.is_empty() {
+        if self.meter.phase == Phase::Broken {
             return;
         }
+        if !scan.choices.is_empty() {
+            self.chunk(data, scan, out);
+        }
+        for at in 0..self.choices.len() {
+            let state = &mut self.choices[at];
+            if !std::mem::take(&mut state.stirred) && state.ending.is_some() && state.told.is_none() {
+                self.tell_ending(at, out);
+            }
+        }
+    }
+
+    fn chunk(&mut self, data: &[u8], scan: &Scan, out: &mut BytesMut) {
         let mark = out.len();
         out.reserve(self.prefix.len() + data.len() + 128);
         out.put_slice(&self.prefix);
         let first = out.len();
-        for choice in &scan.choices {
+        for (position, choice) in scan.choices.iter().enumerate() {
             if let Some(error) = &choice.error {
-                self.meter.fault(fault::read(data, Some(error)));
+                self.meter.fault(error_in(data, Some(error)));
                 out.truncate(mark);
                 return;
             }
@@ -138,7 +176,7 @@ impl Patch {
             if comma > first {
                 out.put_u8(b',');
             }
-            if !self.choice(data, scan, choice, out) {
+            if !self.choice(data, scan, position, choice, out) {
                 out.truncate(comma);
             }
         }
@@ -156,17 +194,20 @@ impl Patch {
     }
 
     /// Write one choice; false when it says nothing new.
-    fn choice(&mut self, data: &[u8], scan: &Scan, choice: &Choice, out: &mut BytesMut) -> bool {
+    fn choice(&mut self, data: &[u8], scan: &Scan, position: usize, choice: &Choice, out: &mut BytesMut) -> bool {
         let index = choice.index.as_ref().and_then(|span| crate::json::integer(&data[span.clone()]));
-        let Ok(index) = u32::try_from(index.unwrap_or(0)) else { return false };
+        let index = index.and_then(|index| u32::try_from(index).ok()).unwrap_or(position as u32);
         let at = match self.choices.iter().position(|state| state.index == index) {
             Some(at) => at,
             None if self.choices.len() < super::MAX_CHOICES => {
-                self.choices.push(State { index, calls: Calls::default(), started: false, finished: false });
+                self.choices.push(State::new(index));
                 self.choices.len() - 1
             }
             None => return false,
         };
+        if self.choices[at].told.is_some() {
+            return false;
+        }
         let empty = Message::default();
         let message = choice.delta.as_ref().or(choice.message.as_ref()).unwrap_or(&empty);
 
@@ -190,69 +231,74 @@ impl Patch {
             news = true;
         }
 
-        let word = choice.finish.as_ref().and_then(|span| Str::of(&data[span.clone()])).filter(|w| !w.is_empty());
-        let tools_at = out.len();
-        out.put_slice(b",\"tool_calls\":[");
         let state = &mut self.choices[at];
-        let mut wrote = Wrote::default();
         if let Some(tools) = &message.tools {
-            wrote = state.calls.push(&data[tools.clone()], index, &self.stamp, out);
+            let tools_at = out.len();
+            out.put_slice(b",\"tool_calls\":[");
+            let wrote = state.calls.push(&data[tools.clone()], index, &self.stamp, out);
+            if wrote.any {
+                out.put_u8(b']');
+                news = true;
+            } else {
+                out.truncate(tools_at);
+            }
             for n in 0..wrote.content {
                 self.meter.content(if n == 0 { wrote.text } else { 0 });
             }
         }
-        if word.is_some() && !state.finished {
-            let mark = out.len();
-            if wrote.any {
-                out.put_u8(b',');
-            }
-            if state.calls.finish(out) {
-                wrote.any = true;
-            } else {
-                out.truncate(mark);
-            }
-        }
-        if wrote.any {
-            out.put_u8(b']');
-            news = true;
-        } else {
-            out.truncate(tools_at);
-        }
-
-        let ended = match word {
-            None => {
-                out.put_slice(b"},\"finish_reason\":null,\"native_finish_reason\":null");
-                false
-            }
-            Some(word) => {
-                let raw = choice.native.as_ref().or(choice.finish.as_ref());
-                let raw = raw.map_or(b"null".as_slice(), |span| &data[span.clone()]);
-                let finish = finish_of(&word.text(), state.calls.any());
-                put_finish(finish, raw, out);
-                if finish == Finish::Error {
-                    let says = "the provider ended the reply with an error";
-                    self.meter.fault(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says));
-                    return false;
-                }
-                if !state.finished {
-                    let native = Str::of(raw).map(|text| text.text().into_owned());
-                    self.meter.finish(index, finish, native);
-                    self.last = Some(Ending { choice: index, finish, native: raw.to_vec() });
-                }
-                true
-            }
-        };
+        out.put_slice(b"},\"finish_reason\":null,\"native_finish_reason\":null");
         if let Some(logprobs) = &choice.logprobs {
             put_extra(b"\"logprobs\"", &data[logprobs.clone()], out);
             news = true;
         }
         put_extras(data, &scan.outer[choice.extras.clone()], out);
         out.put_u8(b'}');
-        // An ending told twice, and a delta of nothing once the reply has begun, would only confuse.
-        news |= !state.finished && (ended || !state.started);
-        state.started = true;
-        state.finished |= ended;
+
+        state.stirred |= news;
+        // Role and nothing else is passed on once: it tells the client that the reply has begun.
+        news |= !std::mem::replace(&mut state.started, true) && choice.finish.is_none();
+        if let Some(word) = choice.finish.as_ref().and_then(|span| Str::of(&data[span.clone()])) {
+            let better = state.ending.as_ref().is_none_or(|ending| ending.word.is_empty());
+            if better {
+                let native = choice.native.as_ref().or(choice.finish.as_ref()).filter(|span| span.len() > 2);
+                let native = native.map_or(b"null".as_slice(), |span| &data[span.clone()]);
+                state.ending = Some(Ending { word: word.text().into_owned(), native: native.to_vec() });
+                state.stirred = true;
+            }
+            if !word.is_empty() && self.meter.phase != Phase::Broken {
+                self.meter.phase = Phase::Finished;
+            }
+        }
         news
+    }
+
+    /// A chunk of its own that says how a choice ended.
+    fn tell_ending(&mut self, at: usize, out: &mut BytesMut) {
+        let Some(state) = self.choices.get_mut(at) else { return };
+        let ending = state.ending.get_or_insert_with(|| Ending { word: String::new(), native: b"null".to_vec() });
+        let finish = finish_of(&ending.word, state.calls.any());
+        state.told = Some(finish);
+        let native = Str::of(&ending.native).map(|text| text.text().into_owned());
+        if finish == Finish::Error {
+            let says = "the provider ended the reply with an error";
+            self.meter.fault(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says));
+            return;
+        }
+        self.meter.finish(state.index, finish, native);
+        self.last = Some(state.index);
+        out.put_slice(&self.prefix);
+        out.put_slice(b"{\"index\":");
+        put_number(state.index as u64, out);
+        out.put_slice(b",\"delta\":{\"role\":\"assistant\",\"content\":\"\"");
+        let mark = out.len();
+        out.put_slice(b",\"tool_calls\":[");
+        if state.calls.finish(out) {
+            out.put_u8(b']');
+        } else {
+            out.truncate(mark);
+        }
+        put_finish(finish, &ending.native, out);
+        out.put_slice(b"}]}\n\n");
     }
 
     /// The value of `content`; true when there is some.
@@ -318,35 +364,43 @@ impl Patch {
 
     /// The end of the stream, told as callers expect it: usage, then `[DONE]`, whatever happened.
     pub fn end(mut self, how: End, out: &mut BytesMut) -> Tally {
-        let complete = !self.choices.is_empty() && self.choices.iter().all(|state| state.finished);
+        let ended = !self.choices.is_empty() && self.choices.iter().all(|s| s.told.is_some() || s.ending.is_some());
+        // `[DONE]` without a word about the end is an ordinary end.
+        let ended = ended || self.done && !self.choices.is_empty();
         let gone = how == End::Gone;
         match how {
-            _ if self.meter.phase == Phase::Broken || complete => {}
-            End::Eof if self.done && self.meter.tally.content > 0 => self.assume_finished(out),
-            End::Eof => self.meter.fault(fault::cut()),
-            End::Fault(fault) => self.meter.fault(fault),
+            _ if self.meter.phase == Phase::Broken => {}
+            _ if ended => {
+                // Nothing reaches a caller who left, but the account is the same.
+                let mut unread = BytesMut::new();
+                let out = if gone { &mut unread } else { &mut *out };
+                for at in 0..self.choices.len() {
+                    if self.choices[at].told.is_none() {
+                        self.tell_ending(at, out);
+                    }
+                }
+            }
             End::Gone => {}
+            End::Eof => self.meter.fault(cut()),
+            End::Fault(fault) => self.meter.fault(fault),
         }
-        self.meter.tally.usage = parse_usage(&self.usage);
         self.meter.settle(&self.stamp);
         if gone {
             return self.meter.tally;
         }
         out.put_slice(&self.prefix);
-        match (&self.meter.tally.fault, &self.last) {
-            (Some(fault), _) => {
-                put_ending(0, Finish::Error, b"null", out);
-                out.put_slice(b"],\"error\":");
-                fault::put(fault, out);
-            }
-            (None, Some(last)) => {
-                put_ending(last.choice, last.finish, &last.native, out);
-                out.put_u8(b']');
-            }
-            (None, None) => {
-                put_ending(0, Finish::Stop, b"null", out);
-                out.put_u8(b']');
-            }
+        if let Some(fault) = &self.meter.tally.fault {
+            put_ending(0, Finish::Error, b"null", out);
+            out.put_slice(b"],");
+            // The member of the error body, without the braces around it.
+            let body = error::encode(fault);
+            out.put_slice(body.get(1..body.len().saturating_sub(1)).unwrap_or_default());
+        } else {
+            let last = self.choices.iter().find(|state| Some(state.index) == self.last);
+            let native = last.and_then(|state| state.ending.as_ref()).map_or(b"null".as_slice(), |e| &e.native);
+            let finish = last.and_then(|state| state.told).unwrap_or(Finish::Stop);
+            put_ending(self.last.unwrap_or(0), finish, native, out);
+            out.put_u8(b']');
         }
         if !self.tier.is_empty() {
             put_extra(b"\"service_tier\"", &self.tier, out);
@@ -358,29 +412,6 @@ impl Patch {
         out.put_slice(b"}\n\n");
         out.put_slice(DONE);
         self.meter.tally
-    }
-
-    /// The upstream said `[DONE]` and nothing else about the end: then it is an ordinary one.
-    fn assume_finished(&mut self, out: &mut BytesMut) {
-        for state in self.choices.iter_mut().filter(|state| !state.finished) {
-            let finish = finish_of("", state.calls.any());
-            out.put_slice(&self.prefix);
-            out.put_slice(b"{\"index\":");
-            put_number(state.index as u64, out);
-            out.put_slice(b",\"delta\":{\"role\":\"assistant\",\"content\":\"\"");
-            let mark = out.len();
-            out.put_slice(b",\"tool_calls\":[");
-            if state.calls.finish(out) {
-                out.put_u8(b']');
-            } else {
-                out.truncate(mark);
-            }
-            put_finish(finish, b"null", out);
-            out.put_slice(b"}]}\n\n");
-            state.finished = true;
-            self.meter.finish(state.index, finish, None);
-            self.last = Some(Ending { choice: state.index, finish, native: b"null".to_vec() });
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{End, Phase, Stamp, Tally};
-use slip_ir::{Fault, FaultKind, Pico, Price, Rates, Remedy, Usage};
+use slip_ir::{Fault, FaultKind, Finish, Pico, Price, Rates, Remedy, Usage};
 use std::sync::Arc;
 
 fn stamp() -> Stamp {
@@ -140,7 +140,6 @@ fn frames_without_news_are_not_passed_on() {
         r#"{"choices":[],"moderation":{}}"#,
         r#"{"choices":[{"index":0,"delta":{"content":null,"reasoning_content":""}}]}"#,
         r#"{"choices":[{"index":0,"delta":{"content":"","role":"assistant","reasoning_details":[]},"finish_reason":null}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
-        r#"{"choices":[{"index":-1,"delta":{"content":"a"}}]}"#,
         "",
     ];
     for frame in rows {
@@ -162,6 +161,8 @@ fn a_stream_always_ends_in_usage_and_done() {
     let finish_and_usage = format!(r#"{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}],{counted}}}"#);
     let groq =
         format!(r#"{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}],"x_groq":{{"id":"r",{counted}}}}}"#);
+    let in_choice = format!(r#"{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"stop",{counted}}}]}}"#);
+    let absurd = r#"{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":9}}"#;
     let zero = r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#;
     let (one, two) = (with_usage(1), with_usage(5));
     let rows: &[(&str, Vec<&str>)] = &[
@@ -170,6 +171,8 @@ fn a_stream_always_ends_in_usage_and_done() {
         ("usage on every chunk, cumulative", vec![&one, &two, STOP, "[DONE]"]),
         ("usage on the finish chunk, no [DONE]", vec![content, &finish_and_usage]),
         ("usage in x_groq", vec![content, &groq, "[DONE]"]),
+        ("usage in the choice", vec![content, &in_choice, "[DONE]"]),
+        ("an absurd count after a good one", vec![content, &early, STOP, absurd, "[DONE]"]),
         ("usage twice", vec![content, &finish_and_usage, &early, "[DONE]"]),
         ("finish told twice", vec![content, STOP, &finish_and_usage, "[DONE]"]),
         ("no finish but [DONE]", vec![content, &early, "[DONE]"]),
@@ -298,22 +301,22 @@ fn interleaved_choices_keep_their_own_state() {
         r#"{"choices":[{"index":1,"delta":{},"finish_reason":"tool_calls"}]}"#,
         r#"{"choices":[{"index":0,"delta":{"content":"b"},"finish_reason":"length"}]}"#,
     ]);
-    assert_eq!(events.len(), 5);
+    assert_eq!(events.len(), 6);
     assert_eq!((tally.finish, tally.native.as_deref()), (Some(Finish::Length), Some("length")));
     assert_eq!(tally.fault, None);
     let (_, cut) =
         run(&[r#"{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"}}]}"#, STOP]);
-    assert_eq!(cut.fault.map(|f| f.says.into_owned()).as_deref(), Some(fault::CUT));
+    assert_eq!(cut.fault.map(|f| f.says.into_owned()).as_deref(), Some("the stream ended before it was finished"));
 }
 
 #[test]
 fn endings_are_told_in_five_words() {
     let rows: &[(&str, bool, Finish)] = &[
         ("stop", false, Finish::Stop),
-        ("stop", true, Finish::Stop),
+        ("stop", true, Finish::ToolCalls),
         ("eos", false, Finish::Stop),
         ("eos", true, Finish::ToolCalls),
-        ("end_turn", true, Finish::Stop),
+        ("end_turn", true, Finish::ToolCalls),
         ("stop_sequence", false, Finish::Stop),
         ("completed", false, Finish::Stop),
         ("length", false, Finish::Length),
@@ -331,7 +334,7 @@ fn endings_are_told_in_five_words() {
     let (events, tally) = run(&[
         r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop","native_finish_reason":"end_turn"}]}"#,
     ]);
-    assert!(events[0].contains(r#""finish_reason":"stop","native_finish_reason":"end_turn""#), "{}", events[0]);
+    assert!(events[1].contains(r#""finish_reason":"stop","native_finish_reason":"end_turn""#), "{}", events[1]);
     assert_eq!(tally.native.as_deref(), Some("end_turn"));
 }
 
@@ -366,7 +369,7 @@ fn errors_after_the_status_line_are_faults_in_every_shape() {
     for (frame, kind, status) in rows {
         let (events, tally) = run(&[content, frame, "[DONE]"]);
         let fault = tally.fault.unwrap();
-        assert_eq!((fault.kind, fault.status), (*kind, *status), "{frame}");
+        assert_eq!((fault.kind, status.and(fault.status)), (*kind, *status), "{frame}");
         assert_eq!(events.len(), 3, "{events:?}");
         let error = &events[1];
         assert!(error.starts_with(&format!(
@@ -520,7 +523,11 @@ fn an_error_inside_a_success_is_an_error() {
     let rows: &[(&str, FaultKind, &str)] = &[
         ("<html>secret</html>", FaultKind::Upstream, "the provider answered something that is not JSON"),
         ("", FaultKind::Upstream, "the provider answered something that is not JSON"),
-        (r#"{"error":{"message":"x","code":429}}"#, FaultKind::RateLimited, "the provider returned an error"),
+        (
+            r#"{"error":{"message":"x","code":429}}"#,
+            FaultKind::RateLimited,
+            "the provider is limiting the rate of requests",
+        ),
         (r#"{"choices":[],"usage":{}}"#, FaultKind::Upstream, "the provider answered without any choice"),
         ("{}", FaultKind::Upstream, "the provider answered without any choice"),
         (

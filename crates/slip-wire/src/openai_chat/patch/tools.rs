@@ -141,8 +141,9 @@ pub(super) struct Wrote {
 }
 
 impl Calls {
+    /// Was any call told of? One without a name counts too, though there is nothing to show of it.
     pub fn any(&self) -> bool {
-        self.opened > 0
+        !self.slots.is_empty()
     }
 
     /// Write the elements for one delta's `tool_calls`, comma separated.
@@ -150,6 +151,9 @@ impl Calls {
         let mut wrote = Wrote::default();
         for call in json::items(calls) {
             let mut piece = Piece::read(call);
+            if piece.id.is_none() && piece.name.is_none() && piece.arguments.is_empty() {
+                continue;
+            }
             let Some(at) = self.slot(&piece) else { continue };
             let slot = &mut self.slots[at];
             let comma = |wrote: &Wrote, out: &mut BytesMut| {

@@ -20,6 +20,7 @@ const PLAIN: Quirks = Quirks::OPENAI_CHAT;
 #[test]
 fn members_are_rewritten_for_the_upstream() {
     let completion = Quirks { max_tokens: MaxTokens::Completion, ..PLAIN };
+    let as_sent = Quirks { max_tokens: MaxTokens::AsSent, ..PLAIN };
     let no_options = Quirks { stream_options: false, ..PLAIN };
     let router = Quirks { router: true, reasoning: ReasoningStyle::Object, ..PLAIN };
     let rows: &[(&str, &Quirks, &str)] = &[
@@ -32,6 +33,8 @@ fn members_are_rewritten_for_the_upstream() {
         ),
         (r#","provider":{"only":["a"]}"#, &router, r#","provider":{"only":["a"]},"model":"up"}"#),
         (r#","reasoning":{"effort":"low"}"#, &router, r#","reasoning":{"effort":"low"},"model":"up"}"#),
+        (r#","max_tokens":5"#, &as_sent, r#","max_tokens":5,"model":"up"}"#),
+        (r#","max_completion_tokens":5"#, &as_sent, r#","max_completion_tokens":5,"model":"up"}"#),
         (r#","max_tokens":5"#, &completion, r#","max_completion_tokens":5,"model":"up"}"#),
         (r#","max_completion_tokens":5"#, &PLAIN, r#","max_tokens":5,"model":"up"}"#),
         (r#","max_tokens":5,"max_completion_tokens":7"#, &PLAIN, r#","max_tokens":7,"model":"up"}"#),
@@ -102,6 +105,10 @@ fn what_the_upstream_refuses_is_a_loss() {
     let (text, losses) = spliced(r#","seed":1,"user":null,"top_k":2,"top_p":1"#, &quirks);
     assert_eq!(text, r#","top_p":1,"model":"up"}"#);
     assert_eq!(losses, ["seed: this provider refuses it", "top_k: this provider refuses it"]);
+    let quirks = Quirks { refuses: Cow::Owned(vec!["n".into(), "logprobs".into()]), ..PLAIN };
+    let (_, losses) = spliced(r#","n":1,"logprobs":false"#, &quirks);
+    assert!(losses.is_empty(), "what happens anyway is not lost: {losses:?}");
+    assert_eq!(spliced(r#","n":2"#, &quirks).1, ["n: this provider refuses it"]);
 }
 
 #[test]
