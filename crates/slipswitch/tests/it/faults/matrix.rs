@@ -35,7 +35,7 @@ const ROWS: &[(&str, Seen, Seen)] = &[
     ("auth", Elsewhere, Elsewhere),
     ("quota", Elsewhere, Elsewhere),
     ("status:400", Refused(400), Refused(400)),
-    ("status:422", Refused(400), Refused(400)),
+    ("status:422", Refused(422), Refused(422)),
     ("context", Refused(400), Refused(400)),
     ("reset-headers", Elsewhere, Elsewhere),
     ("close", Elsewhere, Elsewhere),
