@@ -251,28 +251,32 @@ impl Gateway {
 
     /// One request on a connection of its own.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Got {
-        let stream = tokio::net::TcpStream::connect(self.address).await.expect("the gateway listens");
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
-        let driver = tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(body)).expect("a request");
-        let response = tokio::time::timeout(Duration::from_secs(30), sender.send_request(request))
-            .await
-            .expect("an answer in time")
-            .expect("an answer");
-        let (parts, body) = response.into_parts();
-        let body = tokio::time::timeout(Duration::from_secs(60), body.collect())
-            .await
-            .expect("a body in time")
-            .expect("a whole body")
-            .to_bytes();
-        driver.abort();
-        Got { status: parts.status.as_u16(), headers: parts.headers, body }
+        send(self.address, method, path, headers, body).await
     }
+}
+
+/// One request on a connection of its own.
+pub async fn send(address: SocketAddr, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Got {
+    let stream = tokio::net::TcpStream::connect(address).await.expect("the gateway listens");
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    let driver = tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path).header("host", address.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body)).expect("a request");
+    let response = tokio::time::timeout(Duration::from_secs(30), sender.send_request(request))
+        .await
+        .expect("an answer in time")
+        .expect("an answer");
+    let (parts, body) = response.into_parts();
+    let body = tokio::time::timeout(Duration::from_secs(60), body.collect())
+        .await
+        .expect("a body in time")
+        .expect("a whole body")
+        .to_bytes();
+    driver.abort();
+    Got { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 impl Drop for Gateway {

@@ -91,7 +91,7 @@ async fn every_row(dialect: Dialect) {
     // A model for each row, for the gateway remembers who failed at what.
     let models: Vec<String> = (0..ROWS.len() * 2).map(|n| format!("lab/m{n}")).collect();
     let names: Vec<&str> = models.iter().map(String::as_str).collect();
-    let timeouts = "[timeouts]\nfirst_content = \"400ms\"\nidle = \"400ms\"\ntotal = \"2s\"\n\n";
+    let timeouts = "[timeouts]\nfirst_content = \"400ms\"\nidle = \"400ms\"\ntotal = \"1s\"\n\n";
     let gateway = Gateway::start(&(timeouts.to_owned() + &pair(&bad, &good, &names)));
     let mut models = models.iter();
     for (mode, streamed, plain) in ROWS {
