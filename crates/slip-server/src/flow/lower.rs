@@ -6,7 +6,7 @@ use crate::upstream::{Failed, Sent};
 use crate::world::Seat;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use slip_ir::{Dialect, Fault};
+use slip_ir::{Dialect, Fault, Remedy};
 use slip_route::Endpoint;
 use slip_wire::openai_chat::splice;
 use slip_wire::quirks::ReasoningStyle;
@@ -43,6 +43,9 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
     let to = endpoint.dialect;
     let stream = inbound.peek.stream;
     let quirks = quirks(endpoint, seat);
+    if let Some(fault) = inbound.server_tool.as_ref().filter(|_| !quirks.router) {
+        return Err(Failed { fault: Fault { remedy: Remedy::Elsewhere, ..fault.clone() }, sent: Sent::NotSent });
+    }
     let path = match &seat.provider.path {
         Some(path) => path.to_string(),
         None => wire(to).path(&endpoint.upstream, stream),

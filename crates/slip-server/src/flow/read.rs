@@ -28,6 +28,8 @@ pub struct Inbound {
     pub peek: Peek,
     /// Selected headers that matter later.
     pub heads: Heads,
+    /// What to answer where the request needs a server tool and the provider runs none.
+    pub server_tool: Option<Fault>,
     ir: Option<(slip_ir::Request, Vec<Loss>)>,
 }
 
@@ -84,33 +86,35 @@ pub async fn read(
         (Dialect::Gemini, None) => Err(Malformed::new("", "the path names no model")),
     }
     .map_err(bad_request)?;
-    no_server_tools(&raw, &peek)?;
-    Ok(Inbound { dialect, raw, peek, heads, ir: None })
+    let server_tool = server_tool(&raw, &peek);
+    if let Some(fault) = &server_tool
+        && !world.providers.iter().any(|provider| provider.quirks.router)
+    {
+        return Err(fault.clone());
+    }
+    Ok(Inbound { dialect, raw, peek, heads, server_tool, ir: None })
 }
 
-/// Tools of type `openrouter:…` are run by the house, never by a provider: one that nobody runs here must not leave the house.
-fn no_server_tools(raw: &Bytes, peek: &Peek) -> Result<(), Fault> {
+/// Tools of type `openrouter:…` are run by a router: this house runs none, so that only another router may be asked for one.
+fn server_tool(raw: &Bytes, peek: &Peek) -> Option<Fault> {
     #[derive(serde::Deserialize)]
     struct Tool<'a> {
         #[serde(borrow, default, rename = "type")]
         kind: Option<std::borrow::Cow<'a, str>>,
     }
     if !peek.want.tools {
-        return Ok(());
+        return None;
     }
-    let Some(span) = peek.member("tools").and_then(|m| raw.get(m.value.clone())) else { return Ok(()) };
+    let span = peek.member("tools").and_then(|m| raw.get(m.value.clone()))?;
     if peek.spliceable && memchr::memmem::find(span, b"openrouter:").is_none() {
-        return Ok(());
+        return None;
     }
     let tools: Vec<Tool<'_>> = serde_json::from_slice(span).unwrap_or_default();
-    for (at, tool) in tools.iter().enumerate() {
-        if let Some(kind) = tool.kind.as_deref().filter(|k| k.starts_with("openrouter:")) {
-            let says =
-                format!("tools[{at}].type: this gateway does not run the server tool: {}", crate::api::shown(kind));
-            return Err(Fault::caller(FaultKind::BadRequest, says).at(format!("tools[{at}].type")));
-        }
-    }
-    Ok(())
+    tools.iter().enumerate().find_map(|(at, tool)| {
+        let kind = tool.kind.as_deref().filter(|k| k.starts_with("openrouter:"))?;
+        let says = format!("tools[{at}].type: this gateway does not run the server tool: {}", crate::api::shown(kind));
+        Some(Fault::caller(FaultKind::BadRequest, says).at(format!("tools[{at}].type")))
+    })
 }
 
 fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {
