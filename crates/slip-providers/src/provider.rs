@@ -127,7 +127,9 @@ impl Provider {
     pub fn declared(id: impl Into<String>, dialect: Dialect, base: impl Into<String>) -> Provider {
         let id = id.into();
         let (auth, quirks) = match dialect {
-            Dialect::OpenAiChat => (Auth::Bearer, Quirks { max_tokens: MaxTokens::AsSent, ..Quirks::OPENAI_CHAT }),
+            Dialect::OpenAiChat => {
+                (Auth::Bearer, Quirks { max_tokens: MaxTokens::AsSent, server_tools: true, ..Quirks::OPENAI_CHAT })
+            }
             Dialect::Anthropic => (Auth::Header(Cow::Borrowed("x-api-key")), Quirks::ANTHROPIC),
             Dialect::Gemini => (Auth::Header(Cow::Borrowed("x-goog-api-key")), Quirks::GEMINI),
         };
@@ -173,12 +175,12 @@ impl Provider {
         }
     }
 
-    /// Header name and value that carry `key`; `None` when no credential is wanted.
+    /// Header name and value that carry `key`.
     pub fn credential(&self, key: &str) -> Option<(&str, String)> {
         match &self.auth {
-            Auth::Bearer => Some(("authorization", format!("Bearer {key}"))),
+            // A server that wants none by itself may stand behind something that does.
+            Auth::Bearer | Auth::None => Some(("authorization", format!("Bearer {key}"))),
             Auth::Header(name) => Some((name, key.to_owned())),
-            Auth::None => None,
         }
     }
 

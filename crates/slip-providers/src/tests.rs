@@ -186,7 +186,7 @@ fn a_declared_provider_has_the_manners_of_its_dialect() {
         assert_eq!(lab.headers.len(), headers, "{dialect}");
         assert_eq!(lab.url(None, "/x").as_deref(), Ok("http://127.0.0.1:9000/v1/x"));
     }
-    assert_eq!(ollama::PROVIDER.credential("k"), None);
+    assert_eq!(ollama::PROVIDER.credential("k"), Some(("authorization", "Bearer k".to_owned())));
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub enum To {
     ModelsCount,
     ModelsUser,
     Model,
+    /// The model object itself, without OpenRouter's `data` around it.
+    Retrieve,
     Endpoints,
     ZeroRetention,
     Providers,
@@ -57,12 +59,13 @@ const fn route(method: Method, pattern: &'static str, auth: Auth, to: To, about:
 pub static ROUTES: &[Route] = &[
     route(Method::POST, "/chat/completions", Auth::Key, To::Chat, "chat with any model, streamed or not"),
     route(Method::POST, "/messages", Auth::Key, To::Messages, "the same, as Anthropic clients say it"),
-    route(Method::POST, "//v1beta/models/{model}", Auth::Key, To::Gemini, "the same, as Gemini clients say it"),
+    route(Method::POST, "//v1beta/models/{model...}", Auth::Key, To::Gemini, "the same, as Gemini clients say it"),
     route(Method::GET, "/models", Auth::Catalogue, To::Models, "every model that can be reached"),
     route(Method::GET, "/models/count", Auth::Catalogue, To::ModelsCount, "how many"),
     route(Method::GET, "/models/user", Auth::Key, To::ModelsUser, "those this key may use"),
     route(Method::GET, "/model/{author}/{slug}", Auth::Catalogue, To::Model, "one model"),
     route(Method::GET, "/models/{author}/{slug}/endpoints", Auth::Catalogue, To::Endpoints, "who serves a model"),
+    route(Method::GET, "/models/{model...}", Auth::Catalogue, To::Retrieve, "one model, as OpenAI clients ask for it"),
     route(Method::GET, "/endpoints/zdr", Auth::Catalogue, To::ZeroRetention, "endpoints that keep nothing"),
     route(Method::GET, "/providers", Auth::Catalogue, To::Providers, "the providers that are switched on"),
     route(
@@ -147,10 +150,10 @@ fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
     let mut have = path.split('/');
     for want in pattern.split('/') {
         let got = have.next()?;
-        if want == "{model}" {
-            // A model's name has a slash in it, which Google's own clients do not escape.
-            let rest = std::iter::once(got).chain(have).collect::<Vec<_>>().join("/");
-            captured.push(decode(&rest)?);
+        if want.ends_with("...}") {
+            // The rest: names of models hold slashes, and Google's own clients do not escape them.
+            let rest: Option<Vec<String>> = std::iter::once(got).chain(have).map(decode).collect();
+            captured.push(rest?.join("/"));
             return Some(captured);
         }
         if want.starts_with('{') {
@@ -221,6 +224,9 @@ mod tests {
             (Method::GET, "/api/v1/models", "Models"),
             (Method::GET, "/api/v1/models/openai/gpt-5/endpoints", "Endpoints openai,gpt-5"),
             (Method::GET, "/api/v1/models/openai/gpt-5%3Afree/endpoints", "Endpoints openai,gpt-5:free"),
+            (Method::GET, "/v1/models/openai/gpt-5", "Retrieve openai/gpt-5"),
+            (Method::GET, "/v1/models/openai%2Fgpt-5", "Retrieve openai/gpt-5"),
+            (Method::GET, "/v1/models/count", "ModelsCount"),
             (Method::GET, "/api/v1/auth/key", "KeyInfo"),
             (Method::GET, "/healthz", "Health"),
             (Method::GET, "/api/v1/chat/completions", "use POST"),

@@ -1,5 +1,6 @@
 //! How a reply crosses from the upstream's dialect into the caller's: verbatim, patched or translated. One type to the journey.
 
+mod ferry;
 pub(crate) mod meter;
 #[cfg(test)]
 mod tests;

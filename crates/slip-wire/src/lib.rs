@@ -6,6 +6,7 @@
 //! folder.
 
 pub mod anthropic;
+pub mod cross;
 pub mod dialect;
 pub mod frame;
 pub mod gemini;
@@ -19,6 +20,7 @@ pub mod quirks;
 pub mod stamp;
 pub mod upstream_error;
 
+pub use cross::cross;
 pub use dialect::{Decode, Encode, Malformed, Wire, wire};
 pub use lens::{End, Lens, Phase, Tally};
 pub use peek::Peek;

@@ -55,8 +55,9 @@ fn verdict(status: u16, headers: &http::HeaderMap, message: &str, code: &str) ->
         if status == 400 && (coded(&["api_key_invalid", "invalid_api_key"]) || says(&["api key not valid"])) {
             return (FaultKind::UpstreamAuth, Remedy::Elsewhere);
         }
-        if matches!(status, 400 | 403) && (coded(&["model_not_found"]) || says(&["is not a valid model id"])) {
-            return (FaultKind::Upstream, Remedy::Elsewhere);
+        let no_model = coded(&MODEL_CODES) || says(&MODEL_WORDS);
+        if matches!(status, 400 | 403) && no_model || status == 404 && (no_model || says(&["model", "deployment"])) {
+            return (FaultKind::NotFound, Remedy::Elsewhere);
         }
         if status == 403 && says(&["country", "region", "territory"]) {
             return (FaultKind::Forbidden, Remedy::Elsewhere);
@@ -70,6 +71,7 @@ fn verdict(status: u16, headers: &http::HeaderMap, message: &str, code: &str) ->
         404 | 405 | 406 | 410 | 415 | 501 => (FaultKind::Upstream, Remedy::Elsewhere),
         409 | 425 => (FaultKind::Upstream, again),
         413 => (FaultKind::TooLarge, Remedy::Elsewhere),
+        422 => (FaultKind::Unprocessable, Remedy::Stop),
         429 => (FaultKind::RateLimited, Remedy::Elsewhere),
         451 => (FaultKind::Forbidden, Remedy::Elsewhere),
         // 498 is Groq's "flex tier capacity exceeded", 529 Anthropic's "overloaded".
@@ -94,6 +96,8 @@ const CONTEXT_WORDS: [&str; 9] = [
     "maximum number of tokens",
     "total length of all messages is too long",
 ];
+const MODEL_CODES: [&str; 3] = ["model_not_found", "deploymentnotfound", "unknown_model"];
+const MODEL_WORDS: [&str; 2] = ["is not a valid model id", "invalid model name"];
 const MODERATION_CODES: [&str; 6] = [
     "content_filter",
     "content_policy_violation",
@@ -153,6 +157,7 @@ fn says(kind: FaultKind, status: u16, message: &str) -> Cow<'static, str> {
     let quoted = || Some(clean_to(message.as_bytes(), SAYS_LIMIT)).filter(|m| !m.is_empty());
     let plain = match kind {
         FaultKind::BadRequest
+        | FaultKind::Unprocessable
         | FaultKind::ContextTooLong
         | FaultKind::Moderated
         | FaultKind::TooLarge
@@ -167,7 +172,7 @@ fn says(kind: FaultKind, status: u16, message: &str) -> Cow<'static, str> {
         FaultKind::RateLimited => "the provider is limiting the rate of requests",
         FaultKind::Overloaded => "the provider is overloaded",
         FaultKind::UpstreamTimeout => "the provider took too long",
-        _ if status == 404 => "the provider does not have this model",
+        FaultKind::NotFound => "the provider does not have this model",
         _ => return Cow::Owned(format!("the provider failed with status {status}")),
     };
     Cow::Borrowed(plain)

@@ -104,7 +104,7 @@ pub fn config(args: &cli::Config) -> Result<(), Ending> {
             let found = discover::keys(&mut checked, &crate::env).len();
             let providers = checked.providers.len();
             anstream::println!(
-                "{}: fine. {providers} providers ({found} of them from keys in the environment), {} house models.",
+                "{}: fine. {providers} providers ({found} of them from keys in the environment), {} names over several endpoints.",
                 file.display(),
                 checked.houses.len()
             );

@@ -32,6 +32,7 @@ pub async fn answer(
         To::Models | To::ModelsUser => models::list(&world, &query, request.headers()),
         To::ModelsCount => models::count(&world, &query),
         To::Model => models::one(&world, captured),
+        To::Retrieve => models::retrieve(&world, captured),
         To::Endpoints => models::endpoints(&world, captured),
         To::ZeroRetention => models::zero_retention(&world),
         To::Providers => models::providers(&world),
@@ -121,7 +122,7 @@ pub fn generation_id() -> String {
 
 /// `gemini-2.5-pro:streamGenerateContent` → model and whether to stream.
 pub fn gemini_target(captured: &[String]) -> Result<(String, bool), Fault> {
-    let text = captured.first().map_or("", String::as_str);
+    let text = captured.join("/");
     match text.rsplit_once(':') {
         Some((model, "generateContent")) => Ok((model.to_owned(), false)),
         Some((model, "streamGenerateContent")) => Ok((model.to_owned(), true)),
@@ -129,7 +130,7 @@ pub fn gemini_target(captured: &[String]) -> Result<(String, bool), Fault> {
             FaultKind::NotFound,
             format!(
                 "no such method: {} (`{{model}}:generateContent` and `{{model}}:streamGenerateContent` are answered)",
-                shown(text)
+                shown(&text)
             ),
         )),
     }

@@ -59,6 +59,11 @@ pub fn one(world: &World, captured: &[String]) -> Result<Response<Body>, Fault> 
     Ok(ok(&json!({ "data": model(&found) })))
 }
 
+/// OpenAI's `models.retrieve`: the object itself.
+pub fn retrieve(world: &World, captured: &[String]) -> Result<Response<Body>, Fault> {
+    Ok(ok(&model(&find(world, captured)?)))
+}
+
 pub fn endpoints(world: &World, captured: &[String]) -> Result<Response<Body>, Fault> {
     let found = find(world, captured)?;
     let endpoints: Vec<Value> = found.endpoints.iter().map(|e| endpoint(world, found.model, e)).collect();
@@ -211,8 +216,9 @@ fn description(model: &Model) -> String {
     if let Some(context) = model.context {
         says.push_str(&format!(" Context {context} tokens."));
     }
-    if !model.source.is_empty() && !model.checked.is_empty() {
-        says.push_str(&format!(" Facts from {} ({}).", model.source, model.checked));
+    if !model.source.is_empty() {
+        says.push_str(&format!(" Facts from {}", model.source));
+        says.push_str(&if model.checked.is_empty() { ".".to_owned() } else { format!(" ({}).", model.checked) });
     }
     says
 }

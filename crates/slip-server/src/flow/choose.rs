@@ -22,7 +22,7 @@ pub fn choose(app: &App, inbound: &Inbound, _caller: &Caller, world: &World) -> 
         None => Rules::default(),
     };
     let mut models = Vec::with_capacity(1 + peek.models.len());
-    models.extend(peek.model.clone());
+    models.extend(peek.model.clone().filter(|m| !m.trim().is_empty()));
     models.extend(peek.models.iter().filter(|m| Some(*m) != peek.model.as_ref()).cloned());
     let ask = Ask { models, rules, allow: None };
     let view = View { vitals: world, turn: app.turn.fetch_add(1, Ordering::Relaxed) };

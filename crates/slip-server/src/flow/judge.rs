@@ -123,7 +123,7 @@ async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize, lease: Lea
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
     loop {
-        let quiet = clock::now() + bench.timeouts.first_content;
+        let quiet = clock::now() + bench.timeouts.idle;
         match timeout_at(deadline.min(quiet).into(), body.frame()).await {
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
@@ -147,11 +147,12 @@ async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize, lease: Lea
             Ok(Some(Err(e))) => return Err(failed(broken(&e), Sent::Ambiguous)),
             Ok(None) => break,
             Err(_) => {
-                let fault = Fault::upstream(
-                    FaultKind::UpstreamTimeout,
-                    Remedy::Elsewhere,
-                    format!("the provider's reply was not complete within {}", show(bench.timeouts.total)),
-                );
+                let says = if clock::now() >= deadline {
+                    format!("the provider's reply was not complete within {}", show(bench.timeouts.total))
+                } else {
+                    format!("the provider's reply stalled: nothing came for {}", show(bench.timeouts.idle))
+                };
+                let fault = Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Elsewhere, says);
                 return Err(failed(fault, Sent::Ambiguous));
             }
         }
@@ -190,7 +191,8 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                 let Ok(data) = frame.into_data() else { continue };
                 lens.push(&data, &mut out);
                 match lens.phase() {
-                    Phase::Flowing => {
+                    // A short answer may come whole, its end included: what follows it can no longer spoil it.
+                    Phase::Flowing | Phase::Finished => {
                         let flow = Flow::Running { lens: Box::new(lens), body, lease };
                         return Ok(Opening { out, flow, first: clock::now() });
                     }
@@ -200,7 +202,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                         });
                         return Err(failed(fault, Sent::Rejected));
                     }
-                    Phase::Waiting | Phase::Finished if out.len() > MAX_HELD => {
+                    Phase::Waiting if out.len() > MAX_HELD => {
                         let fault = Fault::upstream(
                             FaultKind::Upstream,
                             Remedy::Elsewhere,
@@ -208,7 +210,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                         );
                         return Err(failed(fault, Sent::Rejected));
                     }
-                    Phase::Waiting | Phase::Finished => {}
+                    Phase::Waiting => {}
                 }
             }
             Ok(Some(Err(e))) => return Err(failed(broken(&e), Sent::Ambiguous)),

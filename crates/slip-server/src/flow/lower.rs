@@ -6,10 +6,11 @@ use crate::upstream::{Failed, Sent};
 use crate::world::Seat;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use slip_ir::{Dialect, Fault};
+use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
 use slip_route::Endpoint;
 use slip_wire::openai_chat::splice;
-use slip_wire::{Peek, Quirks, Stamp, wire};
+use slip_wire::quirks::ReasoningStyle;
+use slip_wire::{Peek, Quirks, Stamp, cross, wire};
 
 pub struct Outbound {
     pub path: String,
@@ -42,6 +43,9 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
     let to = endpoint.dialect;
     let stream = inbound.peek.stream;
     let quirks = quirks(endpoint, seat);
+    if !(quirks.router || quirks.server_tools) {
+        no_server_tools(&inbound.raw, &inbound.peek)?;
+    }
     let path = match &seat.provider.path {
         Some(path) => path.to_string(),
         None => wire(to).path(&endpoint.upstream, stream),
@@ -69,7 +73,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         } else {
             encode(inbound, endpoint, &quirks)?
         }
-    } else if same {
+    } else if same && inbound.peek.spliceable {
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
         encode(inbound, endpoint, &quirks)?
@@ -84,11 +88,42 @@ fn encode(
     quirks: &Quirks,
 ) -> Result<(Vec<u8>, Vec<slip_ir::Loss>), Failed> {
     let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
+    // Gemini says in the path what others say in the body.
+    let (from, stream) = (inbound.dialect, inbound.peek.stream);
     let (request, decoded) = inbound.ir().map_err(not_sent)?;
     endpoint.upstream.as_ref().clone_into(&mut request.model);
-    let (body, mut losses) = wire(endpoint.dialect).encode_request(request, quirks);
+    request.stream = stream;
+    let (crossed, left) = cross(request, from, endpoint.dialect);
+    let (body, mut losses) = wire(endpoint.dialect).encode_request(&crossed, quirks);
+    losses.extend(left);
     losses.extend(decoded.iter().cloned());
     Ok((body, losses))
+}
+
+/// Tools of type `openrouter:…` are run by a house like this one, never by a provider: where nobody would run it, it must not go.
+fn no_server_tools(raw: &Bytes, peek: &Peek) -> Result<(), Failed> {
+    #[derive(serde::Deserialize)]
+    struct Tool<'a> {
+        #[serde(borrow, default, rename = "type")]
+        kind: Option<std::borrow::Cow<'a, str>>,
+    }
+    if !peek.want.tools {
+        return Ok(());
+    }
+    let Some(span) = peek.member("tools").and_then(|m| raw.get(m.value.clone())) else { return Ok(()) };
+    if peek.spliceable && memchr::memmem::find(span, b"openrouter:").is_none() {
+        return Ok(());
+    }
+    let tools: Vec<Tool<'_>> = serde_json::from_slice(span).unwrap_or_default();
+    for (at, tool) in tools.iter().enumerate() {
+        if let Some(kind) = tool.kind.as_deref().filter(|k| k.starts_with("openrouter:")) {
+            let says =
+                format!("tools[{at}].type: this gateway does not run the server tool: {}", crate::api::shown(kind));
+            let fault = Fault::new(FaultKind::BadRequest, Origin::Caller, Remedy::Elsewhere, says);
+            return Err(Failed { fault: fault.at(format!("tools[{at}].type")), sent: Sent::NotSent });
+        }
+    }
+    Ok(())
 }
 
 /// The provider's quirks, with what the catalogue knows of this endpoint.
@@ -96,6 +131,11 @@ fn quirks(endpoint: &Endpoint, seat: &Seat) -> Quirks {
     let mut quirks = seat.provider.quirks.clone();
     if let Some(most) = endpoint.max_output {
         quirks.default_max_tokens = most;
+    }
+    // Newer Anthropic models decide by themselves how long to think, and refuse a budget.
+    let budget = endpoint.model.reasoning.as_ref().is_none_or(|thinks| thinks.budget);
+    if endpoint.dialect == Dialect::Anthropic && quirks.reasoning == ReasoningStyle::Thinking && !budget {
+        quirks.reasoning = ReasoningStyle::Effort;
     }
     quirks
 }

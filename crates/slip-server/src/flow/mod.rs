@@ -28,7 +28,7 @@ use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind};
+use slip_ir::{Dialect, Fault, FaultKind, Origin};
 use slip_route::{Plan, Step};
 use slip_wire::Stamp;
 use std::future::Future;
@@ -62,51 +62,71 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
     if request.method() == Method::OPTIONS {
         return api::preflight();
     }
+    let dialect = surface(request.uri().path());
+    match recognise(&app, peer, &request) {
+        Ok(Known { route, captured, caller }) => {
+            let answered = match route.to {
+                To::Chat => return journey(app, caller, Dialect::OpenAiChat, None, request, arrived).await,
+                To::Messages => return journey(app, caller, Dialect::Anthropic, None, request, arrived).await,
+                To::Gemini => match api::gemini_target(&captured) {
+                    Ok(target) => return journey(app, caller, Dialect::Gemini, Some(target), request, arrived).await,
+                    Err(fault) => Err(fault),
+                },
+                _ => api::answer(&app, route.to, &caller, &captured, &request).await,
+            };
+            answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
+        }
+        Err(response) => {
+            // Many clients write all of their request before they read: they shall hear why, not a broken connection.
+            read::linger(request, app.world().limits.body).await;
+            *response
+        }
+    }
+}
+
+/// A request whose path and caller are known, its body still unread.
+struct Known {
+    route: &'static routes::Route,
+    captured: Vec<String>,
+    caller: Caller,
+}
+
+/// Path and caller, or the answer to a request that gets no further.
+fn recognise(app: &App, peer: SocketAddr, request: &Request<Incoming>) -> Result<Known, Box<Response<Body>>> {
     let head = request.method() == Method::HEAD;
     let method = if head { &Method::GET } else { request.method() };
     let uri = request.uri();
     let dialect = surface(uri.path());
+    let no = |fault: Fault| Box::new(refuse(dialect, &fault, None));
     if uri.path().len() > MAX_URI || uri.query().is_some_and(|q| q.len() > MAX_URI) {
-        return refuse(dialect, &Fault::caller(FaultKind::BadRequest, "the URL is longer than 4096 bytes"), None);
+        return Err(no(Fault::caller(FaultKind::BadRequest, "the URL is longer than 4096 bytes")));
     }
     if uri.query().is_some_and(names_a_key) {
         let says = "API keys are not accepted in URLs, where logs and proxies would keep them: send `Authorization: Bearer <your key>`";
-        return refuse(dialect, &Fault::caller(FaultKind::BadRequest, says), None);
+        return Err(no(Fault::caller(FaultKind::BadRequest, says)));
     }
     let (route, captured) = match routes::find(method, uri.path()) {
         Found::Route(route, captured) => (route, captured),
         Found::Method(allowed) => {
             let says = format!("{} is not answered here, {allowed} is", request.method());
-            let mut response = refuse(dialect, &Fault::caller(FaultKind::MethodNotAllowed, says), None);
+            let mut response = no(Fault::caller(FaultKind::MethodNotAllowed, says));
             response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static(allowed));
-            return response;
+            return Err(response);
         }
-        Found::Nothing(_) if uri.path() == "/" => return api::root(),
+        Found::Nothing(_) if uri.path() == "/" => return Err(Box::new(api::root())),
         Found::Nothing(near) => {
             let hint = near.map_or("the API is below /api/v1".to_owned(), |n| format!("did you mean {n}?"));
             let says = format!("no such path: {} ({hint})", api::shown(uri.path()));
-            return refuse(dialect, &Fault::caller(FaultKind::NotFound, says), None);
+            return Err(no(Fault::caller(FaultKind::NotFound, says)));
         }
     };
-    let caller = match admit(&app, route.auth, request.headers(), peer, clock::unix_ms()) {
-        Ok(caller) => caller,
-        Err(fault) => return refuse(dialect, &fault, None),
-    };
-    let answered = match route.to {
-        To::Chat => return journey(app, caller, Dialect::OpenAiChat, None, request, arrived).await,
-        To::Messages => return journey(app, caller, Dialect::Anthropic, None, request, arrived).await,
-        To::Gemini => match api::gemini_target(&captured) {
-            Ok(target) => return journey(app, caller, Dialect::Gemini, Some(target), request, arrived).await,
-            Err(fault) => Err(fault),
-        },
-        _ => api::answer(&app, route.to, &caller, &captured, &request).await,
-    };
-    answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
+    let caller = admit(app, route.auth, request.headers(), peer, clock::unix_ms()).map_err(no)?;
+    Ok(Known { route, captured, caller })
 }
 
 /// In whose words an error is told before the body was read.
 fn surface(path: &str) -> Dialect {
-    if path.ends_with("/messages") {
+    if path.contains("/messages") {
         Dialect::Anthropic
     } else if path.starts_with("/v1beta/") {
         Dialect::Gemini
@@ -139,7 +159,7 @@ async fn journey(
     if app.draining.load(Ordering::SeqCst) {
         return refuse(dialect, &hold::draining(), None);
     }
-    let inbound = match read::read(&app, &world, dialect, gemini, request).await {
+    let inbound = match read::read(&world, dialect, gemini, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };
@@ -254,7 +274,9 @@ impl Trip {
                             return Ok(won);
                         }
                         Err(Failed { mut fault, sent }) => {
-                            fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+                            if fault.origin != Origin::Caller {
+                                fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+                            }
                             vital.failed(&fault);
                             self.book.tried(&endpoint, began, Some(&fault));
                             self.plan.failed(&attempt, &fault, sent, clock::unix_ms());
@@ -282,10 +304,16 @@ impl Trip {
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
-        let deadlines = upstream::Deadlines {
-            connect: timeouts.connect,
-            headers: if stream { timeouts.first_content } else { timeouts.total }.min(self.over.duration_since(began)),
+        // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave
+        // enough of it for another to answer.
+        let left = self.over.duration_since(began);
+        let last = attempt.number > 1 || self.plan.line().len() < 2;
+        let patience = match stream {
+            true => timeouts.first_content,
+            false if last => left,
+            false => left / 2,
         };
+        let deadlines = upstream::Deadlines { connect: timeouts.connect, headers: patience.min(left) };
         let target = &seat.target;
         let (response, lease) =
             upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;

@@ -1,6 +1,5 @@
 //! Verb 2, read: the body, bounded in bytes and time, and the little of it that must be known.
 
-use crate::App;
 use crate::clock;
 use crate::world::World;
 use bytes::{Bytes, BytesMut};
@@ -20,6 +19,7 @@ const LINGER_BYTES: u64 = 96 * 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(10);
 /// Buffer reserved at once for a declared length; larger bodies grow as they arrive, so that a declared length costs nothing.
 const RESERVE: usize = 1024 * 1024;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A request that was read but not yet understood.
 pub struct Inbound {
@@ -61,7 +61,6 @@ pub fn bad_request(malformed: Malformed) -> Fault {
 
 /// `gemini` carries what that dialect keeps in the path: model and whether to stream.
 pub async fn read(
-    app: &App,
     world: &World,
     dialect: Dialect,
     gemini: Option<(String, bool)>,
@@ -70,8 +69,14 @@ pub async fn read(
     let (parts, body) = request.into_parts();
     identity_only(&parts.headers)?;
     let heads = heads(&parts.headers);
-    let raw = bytes(&parts.headers, body, world.limits.body).await?;
-    let _ = app;
+    let mut raw = bytes(&parts.headers, body, world.limits.body).await?;
+    if raw.starts_with(BYTE_ORDER_MARK) {
+        // Some editors and shells put it in front of JSON; no provider takes it.
+        raw = raw.slice(BYTE_ORDER_MARK.len()..);
+    }
+    if raw.trim_ascii().is_empty() {
+        return Err(Fault::caller(FaultKind::BadRequest, "the request body is empty: send a JSON object"));
+    }
     let peek = match (dialect, gemini) {
         (Dialect::OpenAiChat, _) => Peek::openai_chat(&raw),
         (Dialect::Anthropic, _) => Peek::anthropic(&raw),
@@ -79,33 +84,7 @@ pub async fn read(
         (Dialect::Gemini, None) => Err(Malformed::new("", "the path names no model")),
     }
     .map_err(bad_request)?;
-    no_server_tools(&raw, &peek)?;
     Ok(Inbound { dialect, raw, peek, heads, ir: None })
-}
-
-/// Tools of type `openrouter:…` are run by the house, never by a provider: one that nobody runs here must not leave the house.
-fn no_server_tools(raw: &Bytes, peek: &Peek) -> Result<(), Fault> {
-    #[derive(serde::Deserialize)]
-    struct Tool<'a> {
-        #[serde(borrow, default, rename = "type")]
-        kind: Option<std::borrow::Cow<'a, str>>,
-    }
-    if !peek.want.tools {
-        return Ok(());
-    }
-    let Some(span) = peek.member("tools").and_then(|m| raw.get(m.value.clone())) else { return Ok(()) };
-    if peek.spliceable && memchr::memmem::find(span, b"openrouter:").is_none() {
-        return Ok(());
-    }
-    let tools: Vec<Tool<'_>> = serde_json::from_slice(span).unwrap_or_default();
-    for (at, tool) in tools.iter().enumerate() {
-        if let Some(kind) = tool.kind.as_deref().filter(|k| k.starts_with("openrouter:")) {
-            let says =
-                format!("tools[{at}].type: this gateway does not run the server tool: {}", crate::api::shown(kind));
-            return Err(Fault::caller(FaultKind::BadRequest, says).at(format!("tools[{at}].type")));
-        }
-    }
-    Ok(())
 }
 
 fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {
@@ -121,7 +100,7 @@ fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {
 async fn bytes(headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<Bytes, Fault> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if declared.is_some_and(|n| n > limit) {
-        linger(body, declared.unwrap_or(0)).await;
+        throw_away(body, declared.unwrap_or(0)).await;
         return Err(too_large(limit));
     }
     let started = clock::now();
@@ -145,7 +124,7 @@ async fn bytes(headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<By
         let Ok(data) = frame.into_data() else { continue };
         let have = first.as_ref().map_or(0, Bytes::len) + all.len();
         if (have + data.len()) as u64 > limit {
-            linger(body, LINGER_BYTES).await;
+            throw_away(body, LINGER_BYTES).await;
             return Err(too_large(limit));
         }
         // A small body arrives in one piece and is never copied.
@@ -164,7 +143,16 @@ async fn bytes(headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<By
     Ok(first.unwrap_or_else(|| all.freeze()))
 }
 
-async fn linger(mut body: Incoming, declared: u64) {
+/// Read and forget the body of a request that is refused unread, if it is one this gateway would have read.
+pub async fn linger(request: Request<Incoming>, limit: u64) {
+    let (parts, body) = request.into_parts();
+    let declared = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if declared.is_some_and(|n| 0 < n && n <= limit) {
+        throw_away(body, declared.unwrap_or(0)).await;
+    }
+}
+
+async fn throw_away(mut body: Incoming, declared: u64) {
     if declared > LINGER_BYTES {
         return;
     }

@@ -70,7 +70,9 @@ impl Relay {
                 None
             }
         };
-        let timer = Box::pin(sleep_until((first + timeouts.keepalive.min(timeouts.idle)).into()));
+        let finished = run.as_ref().is_some_and(|run| run.lens.phase() == Phase::Finished);
+        let look = if finished { TAIL } else { timeouts.keepalive.min(timeouts.idle) };
+        let timer = Box::pin(sleep_until((first + look).into()));
         Relay { out, run, timeouts, over, keepalive, last: first, held: None, barren: 0, spoke: first, timer, provider }
     }
 
@@ -99,6 +101,9 @@ impl Relay {
                 Poll::Pending => {
                     if moved {
                         self.last = clock::now();
+                        if run.lens.phase() == Phase::Finished {
+                            self.timer.as_mut().reset((self.last + TAIL).min(self.over).into());
+                        }
                     }
                     if run.book.app().cut.load(Ordering::Relaxed) {
                         self.finish(End::Fault(hold::cut()), false);

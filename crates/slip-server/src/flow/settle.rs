@@ -6,7 +6,7 @@ use super::shield::internal;
 use crate::App;
 use crate::clock;
 use crate::vitals::Vital;
-use slip_ir::{Fault, FaultKind, Nano, Usage};
+use slip_ir::{Fault, FaultKind, Finish, Nano, Usage};
 use slip_route::Endpoint;
 use slip_store::{Attempt, Failure, Generation, Slot};
 use slip_wire::{Stamp, Tally};
@@ -157,7 +157,7 @@ impl Book {
         let now = clock::now();
         let row = &mut self.row;
         row.cancelled = cancelled;
-        row.finish = tally.finish;
+        row.finish = tally.finish.or_else(|| tally.fault.as_ref().map(|_| Finish::Error));
         row.native_finish = tally.native;
         row.upstream_id = tally.upstream_id;
         row.losses.extend(tally.losses.iter().map(|l| l.to_string()));

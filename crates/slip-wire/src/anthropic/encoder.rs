@@ -284,7 +284,7 @@ impl Encoder {
             }
             (Kind::Thinking { kind: ThinkingKind::Encrypted, .. }, Piece::Data(data)) => open.sealed.push_str(data),
             (Kind::Thinking { kind: ThinkingKind::Encrypted, .. }, _) => {}
-            (Kind::Thinking { .. } | Kind::ToolCall { .. }, Piece::Signature(signature)) => {
+            (Kind::Thinking { .. } | Kind::ToolCall { .. } | Kind::Text, Piece::Signature(signature)) => {
                 open.sealed.push_str(signature);
             }
             (Kind::Thinking { .. }, Piece::Text(text)) => {
@@ -321,8 +321,9 @@ impl Encoder {
             }
             Kind::ToolCall { id, .. } if !sealed.is_empty() => {
                 let id = reply::shown_id(id, &self.stamp, u64::from(open.block));
-                after = Some(reply::signature_block(&id, &sealed));
+                after = Some(reply::signature_block(Some(&id), &sealed));
             }
+            Kind::Text if !sealed.is_empty() => after = Some(reply::signature_block(None, &sealed)),
             _ => {}
         }
         if let Some(index) = self.open.take().and_then(|open| open.index) {

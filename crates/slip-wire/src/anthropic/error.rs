@@ -141,7 +141,7 @@ mod tests {
                 Remedy::Elsewhere,
             ),
             (403, "billing_error", "payment", FaultKind::UpstreamQuota, Remedy::Elsewhere),
-            (404, "not_found_error", "model: claude-0", FaultKind::Upstream, Remedy::Elsewhere),
+            (404, "not_found_error", "model: claude-0", FaultKind::NotFound, Remedy::Elsewhere),
             (413, "request_too_large", "too large", FaultKind::TooLarge, Remedy::Elsewhere),
             (
                 400,

@@ -15,7 +15,7 @@ mod messages;
 mod object;
 mod reply;
 mod request;
-mod seal;
+pub(crate) mod seal;
 mod usage;
 mod wire;
 

@@ -141,11 +141,13 @@ fn tell<'r>(choice: &'r Choice, stamp: &Stamp) -> Told<'r> {
     let mut blocks = Vec::new();
     for (n, block) in choice.blocks.iter().enumerate() {
         match block {
-            Block::Text(text) if text.text.is_empty() && text.annotations.is_empty() => {}
             Block::Text(text) => {
                 let cited: Vec<Raw> =
                     text.annotations.iter().filter_map(|a| citations::to_citation(a, false)).collect();
-                blocks.push(text_block(&text.text, &cited));
+                if !text.text.is_empty() || !cited.is_empty() {
+                    blocks.push(text_block(&text.text, &cited));
+                }
+                blocks.extend(text.signature.as_ref().map(|signature| signature_block(None, signature)));
             }
             Block::Refusal(text) if text.is_empty() => {}
             Block::Refusal(text) => blocks.push(text_block(text, &[])),
@@ -153,7 +155,7 @@ fn tell<'r>(choice: &'r Choice, stamp: &Stamp) -> Told<'r> {
             Block::ToolCall(call) => {
                 let id = shown_id(&call.id, stamp, n as u64);
                 blocks.push(call_block(call, &id));
-                blocks.extend(call.signature.as_ref().map(|signature| signature_block(&id, signature)));
+                blocks.extend(call.signature.as_ref().map(|signature| signature_block(Some(&id), signature)));
             }
             Block::Opaque { dialect: Dialect::Anthropic, raw } => blocks.push(raw.as_str().as_bytes().to_vec()),
             // Produced media and other dialects' blocks have no place in a message.
@@ -209,10 +211,11 @@ pub fn sealed_block(out: &mut Vec<u8>, data: &str, name: &str, id: Option<&str>)
     w.close();
 }
 
-/// A signature on a call, which a message has no place for, as a sealed block that names the call. Only Gemini signs calls.
-pub fn signature_block(call: &str, signature: &str) -> Vec<u8> {
+/// A signature on text or on a call, which a message has no place for, as a sealed block that names the call. Only Gemini signs
+/// these.
+pub fn signature_block(call: Option<&str>, signature: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    sealed_block(&mut out, signature, format::GEMINI, Some(call));
+    sealed_block(&mut out, signature, format::GEMINI, call);
     out
 }
 

@@ -304,18 +304,21 @@ fn borrowed_signatures(blocks: &[Block]) -> Borrowed<'_> {
             first.get_or_insert(index);
         }
     }
-    for (index, block) in blocks.iter().enumerate() {
-        let Block::Thinking(thinking) = block else { continue };
-        let Some(signature) = thinking.data.as_deref().or(thinking.signature.as_deref()) else { continue };
-        if thinking.format != format::GEMINI || !thinking.text.is_empty() {
-            continue;
-        }
-        let named = thinking.id.as_deref().and_then(|id| calls.get(id)).copied();
-        let sealed = thinking.kind == ThinkingKind::Encrypted;
-        let Some(call) = named.or(if sealed { first } else { None }) else { continue };
-        if let Entry::Vacant(slot) = borrowed.by_call.entry(call) {
-            slot.insert(signature);
-            borrowed.given.insert(index);
+    // What names its call comes first, so that nothing nameless takes its place.
+    for nameless in [false, true] {
+        for (index, block) in blocks.iter().enumerate() {
+            let Block::Thinking(thinking) = block else { continue };
+            let Some(signature) = thinking.data.as_deref().or(thinking.signature.as_deref()) else { continue };
+            if thinking.format != format::GEMINI || !thinking.text.is_empty() || thinking.id.is_none() != nameless {
+                continue;
+            }
+            let named = thinking.id.as_deref().and_then(|id| calls.get(id)).copied();
+            let sealed = thinking.kind == ThinkingKind::Encrypted;
+            let Some(call) = named.or(if sealed && nameless { first } else { None }) else { continue };
+            if let Entry::Vacant(slot) = borrowed.by_call.entry(call) {
+                slot.insert(signature);
+                borrowed.given.insert(index);
+            }
         }
     }
     borrowed

@@ -117,11 +117,7 @@ impl Encoder {
             }
             // What is left to say of reasoning is what seals it.
             Some(Block::Thinking(thinking)) => {
-                let sealed = match (&thinking.data, &thinking.signature) {
-                    (Some(data), _) => sealed::seal_data(&thinking.format, data),
-                    (None, Some(signature)) => sealed::seal(&thinking.format, signature),
-                    (None, None) => return,
-                };
+                let Some(sealed) = sealed::seal(&thinking) else { return };
                 let mut node = part::write_text("", true, None);
                 node.set("thoughtSignature", sealed);
                 self.say(choice, Some(node), out);

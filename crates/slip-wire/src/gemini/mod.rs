@@ -21,7 +21,7 @@ mod part;
 mod reply;
 mod request;
 mod schema;
-mod sealed;
+pub(crate) mod sealed;
 mod stream;
 mod tree;
 mod usage;

@@ -100,12 +100,7 @@ pub(super) fn write_block<'a>(block: &'a Block, stamp: &Stamp) -> Option<Node<'a
 fn write_thinking(thinking: &Thinking, hide: bool) -> Option<Node<'_>> {
     let text = if hide { "" } else { thinking.text.as_str() };
     let mut node = part::write_text(text, true, None);
-    let signature = match (&thinking.data, &thinking.signature) {
-        (Some(data), _) => Some(sealed::seal_data(&thinking.format, data)),
-        (None, Some(signature)) => Some(sealed::seal(&thinking.format, signature)),
-        (None, None) => None,
-    };
-    match signature {
+    match sealed::seal(thinking) {
         Some(signature) => node.set("thoughtSignature", signature),
         None if text.is_empty() => return None,
         None => {}

@@ -89,9 +89,12 @@ impl Turns {
         for (index, raw) in m.list("parts", at)?.into_iter().enumerate() {
             let part = part::read(raw, &format!("{at}.parts[{index}]"))?;
             let role = if matches!(part, Part::Result(_)) { Role::Tool } else { role };
-            let Some(block) = self.block(part) else { continue };
+            let Some(mut block) = self.block(part) else { continue };
             match self.list.get_mut(first..).and_then(|turns| turns.last_mut()) {
-                Some(turn) if turn.role == role => turn.blocks.push(block),
+                Some(turn) if turn.role == role => {
+                    rejoin(&mut turn.blocks, &mut block);
+                    turn.blocks.push(block);
+                }
                 _ => self.list.push(Turn::new(role, vec![block])),
             }
         }
@@ -132,6 +135,21 @@ fn said(text: String, thought: bool, signature: Option<String>) -> Block {
         return Block::Thinking(Thinking { text, signature, format: format::GEMINI.to_owned(), ..Thinking::default() });
     }
     Block::Text(Text { text, signature, ..Text::default() })
+}
+
+/// A streamed thought of another family reached the client in pieces, with its seal in a last one: only whole does it go back.
+fn rejoin(blocks: &mut Vec<Block>, last: &mut Block) {
+    let Block::Thinking(sealed) = last else { return };
+    if sealed.format == format::GEMINI || sealed.signature.is_none() || !sealed.text.is_empty() {
+        return;
+    }
+    let is_piece = |block: &Block| matches!(block, Block::Thinking(t) if t.format == format::GEMINI && t.signature.is_none() && t.data.is_none());
+    let from = blocks.iter().rposition(|block| !is_piece(block)).map_or(0, |at| at + 1);
+    for piece in blocks.drain(from..) {
+        if let Block::Thinking(piece) = piece {
+            sealed.text.push_str(&piece.text);
+        }
+    }
 }
 
 /// Names under which a single string is the result itself.

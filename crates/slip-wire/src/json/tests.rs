@@ -100,7 +100,7 @@ proptest! {
 
     #[test]
     fn long_strings_are_checked_like_short_ones(
-        length in 0usize..200, at in 0usize..200,
+        length in prop_oneof![0usize..200, 8000usize..20_000], at in prop_oneof![0usize..200, 8000usize..20_000],
         byte in prop_oneof![Just(b'"'), Just(b'\\'), Just(0x1f), Just(0xc3), Just(0x80), Just(b'x'), Just(0x20)],
     ) {
         let mut bytes = vec![b'a'; length + 2];

@@ -1,5 +1,6 @@
 //! Two dialects: the upstream's frames are decoded into events, and the events encoded for the caller.
 
+use super::ferry::Ferry;
 use super::meter::Meter;
 use super::{End, Phase, Tally, is_cut};
 use crate::frame::Frame;
@@ -13,6 +14,7 @@ pub(super) struct Translated {
     decode: Box<dyn Decode>,
     encode: Box<dyn Encode>,
     events: Vec<Event>,
+    ferry: Ferry,
     pub meter: Meter,
 }
 
@@ -23,6 +25,7 @@ impl Translated {
             encode: wire(caller).encoder(stamp.clone()),
             stamp,
             events: Vec::new(),
+            ferry: Ferry::new(caller),
             meter: Meter::default(),
         }
     }
@@ -46,10 +49,10 @@ impl Translated {
                 }
                 // A count of nothing is no count; an estimate may follow.
                 Event::Usage(usage) if usage.total() == 0 => {}
-                event => {
+                event => self.ferry.event(event, |event| {
                     self.meter.event(&event);
                     self.encode.event(&event, out);
-                }
+                }),
             }
         }
         if let Some(fault) = instead.or(fault) {
@@ -68,9 +71,9 @@ impl Translated {
 
     /// The encoder learns an estimate as it would a report.
     fn settle(&mut self, out: &mut BytesMut) {
-        let reported = self.meter.reported().is_some();
+        let reported = self.meter.reported().cloned();
         if let Some(usage) = self.meter.settle(&self.stamp)
-            && !reported
+            && reported.as_ref() != Some(usage)
         {
             self.encode.event(&Event::Usage(usage.clone()), out);
         }
@@ -80,13 +83,16 @@ impl Translated {
         match how {
             End::Gone => {
                 self.meter.settle(&self.stamp);
+                self.meter.tally.losses = self.ferry.losses();
                 return self.meter.tally;
             }
             _ if self.meter.phase == Phase::Broken => {}
             End::Fault(fault) if self.meter.phase != Phase::Finished => {
                 // What is open is closed first, so that the error does not stand inside a block.
+                // A decoder that had read the finish has nothing to complain of: then all that matters had come.
                 self.decode.eof(&mut self.events);
-                self.pump(Some(fault), out);
+                let cut = self.events.iter().any(|event| matches!(event, Event::Fault(_)));
+                self.pump(cut.then_some(fault), out);
             }
             End::Eof | End::Fault(_) => {
                 self.decode.eof(&mut self.events);
@@ -95,6 +101,7 @@ impl Translated {
         }
         self.settle(out);
         self.encode.eof(out);
+        self.meter.tally.losses = self.ferry.losses();
         self.meter.tally
     }
 }

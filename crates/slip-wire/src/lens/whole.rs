@@ -1,10 +1,13 @@
 //! Replies that arrive whole: the same three grades without a stream.
 
+#![allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
+
+use super::ferry::Ferry;
 use super::meter::Meter;
 use super::{Phase, Tally};
 use crate::{Quirks, Stamp, json, openai_chat, wire};
 use bytes::BytesMut;
-use slip_ir::{Dialect, Event, Fault, FaultKind, Remedy, Reply, unfold};
+use slip_ir::{Dialect, Event, Fault, FaultKind, Remedy, Reply, fold, unfold};
 use std::sync::Arc;
 
 /// Never quotes what was answered instead: it is some proxy's HTML, and not for the caller.
@@ -24,11 +27,11 @@ pub fn reply(
     if (upstream, caller) == (Dialect::OpenAiChat, Dialect::OpenAiChat) {
         return openai_chat::patch::reply(body, stamp);
     }
-    let (mut reply, tally) = decoded(upstream, body, stamp, quirks)?;
+    let (events, tally) = decoded(upstream, caller, body, stamp, quirks)?;
     if upstream == caller {
         return Ok((body.to_vec(), tally));
     }
-    reply.usage.clone_from(&tally.usage);
+    let reply = Reply { usage: tally.usage.clone(), ..fold(events) };
     Ok((wire(caller).encode_reply(&reply, stamp), tally))
 }
 
@@ -41,19 +44,24 @@ pub fn stream_from_reply(
     quirks: &Quirks,
     out: &mut BytesMut,
 ) -> Result<Tally, Fault> {
-    let (mut reply, tally) = decoded(upstream, body, stamp, quirks)?;
-    reply.usage.clone_from(&tally.usage);
-    let mut events = Vec::new();
-    unfold(&reply, &mut events);
+    let (events, tally) = decoded(upstream, caller, body, stamp, quirks)?;
     let mut encode = wire(caller).encoder(stamp.clone());
-    for event in &events {
+    let counts = tally.usage.clone().map(Event::Usage);
+    for event in events.iter().filter(|event| !matches!(event, Event::Usage(_))).chain(&counts) {
         encode.event(event, out);
     }
     encode.eof(out);
     Ok(tally)
 }
 
-fn decoded(upstream: Dialect, body: &[u8], stamp: &Stamp, quirks: &Quirks) -> Result<(Reply, Tally), Fault> {
+/// What the upstream said, as far as the caller's dialect has a place for it.
+fn decoded(
+    upstream: Dialect,
+    caller: Dialect,
+    body: &[u8],
+    stamp: &Stamp,
+    quirks: &Quirks,
+) -> Result<(Vec<Event>, Tally), Fault> {
     if json::check(body).is_err() {
         return Err(not_json());
     }
@@ -65,11 +73,16 @@ fn decoded(upstream: Dialect, body: &[u8], stamp: &Stamp, quirks: &Quirks) -> Re
     if let Some(fault) = reply.fault {
         return Err(fault);
     }
+    let (mut told, mut events) = (Vec::new(), Vec::new());
+    unfold(&reply, &mut told);
+    let mut ferry = Ferry::new(caller);
+    told.into_iter().for_each(|event| ferry.event(event, |event| events.push(event)));
     let mut meter = Meter::default();
-    let mut events = Vec::new();
-    unfold(&reply, &mut events);
     events.iter().filter(|event| !matches!(event, Event::Fault(_))).for_each(|event| meter.event(event));
     debug_assert_ne!(meter.phase, Phase::Broken);
     meter.settle(stamp);
-    Ok((reply, meter.tally))
+    if upstream != caller {
+        meter.tally.losses = ferry.losses();
+    }
+    Ok((events, meter.tally))
 }

@@ -4,7 +4,7 @@ use super::node::Node;
 use super::{details, media};
 use crate::Malformed;
 use slip_ir::request::format;
-use slip_ir::{Block, Cache, Dialect, MediaKind, Role, Source, Text, Thinking, ToolCall, ToolResult, Turn};
+use slip_ir::{Block, Cache, Dialect, Loss, MediaKind, Role, Source, Text, Thinking, ToolCall, ToolResult, Turn};
 
 /// Reads messages in order, because the old `function` messages are matched to calls by position.
 #[derive(Default)]
@@ -13,10 +13,47 @@ pub(super) struct Messages {
     /// Ids given to old-style function calls that had none: `(function name, id)`, not yet answered.
     unanswered: Vec<(String, String)>,
     minted: usize,
+    pub losses: Vec<Loss>,
 }
 
+/// Members of a message that are read somewhere, or say nothing the others do not.
+const KNOWN: [&str; 15] = [
+    "role",
+    "content",
+    "name",
+    "tool_calls",
+    "tool_call_id",
+    "function_call",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "refusal",
+    "annotations",
+    "images",
+    "audio",
+    "cache_control",
+    "id",
+];
+/// Members are the caller's to invent; a list of them all helps nobody.
+const MOST_LOSSES: usize = 32;
+
 impl Messages {
+    /// Members without a home here (Mistral's `prefix`, …) reach only an upstream of this dialect that takes the bytes as they are.
+    fn note_unknown(&mut self, node: &Node<'_>) -> Result<(), Malformed> {
+        for (key, value) in node.members()?.iter() {
+            if KNOWN.contains(&key) || matches!(value.span(), b"null" | b"false" | b"\"\"" | b"[]" | b"{}") {
+                continue;
+            }
+            let loss = Loss::new(format!("messages[].{}", crate::json::shown(key)), "has no place in the vocabulary");
+            if self.losses.len() < MOST_LOSSES && !self.losses.contains(&loss) {
+                self.losses.push(loss);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn read(&mut self, node: &Node<'_>) -> Result<(), Malformed> {
+        self.note_unknown(node)?;
         let message = node.members()?;
         let role = message.need("role", "a string")?;
         let turn = match &*role.text()? {

@@ -41,6 +41,7 @@ pub(super) fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
     }
     let mut request = reading.request;
     request.turns = read.turns;
+    reading.losses.extend(read.losses);
     request.tools.extend(reading.old_tools);
     request.tool_choice = request.tool_choice.or(reading.old_choice);
     request.params.max_tokens = reading.completion_cap.or(request.params.max_tokens);

@@ -110,7 +110,7 @@ pub fn splice(body: &[u8], peek: &Peek, upstream_model: &str, quirks: &Quirks, o
             }
             key if value == b"null" && OPTIONAL.contains(&key) => {}
             key if splice.refused(key) => {
-                if value != b"null" {
+                if !is_default(key, value) {
                     splice.losses.push(Loss::new(key.to_owned(), "this provider refuses it"));
                 }
             }
@@ -129,6 +129,16 @@ pub fn splice(body: &[u8], peek: &Peek, upstream_model: &str, quirks: &Quirks, o
     }
     splice.out.push(b'}');
     splice.losses
+}
+
+/// Asks for what happens anyway, so that leaving it out loses nothing.
+fn is_default(key: &str, value: &[u8]) -> bool {
+    value == b"null"
+        || matches!(
+            (key, value),
+            ("n", b"1") | ("logprobs" | "store", b"false") | ("top_logprobs", b"0") | ("parallel_tool_calls", b"true")
+        )
+        || matches!(key, "logit_bias" | "metadata") && value == b"{}"
 }
 
 struct Splice<'a> {

@@ -1,6 +1,7 @@
 //! What is read of an Anthropic Messages request.
 
 use super::*;
+use crate::anthropic::seal;
 use slip_ir::request::format;
 
 pub(super) fn peek(body: &[u8]) -> Result<Peek, Malformed> {
@@ -120,11 +121,11 @@ fn content(at: &str, peek: &mut Peek, span: &[u8]) -> Result<usize, Malformed> {
         match kind.as_deref() {
             Some("image") => peek.want.media.insert(MediaKind::Image),
             Some("document") => peek.want.media.insert(MediaKind::File),
-            Some("redacted_thinking") => peek.seal(format::ANTHROPIC),
+            Some("redacted_thinking") => sealed(peek, json::field(block, "data")),
             Some("thinking") => {
-                if json::field(block, "signature").is_some_and(|s| s != b"\"\"") {
-                    peek.seal(format::ANTHROPIC);
-                }
+                sealed(peek, json::field(block, "signature"));
+                // Who thought is only said where it was not Anthropic, which refuses the member.
+                peek.spliceable &= json::field(block, "format").is_none();
                 bytes += block.len();
             }
             Some("tool_result") => {
@@ -136,4 +137,14 @@ fn content(at: &str, peek: &mut Peek, span: &[u8]) -> Result<usize, Malformed> {
         }
     }
     Ok(bytes)
+}
+
+/// A seal of ours around another family's must be opened before anybody can read it.
+fn sealed(peek: &mut Peek, payload: Option<&[u8]>) {
+    let Some(text) = payload.and_then(json::string).filter(|text| !text.is_empty()) else { return };
+    let family = seal::unseal(&text).format;
+    peek.spliceable &= seal::is_ours(family);
+    if family != format::UNKNOWN {
+        peek.seal(family);
+    }
 }

@@ -1,6 +1,7 @@
 //! What is read of a Gemini request. Both spellings of names (`inlineData`, `inline_data`) are in use.
 
 use super::*;
+use crate::gemini::sealed;
 use slip_ir::request::format;
 
 pub(super) fn peek(body: &[u8], model: &str, stream: bool) -> Result<Peek, Malformed> {
@@ -78,7 +79,18 @@ fn parts(at: &str, peek: &mut Peek, content: &[u8]) -> Result<usize, Malformed> 
                     let mime = mime.and_then(json::string).unwrap_or_default();
                     peek.want.media.insert(media_of(&mime));
                 }
-                b"thoughtSignature" | b"thought_signature" => peek.seal(format::GEMINI),
+                b"thoughtSignature" | b"thought_signature" => {
+                    match json::string(value).as_deref().and_then(sealed::family) {
+                        // A seal of ours around another family's: it must be opened before anybody can read it.
+                        Some(foreign) => {
+                            peek.spliceable = false;
+                            if foreign != format::UNKNOWN {
+                                peek.seal(foreign);
+                            }
+                        }
+                        None => peek.seal(format::GEMINI),
+                    }
+                }
                 _ => bytes += value.len(),
             }
         }

@@ -137,6 +137,40 @@ fn only_plain_messages_may_be_spliced() {
 }
 
 #[test]
+fn a_seal_of_ours_keeps_a_body_of_the_same_dialect_from_being_copied() {
+    let anthropic = |block: &str| {
+        let body = format!(r#"{{"messages":[{{"role":"assistant","content":[{block}]}}]}}"#);
+        Peek::anthropic(body.as_bytes()).unwrap()
+    };
+    let gemini = |part: &str| {
+        let body = format!(r#"{{"contents":[{{"role":"model","parts":[{part}]}}]}}"#);
+        Peek::gemini(body.as_bytes(), "m", false).unwrap()
+    };
+    let rows: &[(Peek, bool, &[&str])] = &[
+        (anthropic(r#"{"type":"thinking","thinking":"a","signature":"EuY="}"#), true, &["anthropic-claude-v1"]),
+        (anthropic(r#"{"type":"thinking","thinking":"a","signature":"","format":"unknown"}"#), false, &[]),
+        (anthropic(r#"{"type":"redacted_thinking","data":"EuY="}"#), true, &["anthropic-claude-v1"]),
+        (
+            anthropic(r#"{"type":"redacted_thinking","data":"google-gemini-v1:call_1:CiQ="}"#),
+            false,
+            &["google-gemini-v1"],
+        ),
+        (gemini(r#"{"text":"","thoughtSignature":"CiQB"}"#), true, &["google-gemini-v1"]),
+        (
+            gemini(r#"{"text":"","thoughtSignature":"YW50aHJvcGljLWNsYXVkZS12MTo6c2ln"}"#),
+            false,
+            &["anthropic-claude-v1"],
+        ),
+    ];
+    for (peek, spliceable, sealed) in rows {
+        assert_eq!(
+            (peek.spliceable, peek.want.sealed.iter().map(String::as_str).collect::<Vec<_>>()),
+            (*spliceable, sealed.to_vec())
+        );
+    }
+}
+
+#[test]
 fn media_is_seen_and_not_counted_as_text() {
     let data = "A".repeat(40_000);
     let peek = messages(&format!(

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use slip_ir::Dialect;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +14,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const KEY: &str = "sk-test-key-0123456789";
 pub const MANAGEMENT: &str = "sk-test-management-0123456789";
@@ -56,6 +63,19 @@ impl Got {
             .collect()
     }
 
+    /// The usage of a reply, wherever it stands.
+    pub fn usage(&self) -> Value {
+        if self.header("content-type").starts_with("text/event-stream") {
+            self.events().iter().rev().map(|e| e["usage"].clone()).find(|u| !u.is_null()).unwrap_or_default()
+        } else {
+            self.json()["usage"].clone()
+        }
+    }
+
+    pub fn error(&self) -> Value {
+        self.json()["error"].clone()
+    }
+
     /// The text of the first choice, of a stream or of a whole reply.
     pub fn content(&self) -> String {
         if self.header("content-type").starts_with("text/event-stream") {
@@ -75,6 +95,10 @@ impl Gateway {
 
     /// Start, or what it said instead.
     pub fn try_start(config: &str, env: &[(&str, &str)]) -> Result<Gateway, String> {
+        Gateway::try_start_with(config, &[], env)
+    }
+
+    pub fn try_start_with(config: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Gateway, String> {
         let dir = scratch();
         let file = dir.join("gateway.toml");
         std::fs::write(&file, config).expect("a temporary file can be written");
@@ -84,6 +108,7 @@ impl Gateway {
             .arg(&file)
             .arg("--data-dir")
             .arg(dir.join("data"))
+            .args(args)
             .env("SLIPSWITCH_KEY", KEY)
             .env("SLIPSWITCH_MANAGEMENT_KEY", MANAGEMENT)
             .envs(env.iter().copied())
@@ -162,6 +187,56 @@ impl Gateway {
         self.send(Method::POST, path, &[("authorization", &format!("Bearer {KEY}"))], body.into()).await
     }
 
+    /// Begin a request and read its reply by the piece. Dropping it hangs up.
+    pub async fn open(&self, path: &str, body: &Value) -> Live {
+        let stream = tokio::net::TcpStream::connect(self.address).await.expect("the gateway listens");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+        let driver = tokio::spawn(connection);
+        let request = Request::post(path)
+            .header("host", self.address.to_string())
+            .header("authorization", format!("Bearer {KEY}"))
+            .body(Full::new(Bytes::from(body.to_string())))
+            .expect("a request");
+        let response = timeout(PATIENCE, sender.send_request(request)).await.expect("a head in time").expect("a head");
+        let (parts, body) = response.into_parts();
+        Live { status: parts.status.as_u16(), headers: parts.headers, body, driver, _sender: sender }
+    }
+
+    /// Write these bytes and read until the connection closes, or nothing comes for a while.
+    pub async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = tokio::net::TcpStream::connect(self.address).await.expect("the gateway listens");
+        // It may close before it has read everything.
+        let _ = stream.write_all(bytes).await;
+        let mut said = Vec::new();
+        let mut piece = vec![0; 64 * 1024];
+        while let Ok(Ok(n)) = timeout(Duration::from_millis(400), stream.read(&mut piece)).await {
+            if n == 0 {
+                break;
+            }
+            said.extend_from_slice(&piece[..n]);
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    }
+
+    /// It still answers.
+    pub async fn is_well(&self, after: &str) {
+        let got = self.send(Method::GET, "/healthz", &[], Bytes::new()).await;
+        assert_eq!((got.status, got.text().as_str()), (200, r#"{"status":"ok"}"#), "after {after}");
+    }
+
+    /// Wait until it has written this to stderr.
+    pub async fn says(&self, words: &str) -> String {
+        for _ in 0..250 {
+            let said = self.said();
+            if said.contains(words) {
+                return said;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("it never said {words:?}, but: {}", self.said());
+    }
+
     pub async fn chat(&self, body: &Value) -> Got {
         self.post("/api/v1/chat/completions", body).await
     }
@@ -176,28 +251,32 @@ impl Gateway {
 
     /// One request on a connection of its own.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Got {
-        let stream = tokio::net::TcpStream::connect(self.address).await.expect("the gateway listens");
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
-        let driver = tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(body)).expect("a request");
-        let response = tokio::time::timeout(Duration::from_secs(30), sender.send_request(request))
-            .await
-            .expect("an answer in time")
-            .expect("an answer");
-        let (parts, body) = response.into_parts();
-        let body = tokio::time::timeout(Duration::from_secs(60), body.collect())
-            .await
-            .expect("a body in time")
-            .expect("a whole body")
-            .to_bytes();
-        driver.abort();
-        Got { status: parts.status.as_u16(), headers: parts.headers, body }
+        send(self.address, method, path, headers, body).await
     }
+}
+
+/// One request on a connection of its own.
+pub async fn send(address: SocketAddr, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Got {
+    let stream = tokio::net::TcpStream::connect(address).await.expect("the gateway listens");
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    let driver = tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path).header("host", address.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body)).expect("a request");
+    let response = tokio::time::timeout(Duration::from_secs(30), sender.send_request(request))
+        .await
+        .expect("an answer in time")
+        .expect("an answer");
+    let (parts, body) = response.into_parts();
+    let body = tokio::time::timeout(Duration::from_secs(60), body.collect())
+        .await
+        .expect("a body in time")
+        .expect("a whole body")
+        .to_bytes();
+    driver.abort();
+    Got { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 impl Drop for Gateway {
@@ -205,7 +284,88 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.dir);
+        let said = self.said();
+        assert!(std::thread::panicking() || !said.contains("panicked"), "{said}");
     }
+}
+
+/// A reply on its way.
+pub struct Live {
+    pub status: u16,
+    pub headers: HeaderMap,
+    body: Incoming,
+    driver: tokio::task::JoinHandle<Result<(), hyper::Error>>,
+    _sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+}
+
+impl Live {
+    pub fn id(&self) -> String {
+        self.headers.get("x-generation-id").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned()
+    }
+
+    /// The next piece; `None` at the end, however it ended.
+    pub async fn next(&mut self) -> Option<String> {
+        loop {
+            let frame = timeout(PATIENCE, self.body.frame()).await.expect("a piece in time")?.ok()?;
+            if let Ok(data) = frame.into_data() {
+                return Some(String::from_utf8_lossy(&data).into_owned());
+            }
+        }
+    }
+
+    /// Read until these words were in it. Gives what was read; the stream ending first is an error.
+    pub async fn until(&mut self, words: &str) -> String {
+        let mut read = String::new();
+        while !read.contains(words) {
+            match self.next().await {
+                Some(piece) => read.push_str(&piece),
+                None => panic!("it ended without {words:?}: {read}"),
+            }
+        }
+        read
+    }
+
+    pub async fn rest(mut self) -> String {
+        let mut read = String::new();
+        while let Some(piece) = self.next().await {
+            read.push_str(&piece);
+        }
+        read
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// What a command that ends by itself said.
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// Run the binary to its end.
+pub fn run(args: &[&str], env: &[(&str, &str)]) -> Said {
+    let mut command = binary();
+    command.args(args).envs(env.iter().copied()).stdin(Stdio::null());
+    let done = command.output().expect("the binary starts");
+    Said {
+        code: done.status.code(),
+        out: String::from_utf8_lossy(&done.stdout).into_owned(),
+        err: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
+}
+
+/// A provider at this address, as the configuration says it.
+pub fn provider(name: &str, dialect: Dialect, base_url: &str, models: &[&str]) -> String {
+    let dialect = dialect.name();
+    format!(
+        "[providers.{name}]\ndialect = \"{dialect}\"\nbase_url = \"{base_url}\"\nkey = \"upstream-key-{name}\"\n\
+         models = {models:?}\nprice = {{ input = \"2\", output = \"8\" }}\n\n"
+    )
 }
 
 /// The binary, without the keys and settings of whoever runs the tests.

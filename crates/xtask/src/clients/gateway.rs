@@ -121,11 +121,15 @@ impl Drop for Gateway {
     }
 }
 
+/// What `cargo build` leaves.
+pub fn binary_path() -> PathBuf {
+    root().join("target/debug/slipswitch")
+}
+
 /// Keys of real providers in the caller's environment must not switch anything on.
 fn binary() -> Command {
-    let mut command = Command::new(root().join("target/debug/slipswitch"));
-    command.env_clear().current_dir(root());
-    command.env("HOME", place());
+    let mut command = Command::new(binary_path());
+    command.env_clear().current_dir(root()).env("HOME", place());
     command
 }
 

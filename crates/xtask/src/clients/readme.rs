@@ -1,7 +1,7 @@
 //! The README's examples, run as they stand. A block is marked by the comment before it, `<!-- run: curl -->`; only the address it
 //! names is changed, to that of the demo running here.
 
-use super::gateway::Gateway;
+use super::gateway::{self, Gateway};
 use super::script::{Ended, Script, Tally};
 use super::{install, place};
 use crate::sh::{debian, root};
@@ -13,9 +13,9 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Where the README says the gateway is.
 const ADDRESS: &str = "http://127.0.0.1:8484";
-/// What every example's output must show: the demo's model echoes.
-const SENSIBLE: &str = "echo: ";
-const KINDS: [&str; 3] = ["curl", "python", "typescript"];
+/// Each kind of example that must be there, with what its output must show: the demo's model echoes.
+const KINDS: [(&str, &str); 4] =
+    [("curl", "echo: hello"), ("python", "echo: hello"), ("typescript", "echo: hello"), ("config", "")];
 
 #[derive(Debug, PartialEq)]
 struct Example {
@@ -26,18 +26,16 @@ struct Example {
 pub fn run(tally: &mut Tally) -> Result<()> {
     let text = fs::read_to_string(root().join("README.md")).context("README.md cannot be read")?;
     let examples = examples(&text)?;
-    for kind in KINDS {
+    for (kind, _) in KINDS {
         if !examples.iter().any(|e| e.kind == kind) {
             bail!("README.md has no example marked <!-- run: {kind} -->");
         }
     }
     let gateway = Gateway::demo()?;
-    let mut nth = 0;
-    for example in &examples {
-        nth += 1;
-        let name = format!("readme: {} example ({nth})", example.kind);
+    for (nth, example) in examples.iter().enumerate() {
+        let name = format!("readme: the {} example", example.kind);
         let ended = example.run(&gateway, nth)?;
-        tally.check(&name, judge(&ended));
+        tally.check(&name, example.judge(&ended));
     }
     gateway.stop("the demo of the README", tally);
     Ok(())
@@ -60,17 +58,22 @@ impl Example {
             "python" => Script::new("python", install::venv("venv")?).arg(file(&place(), "py")?),
             // What the README shows has no types to strip, so that any Node.js runs it.
             "typescript" => Script::new("typescript", "node").arg(file(&install::node()?, "mjs")?),
+            "config" => {
+                let check = Script::new("config", gateway::binary_path()).arg("config").arg("check");
+                check.arg(file(&place(), "toml")?).env("OPENAI_API_KEY", "for-the-example")
+            }
             other => bail!("README.md marks an example of an unknown kind: {other}"),
         };
         Ok(script.dir(place()).execute(&gateway.env(), LIMIT, |line| println!("  {line}")))
     }
-}
 
-fn judge(ended: &Ended) -> Result<(), String> {
-    match &ended.trouble {
-        Some(why) => Err(why.clone()),
-        None if ended.lines.join("\n").contains(SENSIBLE) => Ok(()),
-        None => Err(format!("its output lacks {SENSIBLE:?}")),
+    fn judge(&self, ended: &Ended) -> Result<(), String> {
+        let shows = KINDS.iter().find(|(kind, _)| *kind == self.kind).map_or("", |(_, shows)| shows);
+        match &ended.trouble {
+            Some(why) => Err(why.clone()),
+            None if ended.lines.join("\n").contains(shows) => Ok(()),
+            None => Err(format!("its output lacks {shows:?}")),
+        }
     }
 }
 

@@ -121,7 +121,9 @@ fn place(blocks: Vec<Result<Block, (String, Vec<Cited>)>>) -> Vec<Block> {
             chars += text.chars().count();
             let annotations = cited.into_iter().map(|cited| {
                 raw(match cited {
-                    Cited::Page => json!({"type":"page_location","cited_text":"c","document_index":0}),
+                    Cited::Page => json!({"type":"url_citation","url_citation":{"url":"#document-0-page-2","title":"",
+                        "content":"c","start_index":start,"end_index":chars,"location":{"type":"page_location",
+                        "cited_text":"c","document_index":0,"start_page_number":2}}}),
                     Cited::Web(title) => json!({"type":"url_citation","url_citation":{"url":"https://x","title":title,
                         "content":"c","start_index":start,"end_index":chars,"encrypted_index":"ZQ=="}}),
                 })

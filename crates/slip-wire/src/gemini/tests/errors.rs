@@ -31,7 +31,7 @@ fn googles_words_decide_what_may_be_done() {
         (400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 20971520 bytes.", TooLarge, Elsewhere),
         (401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", UpstreamAuth, Elsewhere),
         (403, "PERMISSION_DENIED", "The caller does not have permission", UpstreamAuth, Elsewhere),
-        (404, "NOT_FOUND", "models/x is not found for API version v1beta", Upstream, Elsewhere),
+        (404, "NOT_FOUND", "models/x is not found for API version v1beta", NotFound, Elsewhere),
         (
             429,
             "RESOURCE_EXHAUSTED",

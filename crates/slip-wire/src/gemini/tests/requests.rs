@@ -314,6 +314,24 @@ fn foreign_signatures_travel_through_a_gemini_client() {
 }
 
 #[test]
+fn a_foreign_thought_that_was_streamed_goes_back_whole() {
+    let seal = "YW50aHJvcGljLWNsYXVkZS12MTo6c2ln";
+    let parts = j!([
+        {"text": "first", "thought": true}, {"text": " then", "thought": true},
+        {"text": "", "thought": true, "thoughtSignature": seal}, {"text": "said"}
+    ]);
+    let asked = request(&j!({"contents": [{"role": "model", "parts": parts}]}).to_string());
+    let thinking = Thinking {
+        text: "first then".into(),
+        signature: Some("sig".into()),
+        format: format::ANTHROPIC.into(),
+        ..Thinking::default()
+    };
+    let whole = Turn::new(Role::Assistant, vec![Block::Thinking(thinking), Block::text("said")]);
+    assert_eq!(asked.turns, [whole]);
+}
+
+#[test]
 fn wishes_become_thinking_config() {
     let rows = [
         (

@@ -202,7 +202,7 @@ fn hidden_reasoning_streams_only_its_seal() {
     let bytes = stream(&told, Stamp { hide_reasoning: true, ..stamp() });
     assert!(!bytes.contains("secret"));
     let part = json(&payloads(&bytes)[0])["candidates"][0]["content"]["parts"][0].clone();
-    assert_eq!(part, j!({"text": "", "thought": true, "thoughtSignature": "anthropic-claude-v1:sig"}));
+    assert_eq!(part, j!({"text": "", "thought": true, "thoughtSignature": "YW50aHJvcGljLWNsYXVkZS12MTo6c2ln"}));
     let open = payloads(&stream(&told, stamp()));
     assert_eq!(json(&open[0])["candidates"][0]["content"]["parts"], j!([{"text": "secret", "thought": true}]));
 }

@@ -105,6 +105,10 @@ fn what_the_upstream_refuses_is_a_loss() {
     let (text, losses) = spliced(r#","seed":1,"user":null,"top_k":2,"top_p":1"#, &quirks);
     assert_eq!(text, r#","top_p":1,"model":"up"}"#);
     assert_eq!(losses, ["seed: this provider refuses it", "top_k: this provider refuses it"]);
+    let quirks = Quirks { refuses: Cow::Owned(vec!["n".into(), "logprobs".into()]), ..PLAIN };
+    let (_, losses) = spliced(r#","n":1,"logprobs":false"#, &quirks);
+    assert!(losses.is_empty(), "what happens anyway is not lost: {losses:?}");
+    assert_eq!(spliced(r#","n":2"#, &quirks).1, ["n: this provider refuses it"]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn every_shape_of_error_body_is_read() {
         (
             422,
             r#"{"detail":[{"loc":["body","messages"],"msg":"field required","type":"value_error.missing"}]}"#,
-            FaultKind::BadRequest,
+            FaultKind::Unprocessable,
             Some("value_error.missing"),
             "field required",
         ),
@@ -45,7 +45,7 @@ fn every_shape_of_error_body_is_read() {
         (
             404,
             r#"{"error":{"message":"no","code":"model_not_found"}}"#,
-            FaultKind::Upstream,
+            FaultKind::NotFound,
             Some("model_not_found"),
             "does not have",
         ),

@@ -383,3 +383,24 @@ fn a_router_s_own_tools_never_reach_a_plain_provider() {
     let (sent, losses) = write(body, &Quirks { router: true, ..Quirks::OPENAI_CHAT });
     assert!(sent.contains("openrouter:web_search") && losses.is_empty());
 }
+
+#[test]
+fn a_member_of_a_message_that_nobody_knows_is_told() {
+    let rows: &[(&str, &[&str])] = &[
+        (r#","prefix":true"#, &["messages[].prefix: has no place in the vocabulary"]),
+        (r#","prefix":false,"weight":null,"tool_calls":[]"#, &[]),
+        (
+            r#","weight":1,"provider_specific_fields":{"a":1}"#,
+            &[
+                "messages[].weight: has no place in the vocabulary",
+                "messages[].provider_specific_fields: has no place in the vocabulary",
+            ],
+        ),
+        (r#","reasoning_content":"x","refusal":null,"name":"a""#, &[]),
+    ];
+    for (members, want) in rows {
+        let body = format!(r#"{{"messages":[{{"role":"assistant","content":"x"{members}}}]}}"#);
+        let (_, losses) = OpenAiChat.decode_request(body.as_bytes()).unwrap();
+        assert_eq!(losses.iter().map(ToString::to_string).collect::<Vec<_>>(), *want, "{members}");
+    }
+}

@@ -1,0 +1,133 @@
+//! The oracle: what must be the same on both sides of the gateway, and what may be lost on which surface.
+
+use super::said::{Choice, Said};
+use super::{Differences, Surface};
+use std::collections::BTreeSet;
+
+/// `want` is what the provider said, `got` what the client heard.
+pub fn check(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mut Differences) {
+    match (&want.fault, &got.fault) {
+        (Some(said), None) => out.say("fault", format!("the provider said {said:?}, the client heard nothing of it")),
+        (None, Some(heard)) => out.say("fault", format!("the client heard {heard:?}")),
+        _ => {}
+    }
+    // A message holds one choice.
+    let all = surface != Surface::Messages;
+    let kept = |said: &Said| said.choices.iter().filter(|(i, _)| all || **i == 0).map(|(i, _)| *i).collect::<Vec<_>>();
+    if kept(want) != kept(got) && !kept(want).is_empty() {
+        out.say("choices", format!("{:?} became {:?}", kept(want), kept(got)));
+    }
+    for index in kept(want) {
+        if let (Some(want_choice), Some(got_choice)) = (want.choices.get(&index), got.choices.get(&index)) {
+            choice(surface, want_choice, got_choice, want.fault.is_some(), out);
+        }
+    }
+    usage(surface, verbatim, want, got, out);
+}
+
+fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut Differences) {
+    match surface {
+        Surface::Chat => {
+            out.same("text", &want.text, &got.text);
+            out.same("refusal", &want.refusal, &got.refusal);
+        }
+        // Where there is no word for a refusal it is text.
+        _ => out.same("text", &(want.text.clone() + &want.refusal), &(got.text.clone() + &got.refusal)),
+    }
+    out.same("reasoning", &want.reasoning, &got.reasoning);
+    calls(surface, want, got, out);
+    for seal in &want.seals {
+        let carried = got.seals.iter().any(|s| {
+            s == seal
+                || s.ends_with(&format!(":{seal}"))
+                || unwrapped(s).is_some_and(|s| s.ends_with(&format!(":{seal}")) || s.ends_with(&format!("!{seal}")))
+        });
+        if !carried {
+            out.say("seals", format!("lost: {seal:.60}"));
+        }
+    }
+    if got.seals.len() > want.seals.len() {
+        out.say("seals", format!("{} became {}", want.seals.len(), got.seals.len()));
+    }
+    let finish = if failed { Some("error") } else { want.finish.as_deref() };
+    if surface == Surface::Chat || !failed {
+        // What a dialect cannot call an error it ends normally.
+        let (want, got) = (finish.unwrap_or("(none)"), got.finish.as_deref().unwrap_or("(none)"));
+        if want != got && !(surface == Surface::Messages && want == "error") {
+            out.say("finish", format!("{want} became {got}"));
+        }
+    }
+    if want.urls != got.urls {
+        let lost: BTreeSet<_> = want.urls.difference(&got.urls).take(3).collect();
+        let new: BTreeSet<_> = got.urls.difference(&want.urls).take(3).collect();
+        out.say("urls", format!("{} became {}; lost {lost:?}, new {new:?}", want.urls.len(), got.urls.len()));
+    }
+    if want.places != got.places {
+        out.say("places", format!("{} became {}", want.places, got.places));
+    }
+    if surface == Surface::Chat && want.files != got.files {
+        out.say("files", format!("{} became {}", want.files, got.files));
+    }
+    if surface != Surface::Messages && want.images != got.images {
+        out.say("images", format!("{} became {}", want.images.len(), got.images.len()));
+    }
+    if surface == Surface::Chat && want.logprobs != got.logprobs {
+        out.say("logprobs", format!("{} entries became {}", want.logprobs.len(), got.logprobs.len()));
+    }
+}
+
+fn unwrapped(seal: &str) -> Option<String> {
+    super::base64(seal).and_then(|bytes| String::from_utf8(bytes).ok())
+}
+
+fn calls(surface: Surface, want: &Choice, got: &Choice, out: &mut Differences) {
+    let told = |c: &Choice| c.calls.iter().map(|c| (c.name.clone(), c.value())).collect::<Vec<_>>();
+    if told(want) != told(got) {
+        out.say("calls", format!("{:?} became {:?}", told(want), told(got)));
+        return;
+    }
+    // Gemini tells calls apart by their order, and the old way of calling knew one.
+    let nameless = got.calls.iter().all(|c| c.id.is_empty() && (surface == Surface::Gemini || c.old));
+    if nameless {
+        return;
+    }
+    let ids: BTreeSet<&str> = got.calls.iter().map(|c| c.id.as_str()).collect();
+    if ids.len() != got.calls.len() || ids.contains("") {
+        out.say("calls.ids", format!("not unique: {ids:?}"));
+    }
+    let given: BTreeSet<&str> = want.calls.iter().map(|c| c.id.as_str()).filter(|id| !id.is_empty()).collect();
+    if given.len() == want.calls.len() {
+        for (want, got) in want.calls.iter().zip(&got.calls) {
+            out.same("calls.ids", &want.id, &got.id);
+        }
+    }
+}
+
+fn usage(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mut Differences) {
+    let Some(heard) = &got.usage else {
+        // The provider's own bytes say what the provider says.
+        if got.fault.is_none() && !verbatim {
+            out.say("usage", "none".to_owned());
+        }
+        return;
+    };
+    // A report of nothing is none: then it is estimated.
+    let Some(told) = want.usage.as_ref().filter(|u| u.prompt + u.completion > 0) else { return };
+    // An error ends a message: there is nothing behind it that could hold the count.
+    if got.fault.is_some() && (surface == Surface::Messages || heard.prompt + heard.completion == 0) {
+        return;
+    }
+    let rows = [
+        ("usage.prompt", told.prompt, heard.prompt),
+        ("usage.completion", told.completion, heard.completion),
+        ("usage.cached", told.cached, heard.cached),
+        ("usage.written", told.written, heard.written),
+        ("usage.reasoning", told.reasoning, heard.reasoning),
+    ];
+    for (name, told, heard) in rows {
+        // Gemini has no word for what was written to a cache.
+        if told != heard && !(surface == Surface::Gemini && name == "usage.written") {
+            out.say(name, format!("{told} became {heard}"));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What providers are known to do and no recording shows: refusals by status, errors after the first words, cuts inside an event,
+//! odd framing, a prompt that is blocked, usage that never comes. Written by hand, walked by the same oracle as the recordings.
+
+use super::Surface;
+use serde_json::{Value, json};
+use slip_sim::Case;
+
+fn case(id: &str, api: &str, status: u16, framing: &str, body: &str) -> Case {
+    let stream = framing == "sse";
+    let kind = if stream { "text/event-stream" } else { "application/json" };
+    let value = json!({
+        "id": format!("made.{id}"), "provider": "made", "api": api, "model": "some-model", "features": [],
+        "request": { "recorded": false, "host_recorded": false, "method": "POST", "url": "https://provider.example/v1", "headers": {}, "body": null },
+        "response": { "status": status, "headers": { "content-type": kind }, "stream": stream, "framing": framing, "fidelity": "verbatim", "body": body },
+    });
+    Case::parse(value.to_string().as_bytes()).expect("it is written as the recordings are")
+}
+
+fn api(surface: Surface, stream: bool) -> &'static str {
+    match (surface, stream) {
+        (Surface::Chat, _) => "chat.completions",
+        (Surface::Messages, _) => "messages",
+        (Surface::Gemini, false) => "generateContent",
+        (Surface::Gemini, true) => "streamGenerateContent",
+    }
+}
+
+/// An error as each provider words it.
+fn refusal(surface: Surface, status: u16, code: &str, says: &str) -> String {
+    match surface {
+        Surface::Chat => json!({"error": {"message": says, "type": code, "param": null, "code": code}}),
+        Surface::Messages => json!({"type": "error", "error": {"type": code, "message": says}, "request_id": "req_1"}),
+        Surface::Gemini => json!({"error": {"code": status, "message": says, "status": code.to_uppercase()}}),
+    }
+    .to_string()
+}
+
+fn events(surface: Surface, events: &[Value], end: &str) -> String {
+    let mut body = String::new();
+    for event in events {
+        if surface == Surface::Messages {
+            body += &format!("event: {}{end}", event["type"].as_str().unwrap_or_default());
+        }
+        body += &format!("data: {event}{end}{end}");
+    }
+    body
+}
+
+fn words(surface: Surface, text: &str) -> Vec<Value> {
+    match surface {
+        Surface::Chat => {
+            let chunk = |delta: Value| json!({"id": "c", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
+            vec![chunk(json!({"role": "assistant", "content": ""})), chunk(json!({"content": text}))]
+        }
+        Surface::Messages => vec![
+            json!({"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 7, "output_tokens": 1}}}),
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+            json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}),
+        ],
+        Surface::Gemini => vec![
+            json!({"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}], "modelVersion": "m", "responseId": "r"}),
+        ],
+    }
+}
+
+fn ending(surface: Surface, counted: bool) -> Vec<Value> {
+    match surface {
+        Surface::Chat => {
+            let mut chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
+            if counted {
+                chunk["usage"] = json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10});
+            }
+            vec![chunk]
+        }
+        Surface::Messages => {
+            let mut delta = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": null}, "usage": {"output_tokens": 3}});
+            if !counted {
+                delta["usage"] = json!({"output_tokens": 0});
+            }
+            vec![json!({"type": "content_block_stop", "index": 0}), delta, json!({"type": "message_stop"})]
+        }
+        Surface::Gemini => {
+            let mut chunk = json!({"candidates": [{"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "STOP", "index": 0}], "modelVersion": "m", "responseId": "r"});
+            if counted {
+                chunk["usageMetadata"] =
+                    json!({"promptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenCount": 10});
+            }
+            vec![chunk]
+        }
+    }
+}
+
+pub fn cases() -> Vec<Case> {
+    let mut all = Vec::new();
+    for surface in Surface::ALL {
+        let name = surface.name();
+        let statuses = [
+            (402, "insufficient_credits", "there is no money left"),
+            (404, "model_not_found", "the model nobody-2 does not exist"),
+            (408, "request_timeout", "it took too long"),
+            (413, "request_too_large", "it is too large"),
+            (422, "invalid_request_error", "temperature must be a number"),
+            (503, "service_unavailable", "come back later"),
+            (529, "overloaded_error", "Overloaded"),
+        ];
+        for (status, code, says) in statuses {
+            let body = refusal(surface, status, code, says);
+            all.push(case(&format!("{name}.{status}"), api(surface, false), status, "json", &body));
+        }
+        all.push(case(&format!("{name}.empty-500"), api(surface, false), 500, "json", ""));
+        all.push(case(
+            &format!("{name}.page-502"),
+            api(surface, false),
+            502,
+            "json",
+            "<html><title>Bad Gateway</title></html>",
+        ));
+
+        let done = if surface == Surface::Chat { "data: [DONE]\n\n" } else { "" };
+        for (framing, end) in [("lf", "\n"), ("crlf", "\r\n"), ("cr", "\r")] {
+            let parts = [words(surface, "héllo — ☃ \u{1F600}"), ending(surface, true)].concat();
+            let body = events(surface, &parts, end) + &done.replace('\n', end);
+            all.push(case(&format!("{name}.framing-{framing}"), api(surface, true), 200, "sse", &body));
+        }
+        let uncounted =
+            events(surface, &[words(surface, "four words to count"), ending(surface, false)].concat(), "\n") + done;
+        // Anthropic's own count of the prompt comes first of all.
+        let uncounted = uncounted.replace(
+            r#""usage":{"input_tokens":7,"output_tokens":1}"#,
+            r#""usage":{"input_tokens":0,"output_tokens":0}"#,
+        );
+        all.push(case(&format!("{name}.usage-missing"), api(surface, true), 200, "sse", &uncounted));
+
+        let error: Value =
+            serde_json::from_str(&refusal(surface, 529, "overloaded_error", "Overloaded")).expect("JSON");
+        let broken = events(surface, &[words(surface, "and then"), vec![error]].concat(), "\n");
+        all.push(case(&format!("{name}.overloaded-mid-stream"), api(surface, true), 200, "sse", &broken));
+
+        let more = words(surface, " it is never said").pop().into_iter().collect();
+        let whole = events(surface, &[words(surface, "and then"), more].concat(), "\n");
+        let cut = whole.get(..whole.len() - 10).unwrap_or_default();
+        all.push(case(&format!("{name}.cut-inside-an-event"), api(surface, true), 200, "sse", cut));
+    }
+    let blocked = json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 7, "totalTokenCount": 7}, "modelVersion": "m", "responseId": "r"});
+    all.push(case("gemini.blocked", "generateContent", 200, "json", &blocked.to_string()));
+    let stream = events(Surface::Gemini, &[blocked], "\r\n");
+    all.push(case("gemini.blocked-stream", "streamGenerateContent", 200, "sse", &stream));
+    all
+}
