@@ -65,14 +65,20 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
     let dialect = surface(request.uri().path());
     match recognise(&app, peer, &request) {
         Ok(Known { route, captured, caller }) => {
-            let answered = match route.to {
-                To::Chat => return journey(app, caller, Dialect::OpenAiChat, None, request, arrived).await,
-                To::Messages => return journey(app, caller, Dialect::Anthropic, None, request, arrived).await,
-                To::Gemini => match api::gemini_target(&captured) {
-                    Ok(target) => return journey(app, caller, Dialect::Gemini, Some(target), request, arrived).await,
-                    Err(fault) => Err(fault),
-                },
-                _ => api::answer(&app, route.to, &caller, &captured, &request).await,
+            let call = match route.to {
+                To::Chat => Some(Ok((Dialect::OpenAiChat, None))),
+                To::Messages => Some(Ok((Dialect::Anthropic, None))),
+                To::Gemini => Some(api::gemini_target(&captured).map(|target| (Dialect::Gemini, Some(target)))),
+                _ => None,
+            };
+            let answered = match call {
+                // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest future it
+                // may have to run for as long as it lives.
+                Some(Ok((dialect, gemini))) => {
+                    return Box::pin(journey(app, caller, dialect, gemini, request, arrived)).await;
+                }
+                Some(Err(fault)) => Err(fault),
+                None => Box::pin(api::answer(&app, route.to, &caller, &captured, &request)).await,
             };
             answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
         }

@@ -32,11 +32,18 @@ pub struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: u32,
+    /// The text of strings was checked by an earlier walk.
+    proven: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { bytes, at: 0, depth: 0 }
+        Cursor { bytes, at: 0, depth: 0, proven: false }
+    }
+
+    /// Over bytes that an earlier walk found valid: strings are only searched for their end.
+    pub fn proven(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { proven: true, ..Cursor::new(bytes) }
     }
 
     pub fn at(&self) -> usize {
@@ -272,6 +279,9 @@ impl<'a> Cursor<'a> {
         }
         let quote = self.at;
         self.at += 1;
+        if self.proven {
+            return self.proven_string(quote);
+        }
         let mut escaped = false;
         let mut high = false;
         loop {
@@ -290,6 +300,26 @@ impl<'a> Cursor<'a> {
         if high && let Err(valid) = utf8(raw) {
             return Err(Bad { at: quote + 1 + valid, what: "a string is not UTF-8" });
         }
+        self.at += 1;
+        Ok(Str::found(raw, escaped, quote))
+    }
+
+    fn proven_string(&mut self, quote: usize) -> Result<Str<'a>, Bad> {
+        let mut escaped = false;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(found) = memchr::memchr2(b'"', b'\\', rest) else {
+                self.at = self.bytes.len();
+                return self.bad(EARLY_END);
+            };
+            self.at += found;
+            if rest[found] == b'"' {
+                break;
+            }
+            escaped = true;
+            self.at += 2;
+        }
+        let raw = &self.bytes[quote + 1..self.at];
         self.at += 1;
         Ok(Str::found(raw, escaped, quote))
     }
