@@ -28,8 +28,6 @@ pub struct Inbound {
     pub peek: Peek,
     /// Selected headers that matter later.
     pub heads: Heads,
-    /// What to answer where the request needs a server tool and the provider runs none.
-    pub server_tool: Option<Fault>,
     ir: Option<(slip_ir::Request, Vec<Loss>)>,
 }
 
