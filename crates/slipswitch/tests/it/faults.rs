@@ -1,6 +1,7 @@
 //! Faults upstream: before the first content another endpoint is tried, after it never, and the record tells the truth.
 
 mod endings;
+mod greed;
 mod matrix;
 mod pools;
 mod waiting;
