@@ -1,9 +1,10 @@
 //! Peers that give or take without end: a request among many must not be able to hold the others, nor itself, for ever.
 
-use super::{CHAT, ask};
+use super::{CHAT, ask, with};
 use crate::harness::{Gateway, KEY, MANAGEMENT, provider};
 use bytes::Bytes;
 use http::Method;
+use serde_json::json;
 use slip_ir::Dialect;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -25,6 +26,32 @@ fn endless(first: &'static str, again: &'static str) -> SocketAddr {
         }
     });
     address
+}
+
+/// An upstream that answers every request with this JSON.
+fn scripted(reply: String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            read_request(&mut stream);
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+            let _ = write!(stream, "{head} {}\r\n\r\n{reply}", reply.len());
+        }
+    });
+    address
+}
+
+/// To its last byte: closing a socket with unread bytes would reset the connection.
+fn read_request(stream: &mut TcpStream) {
+    let mut read = Vec::new();
+    let mut piece = vec![0; 64 * 1024];
+    while !read.ends_with(b"}") {
+        match stream.read(&mut piece) {
+            Ok(n) if n > 0 => read.extend_from_slice(&piece[..n]),
+            _ => return,
+        }
+    }
 }
 
 fn config(upstream: SocketAddr, timeouts: &str) -> String {
@@ -78,5 +105,24 @@ async fn a_caller_that_stops_reading_is_given_up() {
         }
         assert!(began.elapsed() < Duration::from_secs(15), "still in flight");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_keeps_little_of_what_others_write() {
+    let reply = format!(
+        r#"{{"id":"{}","choices":[{{"index":0,"message":{{"role":"assistant","content":"hi"}},"finish_reason":"stop"}}]}}"#,
+        "i".repeat(100_000)
+    );
+    let upstream = scripted(reply);
+    let gateway = Gateway::start(&config(upstream, ""));
+    let long = "é".repeat(100_000);
+    let body = with(ask("lab/one", false), json!({ "user": long, "session_id": long }));
+    let got = gateway.chat(&body).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let record = gateway.record(&got).await;
+    for (name, most) in [("external_user", 256), ("session_id", 256), ("upstream_id", 256)] {
+        let kept = record[name].as_str().map_or(0, |text| text.chars().count());
+        assert_eq!(kept, most, "{name}");
     }
 }
