@@ -11,6 +11,7 @@ mod form;
 mod history;
 mod made;
 mod read;
+mod retold;
 mod said;
 mod sent;
 mod siblings;

@@ -116,8 +116,11 @@ fn chat_message(message: &Value, into: &mut Choice, calls: &mut Vec<(Option<u64>
         };
         into.seal(&call["extra_content"]["google"]["thought_signature"]);
         let index = call["index"].as_u64().filter(|_| !whole);
-        let known = calls.iter().position(|(i, c)| match index {
-            Some(index) => *i == Some(index),
+        let known = calls.iter().rposition(|(i, c)| match index {
+            // Some servers give every parallel call the same number.
+            Some(index) => {
+                *i == Some(index) && (text(&call["id"]).is_none() || c.id.is_empty() || call["id"] == c.id.as_str())
+            }
             None => !whole && (call["id"].is_null() || call["id"].as_str() == Some(&c.id)),
         });
         let at = known.unwrap_or_else(|| {
