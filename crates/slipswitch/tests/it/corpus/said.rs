@@ -79,8 +79,9 @@ impl Said {
 
 impl Choice {
     pub fn has_content(&self) -> bool {
-        !(self.text.is_empty() && self.refusal.is_empty() && self.reasoning.is_empty())
-            || !(self.calls.is_empty() && self.images.is_empty() && self.seals.is_empty())
+        let says = [&self.text, &self.refusal, &self.reasoning].iter().any(|text| !text.is_empty());
+        let shows = [self.calls.len(), self.images.len(), self.seals.len()].iter().any(|count| *count > 0);
+        says || shows
     }
 
     /// Places in documents have an address within the conversation only.

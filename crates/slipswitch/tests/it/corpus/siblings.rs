@@ -122,7 +122,9 @@ fn indented(case: &Case, _: Surface) -> Option<Vec<u8>> {
 fn nulls(case: &Case, surface: Surface) -> Option<Vec<u8>> {
     let fill = |object: &mut Value, names: &[&str]| {
         if let Some(members) = object.as_object_mut() {
-            names.iter().for_each(|name| drop(members.entry(*name).or_insert(Value::Null)));
+            for name in names {
+                members.entry(*name).or_insert(Value::Null);
+            }
         }
     };
     let change = |value: &mut Value| match surface {
@@ -387,7 +389,9 @@ fn loose(case: &Case, surface: Surface) -> Option<Vec<u8>> {
                 if let Some(args @ Value::Object(_)) = args {
                     call["function"]["arguments"] = args;
                 }
-                call.as_object_mut().map(|members| members.retain(|name, _| name != "type" && name != "index"));
+                if let Some(members) = call.as_object_mut() {
+                    members.retain(|name, _| name != "type" && name != "index");
+                }
             }
         }
     };
