@@ -66,6 +66,8 @@ pub struct Shape {
     pub parts: bool,
     /// An image by `http(s)` URL.
     pub image_urls: bool,
+    /// The model has called tools before.
+    pub calls: bool,
     /// `tool_choice` is `"required"`.
     pub tool_required: bool,
     /// A tool call id that is not nine letters and digits.

@@ -4,7 +4,7 @@
 mod tests;
 
 use crate::json::{self, write_string};
-use crate::quirks::{MaxTokens, ReasoningStyle, Structured};
+use crate::quirks::{MaxTokens, ReasoningStyle, Replay, Structured};
 use crate::{Peek, Quirks};
 use slip_ir::{Effort, Loss};
 
@@ -72,6 +72,7 @@ pub fn needs_ir(peek: &Peek, quirks: &Quirks) -> bool {
         || ids
         || format
         || shape.developer && !quirks.developer_role
+        || shape.calls && quirks.replay == Replay::ReasoningContent
         || shape.cache_control && !quirks.router
         || shape.parts && !quirks.content_parts
         || shape.image_urls && !quirks.image_urls

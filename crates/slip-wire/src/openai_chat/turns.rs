@@ -354,7 +354,9 @@ impl Telling<'_> {
     fn thoughts(&mut self, o: &mut Obj<'_, BytesMut>, thoughts: &[&Thinking], calls: &[(String, &ToolCall)]) {
         let sealed: Vec<Thinking> =
             calls.iter().filter_map(|(id, c)| Some(details::seal(id, c.signature.as_deref()?))).collect();
-        if thoughts.is_empty() && sealed.is_empty() {
+        // DeepSeek and Moonshot refuse a turn of calls without the member, even where nothing was thought (seen 2026-11).
+        let demanded = self.quirks.replay == Replay::ReasoningContent && !calls.is_empty();
+        if thoughts.is_empty() && sealed.is_empty() && !demanded {
             return;
         }
         let key = match self.quirks.replay {
@@ -374,7 +376,7 @@ impl Telling<'_> {
             Replay::Reasoning => "reasoning",
         };
         let text: String = thoughts.iter().map(|t| t.text.as_str()).collect();
-        if !text.is_empty() {
+        if !text.is_empty() || demanded {
             o.str(key, &text);
         }
         let sealed_thought = |t: &&Thinking| t.kind == ThinkingKind::Encrypted || t.signature.is_some();

@@ -255,6 +255,7 @@ impl Walk {
                 b"tool_calls" => {
                     let span = cursor.value()?;
                     self.text += span.len();
+                    self.peek.shape.calls |= json::items(span).next().is_some();
                     for id in json::items(span).filter_map(|call| json::field(call, "id")) {
                         self.tool_id(id);
                     }

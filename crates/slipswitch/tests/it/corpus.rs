@@ -13,6 +13,7 @@ mod made;
 mod read;
 mod said;
 mod sent;
+mod siblings;
 
 use crate::harness::{Gateway, Got, KEY};
 use ask::Ask;
@@ -181,6 +182,7 @@ async fn what_a_recorded_provider_said_reaches_every_client() {
         cases.retain(|case| case.id.contains(only.to_string_lossy().as_ref()));
     }
     assert!(!cases.is_empty(), "the corpus has no chat cases");
+    cases.extend(cases.iter().flat_map(siblings::of).collect::<Vec<_>>());
     let outcomes = walk(cases).await;
     let failed = report("recorded", &outcomes, &expected::load());
     assert_eq!(failed, 0, "recorded traffic was not carried faithfully; see the list above");
@@ -200,7 +202,7 @@ async fn walk(cases: Vec<Case>) -> BTreeMap<String, Outcome> {
             replay.journal().clear();
             let walks: Vec<_> = group
                 .iter()
-                .filter(|(_, case)| chunking == Chunking::Event || case.response.stream)
+                .filter(|(_, case)| chunking == Chunking::Event || case.response.stream && !is_sibling(case))
                 .map(|(_, case)| {
                     let model = model(case);
                     let bed = Bed { gateway: gateway.clone(), case: case.clone(), model, replay: replay.clone() };
@@ -225,6 +227,9 @@ async fn walk(cases: Vec<Case>) -> BTreeMap<String, Outcome> {
 
 /// Providers known to the gateway by the name the recordings give them; all others are declared, and may share a gateway.
 fn builtin(case: &Case) -> Option<&'static str> {
+    if is_sibling(case) {
+        return None;
+    }
     Some(match (case.provider.as_str(), case.api.as_str()) {
         ("gemini", "chat.completions") => return None,
         ("gemini", _) => "google-ai-studio",
@@ -270,6 +275,10 @@ fn groups(cases: Vec<Case>) -> Vec<Vec<(String, Arc<Case>)>> {
         *at += 1;
     }
     groups
+}
+
+fn is_sibling(case: &Case) -> bool {
+    case.id.contains('~')
 }
 
 fn model(case: &Case) -> String {
@@ -322,7 +331,7 @@ impl Bed {
             let mut found = Differences::of(leg.surface.name());
             let got = self.send(&leg).await;
             self.judge(&leg, &got, &mut found);
-            if chunking == Chunking::Event {
+            if chunking == Chunking::Event && !is_sibling(&self.case) {
                 sent::check(&self, &leg, &got, &mut found);
                 history::check(&self, &leg, &got, &mut found).await;
                 if got.status == 200 {
@@ -346,7 +355,11 @@ impl Bed {
         let mut legs = Vec::new();
         for surface in Surface::ALL {
             // A reply that was recorded whole is also asked for as a stream.
-            let ways: &[bool] = if case.response.stream { &[true] } else { &[false, true] };
+            let ways: &[bool] = match (case.response.stream, is_sibling(case)) {
+                (true, _) => &[true],
+                (false, true) => &[false],
+                (false, false) => &[false, true],
+            };
             for stream in ways.iter().copied() {
                 let recorded = known && surface == own;
                 let body = match (recorded, surface) {

@@ -118,7 +118,7 @@ impl Gateway {
         let mut child = command.spawn().expect("the binary starts");
         let said = Arc::new(Mutex::new(String::new()));
         let (stderr, heard) = (child.stderr.take().expect("piped"), said.clone());
-        std::thread::spawn(move || {
+        let listening = std::thread::spawn(move || {
             let mut reader = BufReader::new(stderr);
             let mut line = String::new();
             while reader.read_line(&mut line).is_ok_and(|n| n > 0) {
@@ -140,7 +140,7 @@ impl Gateway {
             Some(address) => Ok(Gateway { address, dir, config: file, child, said }),
             None => {
                 let _ = child.wait();
-                std::thread::sleep(Duration::from_millis(50));
+                let _ = listening.join();
                 let _ = std::fs::remove_dir_all(&dir);
                 let text = said.lock().expect("not poisoned").clone();
                 Err(text)

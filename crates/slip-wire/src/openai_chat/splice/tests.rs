@@ -135,6 +135,16 @@ fn what_lies_deeper_than_the_top_level_goes_through_the_ir() {
             Quirks { tool_ids: ToolIds::Word64, ..PLAIN },
             false,
         ),
+        (
+            r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a"}]}"#,
+            Quirks { replay: Replay::ReasoningContent, ..PLAIN },
+            true,
+        ),
+        (
+            r#"{"role":"assistant","content":"x","tool_calls":[]}"#,
+            Quirks { replay: Replay::ReasoningContent, ..PLAIN },
+            false,
+        ),
     ];
     for (message, quirks, want) in rows {
         let body = format!(r#"{{"messages":[{message}]}}"#);

@@ -404,3 +404,22 @@ fn a_member_of_a_message_that_nobody_knows_is_told() {
         assert_eq!(losses.iter().map(ToString::to_string).collect::<Vec<_>>(), *want, "{members}");
     }
 }
+
+#[test]
+fn a_turn_of_calls_has_its_reasoning_where_it_is_demanded() {
+    let calls = r#""tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]"#;
+    let rows: &[(&str, Replay, Option<&str>)] = &[
+        (r#""reasoning":"because","#, Replay::ReasoningContent, Some("because")),
+        ("", Replay::ReasoningContent, Some("")),
+        ("", Replay::Reasoning, None),
+        ("", Replay::Drop, None),
+    ];
+    for (thought, replay, want) in rows {
+        let body = format!(
+            r#"{{"messages":[{{"role":"assistant",{thought}"content":null,{calls}}},{{"role":"tool","tool_call_id":"a","content":"x"}}]}}"#
+        );
+        let (sent, _) = write(&body, &Quirks { replay: *replay, ..Quirks::OPENAI_CHAT });
+        let sent: serde_json::Value = serde_json::from_str(&sent).unwrap();
+        assert_eq!(sent["messages"][0]["reasoning_content"].as_str(), *want, "{thought} {replay:?}");
+    }
+}

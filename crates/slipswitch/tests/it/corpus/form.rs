@@ -303,7 +303,7 @@ fn gemini(chunks: &[Value], verbatim: bool, out: &mut Differences) {
     for chunk in chunks {
         for candidate in list(&chunk["candidates"]) {
             let parts = &candidate["content"]["parts"];
-            need(out, "parts", parts.is_array() || !is_key(&candidate["content"], "parts"), candidate);
+            need(out, "parts", verbatim || parts.is_array() || !is_key(&candidate["content"], "parts"), candidate);
             for part in list(parts) {
                 let call = &part["functionCall"];
                 need(
@@ -333,7 +333,7 @@ fn gemini_stream(got: &Got, verbatim: bool, out: &mut Differences) {
     let body = got.text();
     let mut lines = body.split(['\r', '\n']);
     let odd = lines.find(|l| !(l.is_empty() || l.starts_with("data: ")));
-    need(out, "lines", odd.is_none(), &odd.map_or(Value::Null, Value::from));
+    need(out, "lines", verbatim || odd.is_none(), &odd.map_or(Value::Null, Value::from));
     need(out, "done", !body.contains("[DONE]"), &Value::from(tail(&body)));
     let chunks = read::values(&got.body);
     let last = chunks.last().cloned().unwrap_or_default();

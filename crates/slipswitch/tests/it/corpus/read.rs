@@ -14,6 +14,7 @@ pub struct Event {
 /// Cut a stream into events, whatever its lines end with.
 pub fn events(body: &[u8]) -> Vec<Event> {
     let body = String::from_utf8_lossy(body).replace("\r\n", "\n").replace('\r', "\n");
+    let body = body.trim_start_matches('\u{feff}');
     let event = |block: &str| {
         let field = |line: &str, name: &str| {
             line.strip_prefix(name)
