@@ -152,7 +152,7 @@ fn chat_stream(got: &Got, out: &mut Differences) {
         }
         if is_key(chunk, "error") {
             let error = &chunk["error"];
-            let told = error["code"].is_u64()
+            let told = [400, 403, 404, 413, 422, 429, 502, 503, 504].iter().any(|code| error["code"] == *code)
                 && text(&error["message"]).is_some()
                 && text(&error["metadata"]["error_type"]).is_some();
             need(out, "error", told && chunk["choices"][0]["finish_reason"] == "error" && last, chunk);

@@ -21,6 +21,10 @@ pub struct Choice {
     pub seals: Vec<String>,
     /// One of OpenRouter's five words.
     pub finish: Option<String>,
+    /// The provider's own word for it.
+    pub native: Option<String>,
+    /// How many citations there are, of whatever kind.
+    pub cited: usize,
     /// Addresses cited.
     pub urls: BTreeSet<String>,
     /// Citations of places in documents.
@@ -58,6 +62,8 @@ pub struct Usage {
     pub cached: u64,
     pub written: u64,
     pub reasoning: u64,
+    /// What it cost, where that is told.
+    pub cost: Option<f64>,
 }
 
 impl Said {
@@ -79,6 +85,7 @@ impl Choice {
 
     /// Places in documents have an address within the conversation only.
     pub fn cite(&mut self, url: &str) {
+        self.cited += 1;
         if url.starts_with("#document-") {
             self.places += 1;
         } else {
