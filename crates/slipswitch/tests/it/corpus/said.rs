@@ -79,8 +79,8 @@ impl Said {
 
 impl Choice {
     pub fn has_content(&self) -> bool {
-        !(self.text.is_empty() && self.refusal.is_empty() && self.reasoning.is_empty())
-            || !(self.calls.is_empty() && self.images.is_empty() && self.seals.is_empty())
+        let words = [&self.text, &self.refusal, &self.reasoning].iter().any(|said| !said.is_empty());
+        words || !self.calls.is_empty() || !self.images.is_empty() || !self.seals.is_empty()
     }
 
     /// Places in documents have an address within the conversation only.

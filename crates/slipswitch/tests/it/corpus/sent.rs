@@ -122,7 +122,9 @@ fn chat(body: &Value, hashed_ids: bool) -> Value {
     }
     for message in members.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten() {
         // A wish for nothing may be left unsaid.
-        message.as_object_mut().map(|m| m.retain(|name, value| !(name == "prefix" && value == false)));
+        if let Some(m) = message.as_object_mut() {
+            m.retain(|name, value| !(name == "prefix" && value == false));
+        }
         for name in ["reasoning", "reasoning_content", "reasoning_details"] {
             message.as_object_mut().map(|m| m.remove(name));
         }
@@ -146,7 +148,9 @@ fn chat(body: &Value, hashed_ids: bool) -> Value {
             message["tool_calls"].as_array_mut().into_iter().flatten().for_each(|call| call["id"] = "(id)".into());
         }
         let calls = message["tool_calls"].is_array();
-        message.as_object_mut().map(|m| m.retain(|_, value| !(value.is_null() || calls && value == "")));
+        if let Some(m) = message.as_object_mut() {
+            m.retain(|_, value| !(value.is_null() || calls && value == ""));
+        }
     }
     body
 }
