@@ -127,7 +127,9 @@ impl Provider {
     pub fn declared(id: impl Into<String>, dialect: Dialect, base: impl Into<String>) -> Provider {
         let id = id.into();
         let (auth, quirks) = match dialect {
-            Dialect::OpenAiChat => (Auth::Bearer, Quirks { max_tokens: MaxTokens::AsSent, ..Quirks::OPENAI_CHAT }),
+            Dialect::OpenAiChat => {
+                (Auth::Bearer, Quirks { max_tokens: MaxTokens::AsSent, server_tools: true, ..Quirks::OPENAI_CHAT })
+            }
             Dialect::Anthropic => (Auth::Header(Cow::Borrowed("x-api-key")), Quirks::ANTHROPIC),
             Dialect::Gemini => (Auth::Header(Cow::Borrowed("x-goog-api-key")), Quirks::GEMINI),
         };

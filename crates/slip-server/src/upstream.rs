@@ -55,14 +55,16 @@ pub struct Origin {
     pub host: String,
     pub port: u16,
     pub reach: Reach,
+    /// Follows from the rest, and is asked for by every request.
+    host_header: Option<HeaderValue>,
 }
 
 impl Origin {
-    fn host_header(&self) -> Option<HeaderValue> {
-        let default = if self.https { 443 } else { 80 };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let text = if self.port == default { host } else { format!("{host}:{}", self.port) };
-        HeaderValue::try_from(text).ok()
+    pub fn new(https: bool, host: String, port: u16, reach: Reach) -> Origin {
+        let default = if https { 443 } else { 80 };
+        let name = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let text = if port == default { name } else { format!("{name}:{port}") };
+        Origin { https, host, port, reach, host_header: HeaderValue::try_from(text).ok() }
     }
 }
 
@@ -93,7 +95,7 @@ pub fn parse_base(base: &str, allow_private: bool) -> Result<(Origin, String), S
     };
     let reach = Reach::for_host(&host, allow_private);
     let prefix = uri.path().trim_end_matches('/').to_owned();
-    Ok((Origin { https, host, port, reach }, prefix))
+    Ok((Origin::new(https, host, port, reach), prefix))
 }
 
 /// How far a request got before it failed. Decides whether it may be sent again.
@@ -190,7 +192,8 @@ fn build(
     *request.uri_mut() = uri;
     let headers: &mut HeaderMap = request.headers_mut();
     headers.reserve(6 + target.headers.len() + extra.len());
-    headers.insert(HOST, target.origin.host_header().ok_or_else(|| internal("the provider's host is not a host"))?);
+    let host = target.origin.host_header.clone();
+    headers.insert(HOST, host.ok_or_else(|| internal("the provider's host is not a host"))?);
     headers.insert(USER_AGENT, AGENT);
     for (name, value) in target.headers.iter().chain(extra) {
         headers.insert(name.clone(), value.clone());
@@ -208,7 +211,8 @@ async fn send(
     loop {
         let (mut sender, fresh) = match idle(&target.origin).await {
             Some(sender) => (sender, false),
-            None => (connect(&target.origin, deadlines.connect).await.map_err(Failed::not_sent)?, true),
+            // Boxed because a TLS handshake is large and rare: it must not be room that every request carries.
+            None => (Box::pin(connect(&target.origin, deadlines.connect)).await.map_err(Failed::not_sent)?, true),
         };
         let answer = match timeout(deadlines.headers, sender.try_send_request(request)).await {
             Ok(answer) => answer,

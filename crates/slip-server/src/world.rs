@@ -153,6 +153,9 @@ fn provider(p: &ProviderConf) -> Provider {
     policy.trains = said.trains.or(policy.trains);
     policy.retains = said.retains.or(policy.retains);
     policy.zdr = said.zdr.unwrap_or(policy.zdr);
+    if matches!(p.kind, ProviderKind::Simulated(_)) {
+        provider.quirks.server_tools = false;
+    }
     if let Some(title) = &p.title {
         provider.title = title.clone().into();
     }

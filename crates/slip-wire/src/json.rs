@@ -118,7 +118,7 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
 
 /// The members of an object's span. Ends early at the first byte that is not JSON, so hand it spans already found valid.
 pub fn fields(span: &[u8]) -> Fields<'_> {
-    let mut cursor = Cursor::new(span);
+    let mut cursor = Cursor::proven(span);
     let live = cursor.peek() == Some(b'{') && cursor.object().is_ok();
     Fields { cursor, first: true, live }
 }
@@ -152,7 +152,7 @@ pub fn field<'a>(span: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// The elements of an array's span; see [`fields`].
 pub fn items(span: &[u8]) -> Items<'_> {
-    let mut cursor = Cursor::new(span);
+    let mut cursor = Cursor::proven(span);
     let live = cursor.peek() == Some(b'[') && cursor.array().is_ok();
     Items { cursor, first: true, live }
 }

@@ -31,6 +31,8 @@ pub struct Quirks {
     pub image_urls: bool,
     /// Understands OpenRouter's own top-level members (`provider`, `models`, `reasoning`, …): another router of the same kind.
     pub router: bool,
+    /// Takes tools of the `openrouter:…` types without being a router for certain: a server of unknown making decides by itself.
+    pub server_tools: bool,
     /// Default when the dialect requires an output cap and neither the caller nor the catalogue gave one.
     pub default_max_tokens: u64,
     /// JSON Schema support of tool parameters is limited to the OpenAPI 3.0 subset (no `$ref`, `additionalProperties`, …).
@@ -108,6 +110,7 @@ impl Quirks {
         refuses: Cow::Borrowed(&[]),
         image_urls: true,
         router: false,
+        server_tools: false,
         default_max_tokens: 4096,
         schema_subset: false,
     };

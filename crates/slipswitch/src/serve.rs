@@ -21,10 +21,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     let began = clock::now();
+    let mut interrupts = Interrupts::listen()?;
+    let hangup = listen(SignalKind::hangup())?;
+    let seen = args.config.as_deref().and_then(reload::mark);
     let (conf, found) = configure(&args).await?;
     let from = args.config.as_ref().map_or_else(|| "none, defaults".to_owned(), |p| p.display().to_string());
     eprintln!(
@@ -58,8 +61,8 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     }
     let ms = clock::ms(clock::now().duration_since(began));
     eprintln!("Ready in {ms} ms.{}", exposure(running.address));
-    let reloading = tokio::spawn(reload::watch(app.clone(), args, ground, found_names(&found)));
-    interrupted().await;
+    let reloading = tokio::spawn(reload::watch(app.clone(), args, ground, seen, hangup));
+    interrupts.next().await;
     eprintln!(
         "Stopping: no new requests; those in flight have {} to end. Again to stop at once.",
         slip_server::upstream::show(drain)
@@ -67,7 +70,7 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     let mut draining = std::pin::pin!(running.drain(drain));
     let ended = tokio::select! {
         () = draining.as_mut() => Ok(()),
-        () = interrupted() => {
+        () = interrupts.next() => {
             app.cut.store(true, Ordering::SeqCst);
             draining.await;
             Err(Ending::new(Code::Failure, "Stopped at once: what was still running was cut."))
@@ -93,10 +96,6 @@ async fn configure(args: &cli::Serve) -> Result<(Checked, Vec<Found>), Ending> {
     Ok((conf, found))
 }
 
-fn found_names(found: &[Found]) -> usize {
-    found.len()
-}
-
 /// Start the workers, or say why the address cannot be had.
 pub fn start(app: Arc<App>, listen: SocketAddr, workers: Option<usize>) -> Result<Running, Ending> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -110,16 +109,28 @@ pub fn start(app: Arc<App>, listen: SocketAddr, workers: Option<usize>) -> Resul
     })
 }
 
-/// Ctrl-C or SIGTERM.
-pub async fn interrupted() {
-    let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(int), Ok(term)) => (int, term),
-        _ => return std::future::pending().await,
-    };
-    tokio::select! {
-        _ = int.recv() => {}
-        _ = term.recv() => {}
+/// Ctrl-C and SIGTERM, heard from the moment this is made: before anybody is told that we run, lest a script that stops us at once
+/// should kill us instead.
+pub struct Interrupts {
+    int: Signal,
+    term: Signal,
+}
+
+impl Interrupts {
+    pub fn listen() -> Result<Interrupts, Ending> {
+        Ok(Interrupts { int: listen(SignalKind::interrupt())?, term: listen(SignalKind::terminate())? })
     }
+
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+        }
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Ending> {
+    signal(kind).map_err(|e| Ending::new(Code::Failure, format!("error: signals cannot be listened for: {e}")))
 }
 
 fn report(found: &[Found], world: &slip_server::world::World) {

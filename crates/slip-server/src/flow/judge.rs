@@ -191,7 +191,8 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                 let Ok(data) = frame.into_data() else { continue };
                 lens.push(&data, &mut out);
                 match lens.phase() {
-                    Phase::Flowing => {
+                    // A short answer may come whole, its end included: what follows it can no longer spoil it.
+                    Phase::Flowing | Phase::Finished => {
                         let flow = Flow::Running { lens: Box::new(lens), body, lease };
                         return Ok(Opening { out, flow, first: clock::now() });
                     }
@@ -201,7 +202,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                         });
                         return Err(failed(fault, Sent::Rejected));
                     }
-                    Phase::Waiting | Phase::Finished if out.len() > MAX_HELD => {
+                    Phase::Waiting if out.len() > MAX_HELD => {
                         let fault = Fault::upstream(
                             FaultKind::Upstream,
                             Remedy::Elsewhere,
@@ -209,7 +210,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                         );
                         return Err(failed(fault, Sent::Rejected));
                     }
-                    Phase::Waiting | Phase::Finished => {}
+                    Phase::Waiting => {}
                 }
             }
             Ok(Some(Err(e))) => return Err(failed(broken(&e), Sent::Ambiguous)),

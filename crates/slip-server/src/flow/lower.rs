@@ -6,7 +6,7 @@ use crate::upstream::{Failed, Sent};
 use crate::world::Seat;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use slip_ir::{Dialect, Fault, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
 use slip_route::Endpoint;
 use slip_wire::openai_chat::splice;
 use slip_wire::quirks::ReasoningStyle;
@@ -43,8 +43,8 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
     let to = endpoint.dialect;
     let stream = inbound.peek.stream;
     let quirks = quirks(endpoint, seat);
-    if let Some(fault) = inbound.server_tool.as_ref().filter(|_| !quirks.router) {
-        return Err(Failed { fault: Fault { remedy: Remedy::Elsewhere, ..fault.clone() }, sent: Sent::NotSent });
+    if !(quirks.router || quirks.server_tools) {
+        no_server_tools(&inbound.raw, &inbound.peek)?;
     }
     let path = match &seat.provider.path {
         Some(path) => path.to_string(),
@@ -98,6 +98,32 @@ fn encode(
     losses.extend(left);
     losses.extend(decoded.iter().cloned());
     Ok((body, losses))
+}
+
+/// Tools of type `openrouter:…` are run by a house like this one, never by a provider: where nobody would run it, it must not go.
+fn no_server_tools(raw: &Bytes, peek: &Peek) -> Result<(), Failed> {
+    #[derive(serde::Deserialize)]
+    struct Tool<'a> {
+        #[serde(borrow, default, rename = "type")]
+        kind: Option<std::borrow::Cow<'a, str>>,
+    }
+    if !peek.want.tools {
+        return Ok(());
+    }
+    let Some(span) = peek.member("tools").and_then(|m| raw.get(m.value.clone())) else { return Ok(()) };
+    if peek.spliceable && memchr::memmem::find(span, b"openrouter:").is_none() {
+        return Ok(());
+    }
+    let tools: Vec<Tool<'_>> = serde_json::from_slice(span).unwrap_or_default();
+    for (at, tool) in tools.iter().enumerate() {
+        if let Some(kind) = tool.kind.as_deref().filter(|k| k.starts_with("openrouter:")) {
+            let says =
+                format!("tools[{at}].type: this gateway does not run the server tool: {}", crate::api::shown(kind));
+            let fault = Fault::new(FaultKind::BadRequest, Origin::Caller, Remedy::Elsewhere, says);
+            return Err(Failed { fault: fault.at(format!("tools[{at}].type")), sent: Sent::NotSent });
+        }
+    }
+    Ok(())
 }
 
 /// The provider's quirks, with what the catalogue knows of this endpoint.

@@ -28,7 +28,7 @@ use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind};
+use slip_ir::{Dialect, Fault, FaultKind, Origin};
 use slip_route::{Plan, Step};
 use slip_wire::Stamp;
 use std::future::Future;
@@ -65,14 +65,20 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
     let dialect = surface(request.uri().path());
     match recognise(&app, peer, &request) {
         Ok(Known { route, captured, caller }) => {
-            let answered = match route.to {
-                To::Chat => return journey(app, caller, Dialect::OpenAiChat, None, request, arrived).await,
-                To::Messages => return journey(app, caller, Dialect::Anthropic, None, request, arrived).await,
-                To::Gemini => match api::gemini_target(&captured) {
-                    Ok(target) => return journey(app, caller, Dialect::Gemini, Some(target), request, arrived).await,
-                    Err(fault) => Err(fault),
-                },
-                _ => api::answer(&app, route.to, &caller, &captured, &request).await,
+            let call = match route.to {
+                To::Chat => Some(Ok((Dialect::OpenAiChat, None))),
+                To::Messages => Some(Ok((Dialect::Anthropic, None))),
+                To::Gemini => Some(api::gemini_target(&captured).map(|target| (Dialect::Gemini, Some(target)))),
+                _ => None,
+            };
+            let answered = match call {
+                // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest future it
+                // may have to run for as long as it lives.
+                Some(Ok((dialect, gemini))) => {
+                    return Box::pin(journey(app, caller, dialect, gemini, request, arrived)).await;
+                }
+                Some(Err(fault)) => Err(fault),
+                None => Box::pin(api::answer(&app, route.to, &caller, &captured, &request)).await,
             };
             answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
         }
@@ -274,7 +280,9 @@ impl Trip {
                             return Ok(won);
                         }
                         Err(Failed { mut fault, sent }) => {
-                            fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+                            if fault.origin != Origin::Caller {
+                                fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+                            }
                             vital.failed(&fault);
                             self.book.tried(&endpoint, began, Some(&fault));
                             self.plan.failed(&attempt, &fault, sent, clock::unix_ms());

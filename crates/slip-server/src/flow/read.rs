@@ -28,8 +28,6 @@ pub struct Inbound {
     pub peek: Peek,
     /// Selected headers that matter later.
     pub heads: Heads,
-    /// What to answer where the request needs a server tool and the provider runs none.
-    pub server_tool: Option<Fault>,
     ir: Option<(slip_ir::Request, Vec<Loss>)>,
 }
 
@@ -86,35 +84,7 @@ pub async fn read(
         (Dialect::Gemini, None) => Err(Malformed::new("", "the path names no model")),
     }
     .map_err(bad_request)?;
-    let server_tool = server_tool(&raw, &peek);
-    if let Some(fault) = &server_tool
-        && !world.providers.iter().any(|provider| provider.quirks.router)
-    {
-        return Err(fault.clone());
-    }
-    Ok(Inbound { dialect, raw, peek, heads, server_tool, ir: None })
-}
-
-/// Tools of type `openrouter:…` are run by a router: this house runs none, so that only another router may be asked for one.
-fn server_tool(raw: &Bytes, peek: &Peek) -> Option<Fault> {
-    #[derive(serde::Deserialize)]
-    struct Tool<'a> {
-        #[serde(borrow, default, rename = "type")]
-        kind: Option<std::borrow::Cow<'a, str>>,
-    }
-    if !peek.want.tools {
-        return None;
-    }
-    let span = peek.member("tools").and_then(|m| raw.get(m.value.clone()))?;
-    if peek.spliceable && memchr::memmem::find(span, b"openrouter:").is_none() {
-        return None;
-    }
-    let tools: Vec<Tool<'_>> = serde_json::from_slice(span).unwrap_or_default();
-    tools.iter().enumerate().find_map(|(at, tool)| {
-        let kind = tool.kind.as_deref().filter(|k| k.starts_with("openrouter:"))?;
-        let says = format!("tools[{at}].type: this gateway does not run the server tool: {}", crate::api::shown(kind));
-        Some(Fault::caller(FaultKind::BadRequest, says).at(format!("tools[{at}].type")))
-    })
+    Ok(Inbound { dialect, raw, peek, heads, ir: None })
 }
 
 fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {

@@ -27,6 +27,8 @@ pub const KEEPALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
 const JOIN: usize = 64 * 1024;
 /// No chunk waits longer than this for others to join it: less than models take from one token to the next.
 const HOLD: Duration = Duration::from_millis(2);
+/// hyper asks a body twice in one turn of its task: only the second poll that brings nothing tells that a turn brought nothing.
+const BARREN: u8 = 2;
 /// After the upstream said how it ended, its last bytes are waited for no longer than this.
 const TAIL: Duration = Duration::from_secs(2);
 
@@ -49,6 +51,8 @@ pub struct Relay {
     last: Instant,
     /// Since when bytes have been held back for more to join them.
     held: Option<Instant>,
+    /// How often since then a poll brought nothing.
+    barren: u8,
     /// When the caller last got a byte.
     spoke: Instant,
     timer: Pin<Box<Sleep>>,
@@ -66,8 +70,10 @@ impl Relay {
                 None
             }
         };
-        let timer = Box::pin(sleep_until((first + timeouts.keepalive.min(timeouts.idle)).into()));
-        Relay { out, run, timeouts, over, keepalive, last: first, held: None, spoke: first, timer, provider }
+        let finished = run.as_ref().is_some_and(|run| run.lens.phase() == Phase::Finished);
+        let look = if finished { TAIL } else { timeouts.keepalive.min(timeouts.idle) };
+        let timer = Box::pin(sleep_until((first + look).into()));
+        Relay { out, run, timeouts, over, keepalive, last: first, held: None, barren: 0, spoke: first, timer, provider }
     }
 
     /// Display name of the provider whose stream this is.
@@ -95,6 +101,9 @@ impl Relay {
                 Poll::Pending => {
                     if moved {
                         self.last = clock::now();
+                        if run.lens.phase() == Phase::Finished {
+                            self.timer.as_mut().reset((self.last + TAIL).min(self.over).into());
+                        }
                     }
                     if run.book.app().cut.load(Ordering::Relaxed) {
                         self.finish(End::Fault(hold::cut()), false);
@@ -106,7 +115,7 @@ impl Relay {
                             Poll::Pending => return Poll::Pending,
                         }
                     }
-                    if came && self.may_hold() {
+                    if self.may_hold(came) {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
@@ -119,14 +128,16 @@ impl Relay {
         }
         self.spoke = if moved { self.last } else { clock::now() };
         self.held = None;
+        self.barren = 0;
         Poll::Ready(Some(self.out.split().freeze()))
     }
 
     /// The connection's task hands over one chunk at a time and may have more in its buffer: it is given turns until one brings
     /// nothing, so that what came in one read goes out in one write.
-    fn may_hold(&mut self) -> bool {
+    fn may_hold(&mut self, came: bool) -> bool {
         let now = clock::now();
-        now.duration_since(*self.held.get_or_insert(now)) < HOLD
+        self.barren = if came { 0 } else { self.barren + 1 };
+        self.barren < BARREN && now.duration_since(*self.held.get_or_insert(now)) < HOLD
     }
 
     /// It panicked: say so inside the stream.

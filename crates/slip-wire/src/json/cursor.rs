@@ -1,6 +1,6 @@
 //! The scanner itself: a position in a document that only moves over valid JSON.
 
-use super::text::{Str, plain_run};
+use super::text::{Str, short_run, survey};
 use super::{MAX_DEPTH, Malformed};
 
 /// The first thing wrong with a document, and where.
@@ -32,11 +32,18 @@ pub struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: u32,
+    /// The text of strings was checked by an earlier walk.
+    proven: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { bytes, at: 0, depth: 0 }
+        Cursor { bytes, at: 0, depth: 0, proven: false }
+    }
+
+    /// Over bytes that an earlier walk found valid: strings are only searched for their end.
+    pub fn proven(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { proven: true, ..Cursor::new(bytes) }
     }
 
     pub fn at(&self) -> usize {
@@ -272,24 +279,67 @@ impl<'a> Cursor<'a> {
         }
         let quote = self.at;
         self.at += 1;
-        let mut escaped = false;
+        if self.proven {
+            return self.proven_string(quote);
+        }
+        // Keys and tokens end within a few words; of longer text the end is searched for, and what lies before is checked at once.
         let mut high = false;
-        loop {
-            self.at += plain_run(&self.bytes[self.at..], &mut high);
+        self.at += short_run(&self.bytes[self.at..], &mut high);
+        let surveyed = self.at;
+        let mut escaped = false;
+        let ended = loop {
             match self.byte() {
-                Some(b'"') => break,
+                Some(b'"') => break Ok(()),
                 Some(b'\\') => {
                     escaped = true;
                     self.at += 1;
-                    self.escape()?;
+                    if let Err(bad) = self.escape() {
+                        break Err(bad);
+                    }
                 }
-                _ => return self.bad("a control character stands unescaped in a string"),
+                _ => {}
             }
+            match memchr::memchr2(b'"', b'\\', &self.bytes[self.at..]) {
+                Some(found) => self.at += found,
+                None => {
+                    self.at = self.bytes.len();
+                    break Err(Bad { at: self.at, what: EARLY_END });
+                }
+            }
+        };
+        let (control, seen) = survey(&self.bytes[surveyed..self.at]);
+        if control {
+            let found = self.bytes[surveyed..self.at].iter().position(|b| *b < 0x20);
+            self.at = surveyed + found.unwrap_or(0);
+            return self.bad("a control character stands unescaped in a string");
         }
+        ended?;
         let raw = &self.bytes[quote + 1..self.at];
-        if high && let Err(valid) = utf8(raw) {
+        if (high || seen >= 0x80)
+            && let Err(valid) = utf8(raw)
+        {
             return Err(Bad { at: quote + 1 + valid, what: "a string is not UTF-8" });
         }
+        self.at += 1;
+        Ok(Str::found(raw, escaped, quote))
+    }
+
+    fn proven_string(&mut self, quote: usize) -> Result<Str<'a>, Bad> {
+        let mut escaped = false;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(found) = memchr::memchr2(b'"', b'\\', rest) else {
+                self.at = self.bytes.len();
+                return self.bad(EARLY_END);
+            };
+            self.at += found;
+            if rest[found] == b'"' {
+                break;
+            }
+            escaped = true;
+            self.at += 2;
+        }
+        let raw = &self.bytes[quote + 1..self.at];
         self.at += 1;
         Ok(Str::found(raw, escaped, quote))
     }

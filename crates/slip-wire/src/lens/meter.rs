@@ -88,6 +88,13 @@ impl Meter {
                 estimated: true,
                 ..Usage::default()
             });
+        } else if self.tally.finish.is_none()
+            && let Some(usage) = &mut self.tally.usage
+        {
+            // What was counted when a stream began does not cover what came before it broke off.
+            let missing = self.tally.text_bytes.div_ceil(4).saturating_sub(usage.completion_total());
+            usage.output += missing;
+            usage.estimated |= missing > 0;
         }
         self.tally.usage.as_ref()
     }

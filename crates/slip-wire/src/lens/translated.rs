@@ -71,9 +71,9 @@ impl Translated {
 
     /// The encoder learns an estimate as it would a report.
     fn settle(&mut self, out: &mut BytesMut) {
-        let reported = self.meter.reported().is_some();
+        let reported = self.meter.reported().cloned();
         if let Some(usage) = self.meter.settle(&self.stamp)
-            && !reported
+            && reported.as_ref() != Some(usage)
         {
             self.encode.event(&Event::Usage(usage.clone()), out);
         }
@@ -89,8 +89,10 @@ impl Translated {
             _ if self.meter.phase == Phase::Broken => {}
             End::Fault(fault) if self.meter.phase != Phase::Finished => {
                 // What is open is closed first, so that the error does not stand inside a block.
+                // A decoder that had read the finish has nothing to complain of: then all that matters had come.
                 self.decode.eof(&mut self.events);
-                self.pump(Some(fault), out);
+                let cut = self.events.iter().any(|event| matches!(event, Event::Fault(_)));
+                self.pump(cut.then_some(fault), out);
             }
             End::Eof | End::Fault(_) => {
                 self.decode.eof(&mut self.events);

@@ -110,7 +110,15 @@ impl Verbatim {
                 self.decode.eof(&mut self.events);
                 self.absorb();
             }
-            End::Fault(fault) if !finished => self.meter.fault(fault),
+            End::Fault(fault) if !finished => {
+                self.decode.eof(&mut self.events);
+                if self.events.iter().any(|event| matches!(event, Event::Fault(_))) {
+                    self.events.clear();
+                    self.meter.fault(fault);
+                } else {
+                    self.absorb();
+                }
+            }
             End::Fault(_) => {}
         }
         self.meter.settle(&self.stamp);

@@ -162,7 +162,7 @@ fn tools(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
             Tool::Opaque { dialect: Dialect::OpenAiChat, raw } => {
                 let kind = tool_type(raw);
                 // Tools named after this kind of router are run by the router; a plain provider would refuse the request.
-                if quirks.router || !kind.starts_with("openrouter:") {
+                if quirks.router || quirks.server_tools || !kind.starts_with("openrouter:") {
                     kept.push(tool);
                 } else {
                     top.losses.push(format!("tools: {kind}"), "no one here runs this tool");

@@ -1,3 +1,5 @@
+//! Refusals of real providers, shortened, and what they mean.
+
 use super::*;
 use http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -5,7 +5,7 @@ mod tour;
 use crate::cli;
 use crate::exit::{Code, Ending};
 use crate::ground::Ground;
-use crate::serve::{interrupted, start};
+use crate::serve::{Interrupts, start};
 use anstream::println;
 use serde_json::json;
 use slip_ir::money::Price;
@@ -21,6 +21,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const CONFIG: &str = include_str!("demo.toml");
 
 pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
+    let mut interrupts = Interrupts::listen()?;
     let key = match &args.key {
         Some(fixed) => SecretKey::fixed(fixed).map_err(|e| Ending::new(Code::Failure, format!("error: --key: {e}")))?,
         None => SecretKey::mint(),
@@ -54,7 +55,7 @@ pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
         if !args.no_tour {
             tokio::select! {
                 toured = tour::tour(&root, key.expose(), &ground) => toured?,
-                () = interrupted() => {
+                () = interrupts.next() => {
                     running.drain(LAST_WORDS).await;
                     return Ok(());
                 }
@@ -62,7 +63,7 @@ pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
         }
         try_it(&api, key.expose());
     }
-    interrupted().await;
+    interrupts.next().await;
     running.drain(LAST_WORDS).await;
     Ok(())
 }

@@ -7,15 +7,13 @@ use slip_server::{App, clock};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 /// How often the file is looked at. Looking at the file itself, rather than at events, also sees editors that write beside and
 /// rename, and mounted configuration that swaps a link.
 const LOOK: Duration = Duration::from_secs(1);
 
-pub async fn watch(app: Arc<App>, args: cli::Serve, mut ground: Ground, _found: usize) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    let mut seen = args.config.as_deref().and_then(mark);
+pub async fn watch(app: Arc<App>, args: cli::Serve, mut ground: Ground, mut seen: Option<Mark>, mut hangup: Signal) {
     loop {
         let asked = tokio::select! {
             _ = hangup.recv() => true,
@@ -57,7 +55,11 @@ async fn again(app: &Arc<App>, args: &cli::Serve, old: &Ground) -> Result<Ground
     Ok(ground)
 }
 
-fn mark(path: &Path) -> Option<(SystemTime, u64)> {
+/// When a file was written, and its length.
+type Mark = (SystemTime, u64);
+
+/// To be taken before the file is read, lest a change in between go unseen.
+pub fn mark(path: &Path) -> Option<Mark> {
     let meta = std::fs::metadata(path).ok()?;
     Some((meta.modified().ok()?, meta.len()))
 }

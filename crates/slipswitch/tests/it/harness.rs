@@ -95,6 +95,10 @@ impl Gateway {
 
     /// Start, or what it said instead.
     pub fn try_start(config: &str, env: &[(&str, &str)]) -> Result<Gateway, String> {
+        Gateway::try_start_with(config, &[], env)
+    }
+
+    pub fn try_start_with(config: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Gateway, String> {
         let dir = scratch();
         let file = dir.join("gateway.toml");
         std::fs::write(&file, config).expect("a temporary file can be written");
@@ -104,6 +108,7 @@ impl Gateway {
             .arg(&file)
             .arg("--data-dir")
             .arg(dir.join("data"))
+            .args(args)
             .env("SLIPSWITCH_KEY", KEY)
             .env("SLIPSWITCH_MANAGEMENT_KEY", MANAGEMENT)
             .envs(env.iter().copied())
@@ -113,7 +118,7 @@ impl Gateway {
         let mut child = command.spawn().expect("the binary starts");
         let said = Arc::new(Mutex::new(String::new()));
         let (stderr, heard) = (child.stderr.take().expect("piped"), said.clone());
-        std::thread::spawn(move || {
+        let listening = std::thread::spawn(move || {
             let mut reader = BufReader::new(stderr);
             let mut line = String::new();
             while reader.read_line(&mut line).is_ok_and(|n| n > 0) {
@@ -135,7 +140,7 @@ impl Gateway {
             Some(address) => Ok(Gateway { address, dir, config: file, child, said }),
             None => {
                 let _ = child.wait();
-                std::thread::sleep(Duration::from_millis(50));
+                let _ = listening.join();
                 let _ = std::fs::remove_dir_all(&dir);
                 let text = said.lock().expect("not poisoned").clone();
                 Err(text)
@@ -246,28 +251,32 @@ impl Gateway {
 
     /// One request on a connection of its own.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Got {
-        let stream = tokio::net::TcpStream::connect(self.address).await.expect("the gateway listens");
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
-        let driver = tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(body)).expect("a request");
-        let response = tokio::time::timeout(Duration::from_secs(30), sender.send_request(request))
-            .await
-            .expect("an answer in time")
-            .expect("an answer");
-        let (parts, body) = response.into_parts();
-        let body = tokio::time::timeout(Duration::from_secs(60), body.collect())
-            .await
-            .expect("a body in time")
-            .expect("a whole body")
-            .to_bytes();
-        driver.abort();
-        Got { status: parts.status.as_u16(), headers: parts.headers, body }
+        send(self.address, method, path, headers, body).await
     }
+}
+
+/// One request on a connection of its own.
+pub async fn send(address: SocketAddr, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Got {
+    let stream = tokio::net::TcpStream::connect(address).await.expect("the gateway listens");
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    let driver = tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path).header("host", address.to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body)).expect("a request");
+    let response = tokio::time::timeout(Duration::from_secs(30), sender.send_request(request))
+        .await
+        .expect("an answer in time")
+        .expect("an answer");
+    let (parts, body) = response.into_parts();
+    let body = tokio::time::timeout(Duration::from_secs(60), body.collect())
+        .await
+        .expect("a body in time")
+        .expect("a whole body")
+        .to_bytes();
+    driver.abort();
+    Got { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 impl Drop for Gateway {

@@ -264,7 +264,7 @@ async fn point_5_an_error_behind_the_status_line_is_a_chunk_with_an_integer_code
 async fn point_6_the_status_says_who_must_change_what() {
     let rows: &[(&str, u16, &str, bool)] = &[
         ("status:400", 400, "bad_request", false),
-        ("status:422", 400, "bad_request", false),
+        ("status:422", 422, "unprocessable", false),
         ("context", 400, "context_length_exceeded", false),
         ("auth", 502, "upstream_auth_failed", false),
         ("quota", 502, "upstream_quota_exhausted", false),
