@@ -113,7 +113,9 @@ fn indented(case: &Case, _: Surface) -> Option<Vec<u8>> {
 fn nulls(case: &Case, surface: Surface) -> Option<Vec<u8>> {
     let fill = |object: &mut Value, names: &[&str]| {
         if let Some(members) = object.as_object_mut() {
-            names.iter().for_each(|name| drop(members.entry(*name).or_insert(Value::Null)));
+            for name in names {
+                members.entry(*name).or_insert(Value::Null);
+            }
         }
     };
     let change = |value: &mut Value| match surface {
