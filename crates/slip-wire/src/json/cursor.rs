@@ -1,6 +1,6 @@
 //! The scanner itself: a position in a document that only moves over valid JSON.
 
-use super::text::{Str, plain_run};
+use super::text::{Str, short_run, survey};
 use super::{MAX_DEPTH, Malformed};
 
 /// The first thing wrong with a document, and where.
@@ -282,22 +282,42 @@ impl<'a> Cursor<'a> {
         if self.proven {
             return self.proven_string(quote);
         }
-        let mut escaped = false;
+        // Keys and tokens end within a few words; of longer text the end is searched for, and what lies before is checked at once.
         let mut high = false;
-        loop {
-            self.at += plain_run(&self.bytes[self.at..], &mut high);
+        self.at += short_run(&self.bytes[self.at..], &mut high);
+        let surveyed = self.at;
+        let mut escaped = false;
+        let ended = loop {
             match self.byte() {
-                Some(b'"') => break,
+                Some(b'"') => break Ok(()),
                 Some(b'\\') => {
                     escaped = true;
                     self.at += 1;
-                    self.escape()?;
+                    if let Err(bad) = self.escape() {
+                        break Err(bad);
+                    }
                 }
-                _ => return self.bad("a control character stands unescaped in a string"),
+                _ => {}
             }
+            match memchr::memchr2(b'"', b'\\', &self.bytes[self.at..]) {
+                Some(found) => self.at += found,
+                None => {
+                    self.at = self.bytes.len();
+                    break Err(Bad { at: self.at, what: EARLY_END });
+                }
+            }
+        };
+        let (control, seen) = survey(&self.bytes[surveyed..self.at]);
+        if control {
+            let found = self.bytes[surveyed..self.at].iter().position(|b| *b < 0x20);
+            self.at = surveyed + found.unwrap_or(0);
+            return self.bad("a control character stands unescaped in a string");
         }
+        ended?;
         let raw = &self.bytes[quote + 1..self.at];
-        if high && let Err(valid) = utf8(raw) {
+        if (high || seen >= 0x80)
+            && let Err(valid) = utf8(raw)
+        {
             return Err(Bad { at: quote + 1 + valid, what: "a string is not UTF-8" });
         }
         self.at += 1;

@@ -6,6 +6,9 @@ use std::borrow::Cow;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
+/// What is looked at word by word before anything with a set-up cost is begun.
+const SHORT: usize = 24;
+
 /// Bytes of `word` that end a plain run, as their top bits. The lowest set bit is exact; higher ones may be false.
 #[inline]
 fn special(word: u64) -> u64 {
@@ -20,12 +23,11 @@ const fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
 }
 
-/// How many leading bytes need no attention inside a string. `high` is set when some of them may not be ASCII.
+/// How many of the first few bytes need no attention inside a string. `high` is set when some of them may not be ASCII.
 #[inline]
-pub(super) fn plain_run(bytes: &[u8], high: &mut bool) -> usize {
-    // Keys and tokens end within a word or two.
+pub(super) fn short_run(bytes: &[u8], high: &mut bool) -> usize {
     let (words, tail) = bytes.as_chunks::<8>();
-    for (n, word) in words.iter().take(3).enumerate() {
+    for (n, word) in words.iter().take(SHORT / 8).enumerate() {
         let word = u64::from_le_bytes(*word);
         *high |= word & HIGHS != 0;
         let hit = special(word);
@@ -33,25 +35,32 @@ pub(super) fn plain_run(bytes: &[u8], high: &mut bool) -> usize {
             return n * 8 + (hit.trailing_zeros() / 8) as usize;
         }
     }
-    if words.len() <= 3 {
-        *high |= !tail.is_ascii();
-        return words.len() * 8 + tail.iter().position(|b| is_special(*b)).unwrap_or(tail.len());
+    if words.len() > SHORT / 8 {
+        return SHORT;
     }
-    24 + long_run(&bytes[24..], high)
+    *high |= !tail.is_ascii();
+    words.len() * 8 + tail.iter().position(|b| is_special(*b)).unwrap_or(tail.len())
+}
+
+/// How many leading bytes need no attention inside a string.
+#[inline]
+fn plain_run(bytes: &[u8]) -> usize {
+    match short_run(bytes, &mut false) {
+        SHORT => SHORT + long_run(bytes.get(SHORT..).unwrap_or_default()),
+        run => run,
+    }
 }
 
 /// Long text, a window at a time: what ends it is searched for, then what lies before is checked, both in vector instructions.
 #[inline(never)]
-fn long_run(bytes: &[u8], high: &mut bool) -> usize {
+fn long_run(bytes: &[u8]) -> usize {
     /// Bounds what is searched again after each control character, of which prose that is about to be escaped has many.
     const WINDOW: usize = 1024;
     let mut clean = 0;
     for window in bytes.chunks(WINDOW) {
         let end = memchr::memchr2(b'"', b'\\', window).unwrap_or(window.len());
         let run = window.get(..end).unwrap_or(window);
-        let (control, seen) = survey(run);
-        *high |= seen >= 0x80;
-        if control {
+        if survey(run).0 {
             return clean + run.iter().position(|b| *b < 0x20).unwrap_or(end);
         }
         clean += end;
@@ -64,7 +73,7 @@ fn long_run(bytes: &[u8], high: &mut bool) -> usize {
 
 /// Is there a control character, and which bits occur at all? Written so that the compiler makes vector instructions of it.
 #[inline]
-fn survey(run: &[u8]) -> (bool, u8) {
+pub(super) fn survey(run: &[u8]) -> (bool, u8) {
     let (mut control, mut seen) = (0u8, 0u8);
     let (blocks, tail) = run.as_chunks::<32>();
     for block in blocks {
@@ -199,7 +208,7 @@ pub fn write_string(text: &str, out: &mut impl BufMut) {
 pub fn write_string_body(text: &str, out: &mut impl BufMut) {
     let mut rest = text.as_bytes();
     loop {
-        let run = plain_run(rest, &mut false);
+        let run = plain_run(rest);
         out.put_slice(&rest[..run]);
         let Some(byte) = rest.get(run) else { return };
         match byte {

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::json;
 use slip_ir::Dialect;
+use slip_server::clock;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An upstream that reads a request, says `first` and then `again` for as long as anybody listens. On threads of its own, so that it
 /// is as fast as it can be.
@@ -65,12 +66,12 @@ async fn interim_heads_without_end_hold_neither_the_request_nor_its_neighbours()
     let args = ["--workers", "1"];
     let gateway = Gateway::try_start_with(&config(upstream, "first_content = \"2s\"\ntotal = \"4s\""), &args, &[])
         .unwrap_or_else(|said| panic!("{said}"));
-    let began = Instant::now();
+    let began = clock::now();
     let question = ask("lab/one", true);
     let (greedy, ()) = tokio::join!(gateway.post(CHAT, &question), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         for _ in 0..3 {
-            let asked = Instant::now();
+            let asked = clock::now();
             gateway.is_well("an upstream of interim heads").await;
             assert!(asked.elapsed() < Duration::from_secs(2), "a neighbour waited {:?}", asked.elapsed());
         }
@@ -96,7 +97,7 @@ async fn a_caller_that_stops_reading_is_given_up() {
     caller.write_all(head.as_bytes()).expect("a request can be written");
     caller.read_exact(&mut [0; 1]).expect("it begins to answer");
     // And now nothing is read any more.
-    let began = Instant::now();
+    let began = clock::now();
     loop {
         let bearer = format!("Bearer {MANAGEMENT}");
         let got = gateway.send(Method::GET, "/metrics", &[("authorization", &bearer)], Bytes::new()).await;
