@@ -53,7 +53,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
     };
     let (body, losses) = if same && to == Dialect::OpenAiChat {
         if inbound.peek.spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
-            let mut body = Vec::with_capacity(inbound.raw.len() + 128);
+            let mut body = Vec::new();
             let losses = splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
             (body, losses)
         } else {

@@ -71,22 +71,22 @@ fn long_run(bytes: &[u8]) -> usize {
     clean
 }
 
-/// Is there a control character, and which bits occur at all? Written so that the compiler makes vector instructions of it.
+/// Is there a control character, and which bits occur at all? Each lane keeps its own least and union, which is the form the compiler
+/// makes vector instructions of.
 #[inline]
 pub(super) fn survey(run: &[u8]) -> (bool, u8) {
-    let (mut control, mut seen) = (0u8, 0u8);
-    let (blocks, tail) = run.as_chunks::<32>();
+    const LANES: usize = 32;
+    let (mut least, mut seen) = ([0xffu8; LANES], [0u8; LANES]);
+    let (blocks, tail) = run.as_chunks::<LANES>();
     for block in blocks {
-        for byte in block {
-            control |= (*byte < 0x20) as u8;
-            seen |= byte;
+        for lane in 0..LANES {
+            least[lane] = least[lane].min(block[lane]);
+            seen[lane] |= block[lane];
         }
     }
-    for byte in tail {
-        control |= (*byte < 0x20) as u8;
-        seen |= byte;
-    }
-    (control != 0, seen)
+    let least = least.iter().chain(tail).fold(0xff, |least, b| (*b).min(least));
+    let seen = seen.iter().chain(tail).fold(0, |seen, b| seen | b);
+    (least < 0x20, seen)
 }
 
 /// A valid JSON string where it lies. `raw` is what stands between the quotes.
