@@ -109,6 +109,8 @@ pub struct Deadlines {
     pub connect: Duration,
     /// From the request being written to the response head.
     pub headers: Duration,
+    /// Nobody else could be asked: worth one more try where a used connection was closing.
+    pub alone: bool,
 }
 
 pub struct Failed {
@@ -215,7 +217,7 @@ async fn send(
     make: impl Fn() -> Result<Request<Full<Bytes>>, Failed>,
 ) -> Result<(Response<Incoming>, Lease), Failed> {
     // A pooled connection may have been closed by its peer just now. A request of which nothing was written goes out on another
-    // one; one that met the closing as it was written goes out on a fresh one, once.
+    // one; one that met the closing as it was written goes out on a fresh one, once, if nobody else could be asked.
     let mut request = make()?;
     let mut dial = false;
     loop {
@@ -247,7 +249,7 @@ async fn send(
                 let error = refused.into_error();
                 match unsent {
                     Some(again) if !fresh => request = again,
-                    None if !fresh && closed(&error) => {
+                    None if !fresh && deadlines.alone && closed(&error) => {
                         request = make()?;
                         dial = true;
                     }
