@@ -165,7 +165,8 @@ fn matches(pattern: &str, path: &str) -> Option<Vec<String>> {
     have.next().is_none().then_some(captured)
 }
 
-/// Percent-decode one segment; `None` for what is not UTF-8 or hides a slash or a NUL.
+/// Percent-decode one segment; `None` for what is not UTF-8, holds a NUL or names a directory. A slash may come out of it: names of
+/// models have one, and what is captured here is only ever looked up.
 pub fn decode(segment: &str) -> Option<String> {
     let mut out = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();

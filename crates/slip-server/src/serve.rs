@@ -5,7 +5,7 @@ use crate::flow;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -120,6 +120,7 @@ async fn accept(app: Arc<App>, listener: std::net::TcpListener, mut stopped: wat
             _ = stopped.changed() => break,
         };
         let _ = stream.set_nodelay(true);
+        give_up_on_the_unread(&stream, app.world().timeouts.idle);
         connections.spawn(connection(app.clone(), stream, peer, stopped.clone()));
     }
     drop(listener);
@@ -132,6 +133,15 @@ async fn accept(app: Arc<App>, listener: std::net::TcpListener, mut stopped: wat
         }
     }
     crate::upstream::forget();
+}
+
+/// A caller that takes nothing of its reply any more, or that vanished without a word, would hold its request for ever: nothing is
+/// asked of a body whose last piece cannot be written, not even the time. The kernel closes the connection instead.
+fn give_up_on_the_unread(stream: &TcpStream, after: Duration) {
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(after));
+    #[cfg(not(target_os = "linux"))]
+    let _ = (SockRef::from(stream), after);
 }
 
 /// One connection, to its end.

@@ -5,10 +5,12 @@
 //! streams beyond the peer's limit without telling anyone). Redirects are never followed. Proxies in the environment are ignored.
 
 mod address;
+mod fair;
 mod tls;
 
 use crate::clock;
 use bytes::Bytes;
+use fair::Fair;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
@@ -269,11 +271,7 @@ async fn connect(origin: &Arc<Origin>, limit: Duration) -> Result<SendRequest<Fu
     let dial = async {
         let stream = address::dial(origin).await?;
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
-        if origin.https {
-            handshake(TokioIo::new(tls::wrap(&origin.host, stream).await?)).await
-        } else {
-            handshake(TokioIo::new(stream)).await
-        }
+        if origin.https { handshake(tls::wrap(&origin.host, stream).await?).await } else { handshake(stream).await }
     };
     match timeout(limit, dial).await {
         Ok(Ok(sender)) => Ok(sender),
@@ -286,14 +284,14 @@ async fn connect(origin: &Arc<Origin>, limit: Duration) -> Result<SendRequest<Fu
     }
 }
 
-async fn handshake<T>(io: TokioIo<T>) -> Result<SendRequest<Full<Bytes>>, String>
+async fn handshake<T>(io: T) -> Result<SendRequest<Full<Bytes>>, String>
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::Builder::new()
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER)
-        .handshake(io)
+        .handshake(TokioIo::new(Fair::new(io)))
         .await
         .map_err(|e| e.to_string())?;
     tokio::spawn(async move {

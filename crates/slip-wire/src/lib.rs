@@ -10,6 +10,7 @@ pub mod cross;
 pub mod dialect;
 pub mod frame;
 pub mod gemini;
+pub mod house;
 pub mod json;
 #[cfg(test)]
 mod laws;

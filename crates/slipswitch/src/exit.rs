@@ -7,6 +7,7 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     Failure = 1,
+    Usage = 2,
     NotFound = 3,
     /// Something needed is not there: the port, the data directory, another process's lock.
     Unavailable = 69,

@@ -20,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log(cli.verbose);
+    hush_panics();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -43,6 +44,14 @@ fn main() -> ExitCode {
             code.into()
         }
     }
+}
+
+/// A panic's message may hold what a peer sent; where it happened is enough to find it.
+fn hush_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        anstream::eprintln!("error: a request panicked at {place}; please report this");
+    }));
 }
 
 /// The environment, as an argument for everybody else.

@@ -44,7 +44,7 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     let world = ground.world(vitals.clone())?;
     report(&found, &world);
     let app = App::new(Place::Dir(data_dir.clone()), vitals, world)
-        .map_err(|e| Ending::new(Code::Unavailable, format!("error: the data directory cannot be used: {e}")))?;
+        .map_err(|e| Ending::new(Code::Unavailable, unusable(&data_dir, &e)))?;
     let keys = first_run::keys(&app, &data_dir, &crate::env).await?;
     let running = start(app.clone(), listen, args.workers)?;
     let api = format!("http://{}/api/v1", running.address);
@@ -169,8 +169,19 @@ fn report(found: &[Found], world: &slip_server::world::World) {
         eprintln!("No provider yet: set a key (OPENAI_API_KEY, ANTHROPIC_API_KEY, …) or declare one in a file (-c).");
         eprintln!("To look around without any key: slipswitch demo");
     } else {
-        eprintln!("Providers {} ({} endpoints)", configured.join(", "), world.field.endpoints().len());
+        let endpoints = world.field.endpoints().len();
+        let noun = if endpoints == 1 { "endpoint" } else { "endpoints" };
+        eprintln!("Providers {} ({endpoints} {noun})", configured.join(", "));
     }
+}
+
+fn unusable(dir: &std::path::Path, error: &dyn std::error::Error) -> String {
+    let mut why = if dir.exists() && !dir.is_dir() { "not a directory".to_owned() } else { error.to_string() };
+    let place = dir.display().to_string();
+    if !why.contains(&place) {
+        why = format!("{why}: {place}");
+    }
+    format!("error: the data directory cannot be used: {why}\nhint: choose another with --data-dir")
 }
 
 fn announce(api: &str, keys: &Keys, data_dir: &std::path::Path, address: SocketAddr) {

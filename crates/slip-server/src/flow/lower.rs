@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
 use slip_route::Endpoint;
+use slip_wire::house;
 use slip_wire::openai_chat::splice;
 use slip_wire::quirks::ReasoningStyle;
 use slip_wire::{Peek, Quirks, Stamp, cross, wire};
@@ -23,21 +24,6 @@ pub struct Outbound {
 
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-
-/// Members of a request body that are addressed to this house, in any dialect.
-const HOUSE: &[&str] = &[
-    "provider",
-    "models",
-    "fallbacks",
-    "route",
-    "plugins",
-    "transforms",
-    "preset",
-    "session_id",
-    "trace",
-    "debug",
-    "stop_server_tools_when",
-];
 
 pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<Outbound, Failed> {
     let to = endpoint.dialect;
@@ -145,7 +131,7 @@ fn same_dialect(raw: &Bytes, peek: &Peek, dialect: Dialect, model: &str) -> Vec<
     let mut out = Vec::with_capacity(raw.len() + 64);
     out.push(b'{');
     for member in &peek.members {
-        if HOUSE.contains(&member.key.as_str()) {
+        if house::is_ours(&member.key) {
             continue;
         }
         if out.len() > 1 {

@@ -14,6 +14,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+/// Most characters a record keeps of one thing that somebody else wrote: it stays in memory for a while, and in the database.
+const MAX_TEXT: usize = 256;
+/// The same for the words of an error, and for how many losses are told.
+const MAX_MESSAGE: usize = 2048;
+const MAX_LOSSES: usize = 64;
+
+/// As much of a text as a record keeps.
+fn short(mut text: String, most: usize) -> String {
+    if let Some((at, _)) = text.char_indices().nth(most) {
+        text.truncate(at);
+        text.shrink_to_fit();
+    }
+    text
+}
+
+fn failure(fault: &Fault) -> Failure {
+    Failure { kind: fault.kind.reason(), message: short(fault.says.to_string(), MAX_MESSAGE) }
+}
+
 /// Counts a request as in flight, from before its body is read to when its record is closed.
 pub struct InFlight(Arc<App>);
 
@@ -68,8 +87,12 @@ impl Book {
             http_referer: inbound.heads.referer.clone(),
             app_title: inbound.heads.title.clone(),
             user_agent: inbound.heads.user_agent.clone(),
-            external_user: peek.user.clone(),
-            session_id: peek.session_id.clone().or_else(|| inbound.heads.session.clone()),
+            external_user: peek.user.clone().map(|user| short(user, MAX_TEXT)),
+            session_id: peek
+                .session_id
+                .clone()
+                .map(|session| short(session, MAX_TEXT))
+                .or_else(|| inbound.heads.session.clone()),
             ..Generation::default()
         };
         Book {
@@ -158,9 +181,10 @@ impl Book {
         let row = &mut self.row;
         row.cancelled = cancelled;
         row.finish = tally.finish.or_else(|| tally.fault.as_ref().map(|_| Finish::Error));
-        row.native_finish = tally.native;
-        row.upstream_id = tally.upstream_id;
+        row.native_finish = tally.native.map(|native| short(native, MAX_TEXT));
+        row.upstream_id = tally.upstream_id.map(|id| short(id, MAX_TEXT));
         row.losses.extend(tally.losses.iter().map(|l| l.to_string()));
+        row.losses.truncate(MAX_LOSSES);
         if let Some(last) = row.attempts.last_mut() {
             last.upstream_id = row.upstream_id.clone();
         }
@@ -168,7 +192,7 @@ impl Book {
             row.status = FaultKind::Gone.status();
         }
         if let Some(fault) = &tally.fault {
-            row.error = Some(Failure { kind: fault.kind.reason(), message: fault.says.to_string() });
+            row.error = Some(failure(fault));
         }
         let usage = tally.usage.unwrap_or_default();
         price(row, self.stamp.as_deref(), usage);
@@ -184,7 +208,7 @@ impl Book {
     pub fn refuse(&mut self, fault: &Fault) {
         let Some(slot) = self.slot.take() else { return };
         self.row.status = fault.kind.status();
-        self.row.error = Some(Failure { kind: fault.kind.reason(), message: fault.says.to_string() });
+        self.row.error = Some(failure(fault));
         self.row.cost_known = true;
         self.row.total_ms = clock::ms(clock::now().duration_since(self.started));
         slot.write(std::mem::take(&mut self.row));

@@ -3,6 +3,7 @@
 use super::blocks::{self, Reader};
 use super::object::{Object, Writer, below, is_object, read, to_raw};
 use crate::Malformed;
+use crate::house;
 use serde_json::value::RawValue;
 use slip_ir::request::{Function, format};
 use slip_ir::{
@@ -10,22 +11,7 @@ use slip_ir::{
 };
 
 /// Members the house reads for itself (routing, plugins, bookkeeping): understood elsewhere, never sent upstream.
-const HOUSE: [&str; 14] = [
-    "models",
-    "fallbacks",
-    "provider",
-    "plugins",
-    "preset",
-    "route",
-    "transforms",
-    "session_id",
-    "trace",
-    "user",
-    "usage",
-    "debug",
-    "include_reasoning",
-    "stop_server_tools_when",
-];
+const HOUSE: [&str; 3] = ["user", "usage", "include_reasoning"];
 
 /// The name an OpenAI-shaped upstream is given for a schema that came without one.
 pub const SCHEMA_NAME: &str = "output";
@@ -79,7 +65,7 @@ pub fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
     }
 
     thinking_and_output(&mut o, &mut request)?;
-    for name in HOUSE {
+    for name in HOUSE.into_iter().chain(house::MEMBERS) {
         o.take(name);
     }
     for (name, raw) in o.rest() {

@@ -58,15 +58,19 @@ impl Ferry {
             }
             Event::Delta { piece: Piece::Annotation(raw), .. } => {
                 let kind = json::field(raw.as_str().as_bytes(), "type").and_then(json::string).unwrap_or_default();
-                let told = kind == "url_citation" || to == Dialect::OpenAiChat && kind == "file";
-                if !told && !(message && kind.ends_with("_location")) {
+                let told = match to {
+                    Dialect::OpenAiChat => matches!(&*kind, "url_citation" | "file"),
+                    Dialect::Anthropic => kind == "url_citation" || kind.ends_with("_location"),
+                    Dialect::Gemini => kind == "url_citation",
+                };
+                if !told {
                     self.lose(format!("annotations.{}", short(&kind)), format!("has no place in {to}"));
                 }
             }
-            Event::Open { kind: BlockKind::ToolCall { extra: Some(extra), .. }, .. } if !message => {
-                if json::field(extra.as_str().as_bytes(), "caller").is_some() {
-                    self.lose("tool_calls.caller", format!("has no place in {to}"));
-                }
+            Event::Open { kind: BlockKind::ToolCall { extra: Some(extra), .. }, .. }
+                if !message && json::field(extra.as_str().as_bytes(), "caller").is_some() =>
+            {
+                self.lose("tool_calls.caller", format!("has no place in {to}"));
             }
             Event::Usage(usage) if to == Dialect::Gemini && usage.cache_write + usage.cache_write_1h > 0 => {
                 self.lose("usage.cache_write_tokens", format!("has no place in {to}"));

@@ -125,3 +125,13 @@ fn a_whole_reply_can_be_told_as_a_stream() {
         assert_eq!((again.finish, again.text_bytes, again.fault), (Some(Finish::Stop), 2, None), "{caller}: {text}");
     }
 }
+
+#[test]
+fn the_last_event_is_told_once_whether_it_has_a_name_or_not() {
+    let whole = [ANTHROPIC, ANTHROPIC_END, ANTHROPIC_STOP].concat();
+    let bare: String = whole.lines().filter(|l| !l.starts_with("event:")).map(|l| format!("{l}\n")).collect();
+    for bytes in [whole, bare] {
+        let (out, _) = cross(Dialect::Anthropic, Dialect::Anthropic, &bytes, End::Eof);
+        assert_eq!(out, bytes);
+    }
+}

@@ -3,7 +3,7 @@
 use super::meter::Meter;
 use super::{End, Phase, Tally, is_cut};
 use crate::frame::Frame;
-use crate::json::{Bad, Cursor};
+use crate::json::{Bad, Cursor, field};
 use crate::{Decode, Quirks, Stamp, wire};
 use bytes::{BufMut, BytesMut};
 use slip_ir::{Dialect, Event};
@@ -56,7 +56,11 @@ impl Verbatim {
             self.gate = Gate::Shut;
             return;
         }
-        self.closed |= frame.event == Some("message_stop");
+        // Some servers of this dialect leave the event's name to the `type` inside.
+        self.closed |= match frame.event {
+            Some(name) => name == "message_stop",
+            None => field(frame.data, "type") == Some(b"\"message_stop\""),
+        };
         if self.caller == Dialect::Anthropic
             && self.meter.phase == Phase::Flowing
             && frame.event == Some("content_block_delta")

@@ -20,6 +20,8 @@ pub(super) struct Choice {
     /// Sealed details that name a tool call which has not begun.
     seals: Vec<Detail>,
     sound: Option<Sound>,
+    /// The signature already told for the text.
+    signed: Option<String>,
     /// URLs already cited, so that lists repeated in every chunk are told once.
     cited: Vec<String>,
     ending: Option<Ending>,
@@ -53,6 +55,7 @@ impl Choice {
             calls: Vec::new(),
             seals: Vec::new(),
             sound: None,
+            signed: None,
             cited: Vec::new(),
             ending: None,
             stirred: false,
@@ -143,7 +146,9 @@ impl Choice {
         for annotation in annotations.into_iter().flat_map(json::items).filter_map(raw) {
             self.annotation(annotation, out);
         }
-        if let Some(signature) = signature {
+        // Said beside the text and again in `extra_content`, in one chunk or in two.
+        if let Some(signature) = signature.filter(|s| self.signed.as_ref() != Some(s)) {
+            self.signed = Some(signature.clone());
             let block = self.text_block(out);
             self.delta(block, Piece::Signature(signature), out);
         }

@@ -3,26 +3,12 @@
 use super::message::{Messages, cache};
 use super::node::Node;
 use crate::Malformed;
+use crate::house;
 use slip_ir::request::Function;
 use slip_ir::{Dialect, Effort, Format, Loss, Reasoning, Request, Tool, ToolChoice};
 
 /// Members this house acts on by itself before a request is decoded; they mean nothing to an upstream.
-const HOUSE: [&str; 14] = [
-    "provider",
-    "models",
-    "route",
-    "plugins",
-    "transforms",
-    "preset",
-    "session_id",
-    "trace",
-    "debug",
-    "usage",
-    "stream_options",
-    "structured_outputs",
-    "stop_server_tools_when",
-    "prompt_cache_options",
-];
+const HOUSE: [&str; 4] = ["usage", "stream_options", "structured_outputs", "prompt_cache_options"];
 
 pub(super) fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
     let root = Node::root(body)?;
@@ -125,7 +111,7 @@ impl Reading {
             "reasoning" => request.reasoning = Some(reasoning(node, &mut self.losses)?),
             "reasoning_effort" => self.effort = Some(effort(node)?),
             "include_reasoning" => self.shown = Some(node.bool()?),
-            house if HOUSE.contains(&house) => {}
+            ours if HOUSE.contains(&ours) || house::is_ours(ours) => {}
             unknown => request.extra.push((unknown.to_owned(), node.raw()?)),
         }
         Ok(())

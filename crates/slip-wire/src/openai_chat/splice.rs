@@ -3,28 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+use crate::house;
 use crate::json::{self, write_string};
 use crate::quirks::{MaxTokens, ReasoningStyle, Replay, Structured};
 use crate::{Peek, Quirks};
 use slip_ir::{Effort, Loss};
 
 /// Members that are said to this house and not to the model.
-const HOUSE: [&str; 14] = [
-    "provider",
-    "models",
-    "route",
-    "plugins",
-    "transforms",
-    "preset",
-    "session_id",
-    "trace",
-    "debug",
-    "usage",
-    "structured_outputs",
-    "stop_server_tools_when",
-    "cache_control",
-    "image_config",
-];
+const HOUSE: [&str; 4] = ["usage", "structured_outputs", "cache_control", "image_config"];
 
 /// Members whose `null` means absent; upstreams are stricter about it than we are.
 const OPTIONAL: [&str; 24] = [
@@ -104,7 +90,7 @@ pub fn splice(body: &[u8], peek: &Peek, upstream_model: &str, quirks: &Quirks, o
                     splice.thought();
                 }
             }
-            key if HOUSE.contains(&key) && !quirks.router => {
+            key if (HOUSE.contains(&key) || house::is_ours(key)) && !quirks.router => {
                 if key == "image_config" && value != b"null" {
                     splice.losses.push(Loss::new("image_config", "this provider has no place for it"));
                 }

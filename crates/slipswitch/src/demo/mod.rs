@@ -23,7 +23,7 @@ const CONFIG: &str = include_str!("demo.toml");
 pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
     let mut interrupts = Interrupts::listen()?;
     let key = match &args.key {
-        Some(fixed) => SecretKey::fixed(fixed).map_err(|e| Ending::new(Code::Failure, format!("error: --key: {e}")))?,
+        Some(fixed) => SecretKey::fixed(fixed).map_err(|e| Ending::new(Code::Usage, format!("error: --key: {e}")))?,
         None => SecretKey::mint(),
     };
     let management = SecretKey::mint();

@@ -17,6 +17,9 @@ pub struct Keys {
 }
 
 const FILE: &str = "first-keys";
+/// The names the two go by.
+const API: &str = "first key";
+const ADMIN: &str = "admin";
 
 /// `SLIPSWITCH_KEY` and `SLIPSWITCH_MANAGEMENT_KEY` fix the two keys for unattended installations; what is not fixed is minted at
 /// the first start and written to a file only its owner can read.
@@ -28,11 +31,22 @@ pub async fn keys(app: &App, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -
         }
     };
     let (api, management) = (fixed("SLIPSWITCH_KEY")?, fixed("SLIPSWITCH_MANAGEMENT_KEY")?);
-    let is_fixed = api.is_some();
+    if api.is_some() && api == management {
+        let says =
+            "error: SLIPSWITCH_KEY and SLIPSWITCH_MANAGEMENT_KEY are the same: one runs models, the other administers";
+        return Err(Ending::new(Code::BadConfig, says));
+    }
+    let (api_given, management_given) = (api.is_some(), management.is_some());
+    for (given, name, kind) in [(&api, API, KeyKind::Api), (&management, ADMIN, KeyKind::Management)] {
+        if let Some(given) = given {
+            replace(app, given, name, kind).await?;
+        }
+    }
     let known = app.store.keyring().all();
     let has = |kind| known.iter().any(|k| k.kind == kind);
     let path = dir.join(FILE);
     let (old_api, old_management) = read(&path);
+    let listed = (old_api.is_some(), old_management.is_some());
     let mut minted = false;
     let mut settle = |given: Option<SecretKey>, old: Option<SecretKey>, have: bool| match (given, have) {
         (Some(given), _) => Some(given),
@@ -45,7 +59,7 @@ pub async fn keys(app: &App, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -
     let api = settle(api, old_api, has(KeyKind::Api));
     let management = settle(management, old_management, has(KeyKind::Management));
     let now = i64::try_from(clock::unix_ms()).unwrap_or(0);
-    for (secret, name, kind) in [(&api, "first key", KeyKind::Api), (&management, "admin", KeyKind::Management)] {
+    for (secret, name, kind) in [(&api, API, KeyKind::Api), (&management, ADMIN, KeyKind::Management)] {
         if let Some(secret) = secret {
             let new = NewKey { name: name.to_owned(), kind, ..NewKey::default() };
             app.store
@@ -54,8 +68,28 @@ pub async fn keys(app: &App, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -
                 .map_err(|e| Ending::new(Code::Unavailable, format!("error: the first keys cannot be kept: {e}")))?;
         }
     }
-    let written = if minted { Some(write(&path, api.as_ref(), management.as_ref())?) } else { None };
-    Ok(Keys { api, management, written, fixed: is_fixed })
+    // What the operator keeps somewhere already is not written down a second time; what no longer opens anything must not stay.
+    let to_write = (api.as_ref().filter(|_| !api_given), management.as_ref().filter(|_| !management_given));
+    let stale = (api_given && listed.0) || (management_given && listed.1);
+    if minted || stale {
+        write(&path, to_write.0, to_write.1)?;
+    }
+    let written = minted.then_some(path);
+    Ok(Keys { api, management, written, fixed: api_given })
+}
+
+/// A key given by the environment takes the place of the one before: whoever changes it means the old one to end.
+async fn replace(app: &App, given: &SecretKey, name: &str, kind: KeyKind) -> Result<(), Ending> {
+    let hash = given.hash();
+    for key in app.store.keyring().all() {
+        if key.name == name && key.kind == kind && *key.hash != *hash {
+            app.store
+                .delete_key(&key.hash)
+                .await
+                .map_err(|e| Ending::new(Code::Unavailable, format!("error: the old key cannot be taken away: {e}")))?;
+        }
+    }
+    Ok(())
 }
 
 fn write(path: &Path, api: Option<&SecretKey>, management: Option<&SecretKey>) -> Result<PathBuf, Ending> {

@@ -28,8 +28,11 @@ models = ["sim/private"]
 policy = { trains = false, retains = false, zdr = true }
 "#;
 
-/// OpenRouter's envelope, whole. `kind` is status, error type and reason; an empty `param` is none.
-fn refusal(kind: (u16, &str, &str), message: &str, param: &str) -> Value {
+/// Status, error type and reason.
+type Kind = (u16, &'static str, &'static str);
+
+/// OpenRouter's envelope, whole. An empty `param` is none.
+fn refusal(kind: Kind, message: &str, param: &str) -> Value {
     let (status, error_type, reason) = kind;
     let mut metadata = json!({ "error_type": error_type, "reason": reason });
     if !param.is_empty() {
@@ -38,11 +41,11 @@ fn refusal(kind: (u16, &str, &str), message: &str, param: &str) -> Value {
     json!({ "error": { "code": status, "message": message, "metadata": metadata } })
 }
 
-const BAD: (u16, &str, &str) = (400, "invalid_request", "bad_request");
-const UNKNOWN: (u16, &str, &str) = (400, "invalid_request", "model_not_found");
-const NOBODY: (u16, &str, &str) = (404, "not_found", "no_endpoints");
-const NO_KEY: (u16, &str, &str) = (401, "authentication", "invalid_api_key");
-const NO_PATH: (u16, &str, &str) = (404, "not_found", "not_found");
+const BAD: Kind = (400, "invalid_request", "bad_request");
+const UNKNOWN: Kind = (400, "invalid_request", "model_not_found");
+const NOBODY: Kind = (404, "not_found", "no_endpoints");
+const NO_KEY: Kind = (401, "authentication", "invalid_api_key");
+const NO_PATH: Kind = (404, "not_found", "not_found");
 
 /// A good chat body with these members over it; null takes one away.
 fn body(over: Value) -> String {
@@ -243,7 +246,7 @@ async fn a_model_nobody_can_serve_is_told_with_what_to_change() {
     let tool = json!([{ "type": "function", "function": { "name": "f", "parameters": { "type": "object" } } }]);
     let none = "No endpoints found that can serve this request. ";
     let barred = "No endpoints found: no allowed providers are available for the selected model. ";
-    let rows: Vec<(&str, Value, (u16, &str, &str), String, &str)> = vec![
+    let rows = vec![
         ("unknown", json!({ "model": "zzz" }), UNKNOWN, "`zzz` is not a valid model ID".into(), "model"),
         ("mistyped", json!({ "model": "sim/smal" }), UNKNOWN, "`sim/smal` is not a valid model ID. Did you mean sim/small?".into(), "model"),
         (
@@ -357,7 +360,7 @@ async fn a_credential_is_needed_and_told_apart_from_a_wrong_one() {
     let bearer = |key: &str| format!("Bearer {key}");
     let forbidden = (403, "permission_denied", "forbidden");
     let missing = "Missing Authentication header: send `Authorization: Bearer <your key>`";
-    let rows: Vec<(&str, Vec<(&str, String)>, (u16, &str, &str), &str)> = vec![
+    let rows = vec![
         ("none", vec![], NO_KEY, missing),
         ("an empty one", vec![("authorization", "Bearer ".into())], NO_KEY, missing),
         (
@@ -409,7 +412,7 @@ async fn wrong_methods_and_paths_name_the_right_ones() {
     let gateway = Gateway::start(HOUSE);
     let method = (405, "invalid_request", "method_not_allowed");
     let chat = "did you mean POST /api/v1/chat/completions?";
-    let rows: Vec<(Method, &str, (u16, &str, &str), String)> = vec![
+    let rows = vec![
         (Method::GET, CHAT, method, "GET is not answered here, POST is".into()),
         (Method::PUT, CHAT, method, "PUT is not answered here, POST is".into()),
         (Method::DELETE, "/api/v1/models", method, "DELETE is not answered here, GET is".into()),

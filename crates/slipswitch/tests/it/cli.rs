@@ -245,6 +245,47 @@ fn a_fixed_key_is_the_only_key() {
 }
 
 #[test]
+fn a_key_given_by_the_environment_ends_the_one_before() {
+    let dir = scratch();
+    let data = dir.join("data");
+    let args =
+        ["serve", "--json", "--no-probe", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().expect("UTF-8")];
+    let mut made = String::new();
+    // Per start: the key given (none: one is made), then keys and the status each gets.
+    let rows: &[(Option<&str>, &[(&str, &str)])] = &[
+        (None, &[("made", "200")]),
+        (Some("given-key-one"), &[("given-key-one", "200"), ("made", "401")]),
+        (Some("given-key-two"), &[("given-key-two", "200"), ("given-key-one", "401"), ("made", "401")]),
+        (None, &[("given-key-two", "200"), ("given-key-one", "401"), ("made", "401")]),
+    ];
+    for (n, (given, tried)) in rows.iter().enumerate() {
+        let env: Vec<(&str, &str)> = given.iter().map(|key| ("SLIPSWITCH_KEY", *key)).collect();
+        let mut gateway = Up::start(&args, &env);
+        let said = gateway.json();
+        if n == 0 {
+            made = said["key"].as_str().expect("a key").to_owned();
+        }
+        for (key, want) in *tried {
+            let bearer = format!("Authorization: Bearer {}", if *key == "made" { &made } else { *key });
+            let url = format!("{}/key", said["api"].as_str().expect("an address"));
+            let status = Command::new("curl")
+                .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", &bearer, &url])
+                .output();
+            assert_eq!(String::from_utf8_lossy(&status.expect("curl runs").stdout), *want, "start {n}: {key}");
+        }
+        let (code, _, errors) = gateway.stop("TERM");
+        assert_eq!(code, Some(0), "{errors}");
+        let written = everything(&data);
+        assert!(!holds(&written, "given-key"), "start {n}: a given key is nobody's to write down");
+        assert_eq!(holds(&written, &made), n == 0, "start {n}: and the one it replaced is not kept");
+    }
+    let same = [("SLIPSWITCH_KEY", "one-key-for-all"), ("SLIPSWITCH_MANAGEMENT_KEY", "one-key-for-all")];
+    let said = run(&args, &same);
+    assert_eq!(said.code, Some(78), "{}", said.err);
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
+#[test]
 fn a_configuration_with_mistakes_is_told_with_its_places_and_exits_78() {
     let dir = scratch();
     let file = dir.join("gw.yaml");

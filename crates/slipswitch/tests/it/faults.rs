@@ -1,6 +1,7 @@
 //! Faults upstream: before the first content another endpoint is tried, after it never, and the record tells the truth.
 
 mod endings;
+mod greed;
 mod matrix;
 mod pools;
 mod waiting;
@@ -115,6 +116,21 @@ async fn a_prompt_too_long_goes_to_another_model_only_where_one_was_listed() {
             let first = if stream { got.events().remove(0) } else { got.json() };
             assert_eq!(first["model"], "lab/large", "{dialect:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_never_answers_is_a_504() {
+    let never = sim(Dialect::OpenAiChat, Some("never")).await;
+    let timeouts = "[timeouts]\nfirst_content = \"300ms\"\ntotal = \"900ms\"\n\n".to_owned();
+    let gateway =
+        Gateway::start(&(timeouts + &provider("never", Dialect::OpenAiChat, &never.base_url(), &["lab/never"])));
+    for (stream, within) in [(true, "300 ms"), (false, "900 ms")] {
+        let got = gateway.chat(&with(ask("lab/never", stream), json!({ "provider": {} }))).await;
+        let error = got.error();
+        assert_eq!((got.status, &error["metadata"]["reason"]), (504, &json!("upstream_timeout")), "{}", got.text());
+        assert!(error["message"].as_str().is_some_and(|m| m.ends_with(&format!("within {within}"))), "{error}");
+        gateway.is_well("waiting in vain").await;
     }
 }
 

@@ -364,3 +364,16 @@ fn what_nobody_counted_is_estimated() {
     assert!(text.contains(r#""usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9"#), "{text}");
     assert!(text.contains(r#""estimated":true"#));
 }
+
+#[test]
+fn a_signature_said_twice_is_kept_once() {
+    let extra = r#""extra_content":{"google":{"thought_signature":"s"}}"#;
+    for pieces in [
+        vec![format!(r#"{{"content":"a","thought_signature":"s",{extra}}}"#)],
+        vec![r#"{"content":"a","thought_signature":"s"}"#.to_owned(), format!("{{{extra}}}")],
+    ] {
+        let reply = deltas(&pieces.iter().map(String::as_str).collect::<Vec<_>>(), r#""stop""#);
+        let Some(Block::Text(text)) = reply.choices[0].blocks.first() else { panic!("text") };
+        assert_eq!(text.signature.as_deref(), Some("s"), "{pieces:?}");
+    }
+}

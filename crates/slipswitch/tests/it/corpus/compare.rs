@@ -62,6 +62,12 @@ fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut
         let new: BTreeSet<_> = got.urls.difference(&want.urls).take(3).collect();
         out.say("urls", format!("{} became {}; lost {lost:?}, new {new:?}", want.urls.len(), got.urls.len()));
     }
+    if surface == Surface::Chat && want.native.is_some() && want.native != got.native && !failed {
+        out.say("native", format!("{:?} became {:?}", want.native, got.native));
+    }
+    if want.cited != got.cited {
+        out.say("cited", format!("{} citations became {}", want.cited, got.cited));
+    }
     if want.places != got.places {
         out.say("places", format!("{} became {}", want.places, got.places));
     }
@@ -116,6 +122,19 @@ fn usage(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mut Di
     // An error ends a message: there is nothing behind it that could hold the count.
     if got.fault.is_some() && (surface == Surface::Messages || heard.prompt + heard.completion == 0) {
         return;
+    }
+    // The price every replayed model has, in dollars per million tokens.
+    if let Some(cost) = heard.cost.filter(|_| !verbatim) {
+        let fresh = heard.prompt.saturating_sub(heard.cached + heard.written);
+        let parts = [(fresh, 1.0), (heard.cached, 0.5), (heard.written, 1.25), (heard.completion, 2.0)];
+        let due: f64 = parts.iter().map(|(tokens, price)| *tokens as f64 * price / 1e6).sum();
+        // A dialect that cannot tell what was written to a cache counts it as fresh.
+        let known = surface != Surface::Gemini || told.written == 0;
+        if known && (cost - due).abs() > 1e-9 {
+            out.say("usage.cost", format!("{due} became {cost}"));
+        }
+    } else if !verbatim {
+        out.say("usage.cost", "none");
     }
     let rows = [
         ("usage.prompt", told.prompt, heard.prompt),

@@ -53,6 +53,10 @@ pub fn refused(status: u16, body: &[u8], surface: Surface, got: &Got, out: &mut 
             if !whole || text(&metadata["provider_name"]).is_none() || text(&metadata["error_type"]).is_none() {
                 out.say("error.form", heard.to_string());
             }
+            let coded = [&said["error"]["code"], &said["error"]["type"], &said["error"]["status"], &said["code"]];
+            if coded.iter().any(|c| text(c).is_some()) && text(&metadata["provider_code"]).is_none() {
+                out.say("error.provider_code", heard.to_string());
+            }
             let raw = plain(&metadata["raw"].as_str().unwrap_or_default().replace("\\n", " "));
             if !raw.contains(&plain(&words)) && !masked(&raw) {
                 out.say("error.raw", format!("{words:?} is not in {raw:?}"));

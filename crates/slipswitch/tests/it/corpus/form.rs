@@ -22,7 +22,7 @@ pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mu
         (Surface::Chat, false) => chat(&got.json(), got.header("x-generation-id"), out),
         (Surface::Chat, true) => chat_stream(got, out),
         (Surface::Messages, false) => message(&got.json(), out),
-        (Surface::Messages, true) => message_stream(got, out),
+        (Surface::Messages, true) => message_stream(got, verbatim, out),
         (Surface::Gemini, false) => gemini(&[got.json()], verbatim, out),
         (Surface::Gemini, true) => gemini_stream(got, verbatim, out),
     }
@@ -152,7 +152,7 @@ fn chat_stream(got: &Got, out: &mut Differences) {
         }
         if is_key(chunk, "error") {
             let error = &chunk["error"];
-            let told = error["code"].is_u64()
+            let told = [400, 403, 404, 413, 422, 429, 502, 503, 504].iter().any(|code| error["code"] == *code)
                 && text(&error["message"]).is_some()
                 && text(&error["metadata"]["error_type"]).is_some();
             need(out, "error", told && chunk["choices"][0]["finish_reason"] == "error" && last, chunk);
@@ -246,7 +246,7 @@ fn is_block(block: &Value) -> bool {
     }
 }
 
-fn message_stream(got: &Got, out: &mut Differences) {
+fn message_stream(got: &Got, verbatim: bool, out: &mut Differences) {
     let body = got.text();
     need(out, "done", !body.contains("[DONE]"), &Value::from(tail(&body)));
     let mut open: Option<u64> = None;
@@ -258,7 +258,7 @@ fn message_stream(got: &Got, out: &mut Differences) {
             continue;
         };
         let kind = value["type"].as_str().unwrap_or_default().to_owned();
-        need(out, "event", event.name.as_deref() == Some(&kind), &value);
+        need(out, "event", verbatim || event.name.as_deref() == Some(&kind), &value);
         let index = value["index"].as_u64();
         match kind.as_str() {
             "message_start" => {
@@ -270,7 +270,12 @@ fn message_stream(got: &Got, out: &mut Differences) {
                 need(out, "message_start", head && m["usage"]["input_tokens"].is_u64() && seen.is_empty(), &value);
             }
             "content_block_start" => {
-                need(out, "blocks", open.is_none() && index == Some(next) && is_block(&value["content_block"]), &value);
+                need(
+                    out,
+                    "blocks",
+                    (verbatim || index == Some(next)) && open.is_none() && is_block(&value["content_block"]),
+                    &value,
+                );
                 open = index;
                 next += 1;
             }

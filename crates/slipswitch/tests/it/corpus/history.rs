@@ -2,7 +2,7 @@
 
 use super::ask::{Ask, Item, Role};
 use super::read;
-use super::said::{Call, Said, list, text};
+use super::said::{Call, list, text};
 use super::{Bed, Differences, Leg, Surface};
 use crate::harness::Got;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub async fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
         return out.say("history.status", format!("{}: {:.300}", answered.status, answered.text()));
     }
     let Some(entry) = bed.last_entry() else { return out.say("history", "nothing reached the provider") };
-    judge(bed, want, &said, &entry.json(), out);
+    judge(bed, want, &entry.json(), out);
 }
 
 fn parts(got: &Got, stream: bool) -> Vec<Value> {
@@ -160,7 +160,7 @@ fn gemini(got: &Got, stream: bool) -> Value {
 }
 
 /// `sent` is the body that reached the provider.
-fn judge(bed: &Bed, want: &super::said::Choice, said: &Said, sent: &Value, out: &mut Differences) {
+fn judge(bed: &Bed, want: &super::said::Choice, sent: &Value, out: &mut Differences) {
     let own = Surface::of(&bed.case).expect("only cases with a surface are kept");
     let nameless = own == Surface::Gemini || bed.case.provider == "mistral";
     let ask = own.ask_of(sent);
@@ -193,7 +193,6 @@ fn judge(bed: &Bed, want: &super::said::Choice, said: &Said, sent: &Value, out: 
     {
         out.say("history.ids", format!("{:?} became {:?}", want.calls, ids(true)));
     }
-    let _ = said;
     match own {
         Surface::Messages => anthropic(&bed.case.response, sent, out),
         Surface::Gemini => google(&bed.case.response, sent, out),

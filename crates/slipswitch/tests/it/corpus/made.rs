@@ -141,9 +141,143 @@ pub fn cases() -> Vec<Case> {
         let cut = whole.get(..whole.len() - 10).unwrap_or_default();
         all.push(case(&format!("{name}.cut-inside-an-event"), api(surface, true), 200, "sse", cut));
     }
+    all.extend(odd_calls());
     let blocked = json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 7, "totalTokenCount": 7}, "modelVersion": "m", "responseId": "r"});
     all.push(case("gemini.blocked", "generateContent", 200, "json", &blocked.to_string()));
     let stream = events(Surface::Gemini, &[blocked], "\r\n");
     all.push(case("gemini.blocked-stream", "streamGenerateContent", 200, "sse", &stream));
     all
+}
+
+/// A chat stream of these deltas, ended by `finish`.
+fn chat_stream(id: &str, deltas: &[Value], finish: &str) -> Case {
+    let chunk = |delta: &Value, finish: Value| json!({"id": "c", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+    let mut chunks: Vec<Value> = deltas.iter().map(|delta| chunk(delta, Value::Null)).collect();
+    let mut last = chunk(&json!({}), finish.into());
+    last["usage"] = json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10});
+    chunks.push(last);
+    case(
+        &format!("chat.{id}"),
+        "chat.completions",
+        200,
+        "sse",
+        &(events(Surface::Chat, &chunks, "\n") + "data: [DONE]\n\n"),
+    )
+}
+
+fn chat_whole(id: &str, message: Value, finish: &str) -> Case {
+    let reply = json!({"id": "c", "object": "chat.completion", "created": 1_790_000_000, "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}});
+    case(&format!("chat.{id}"), "chat.completions", 200, "json", &reply.to_string())
+}
+
+/// Calls, signatures and pictures in spellings that some server is known to use.
+fn odd_calls() -> Vec<Case> {
+    let call = |id: &str, name: &str, args: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": args}});
+    let at = |index: u32, mut call: Value| {
+        call["index"] = index.into();
+        call
+    };
+    let signed = |mut call: Value| {
+        call["extra_content"] = json!({"google": {"thought_signature": "CiQBjz1rX0="}});
+        call
+    };
+    let calls = |calls: &[Value]| json!({ "tool_calls": calls });
+    let picture = json!([{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]);
+    let gemini = |parts: Value, finish: &str| json!({"candidates": [{"content": {"parts": parts, "role": "model"}, "finishReason": finish, "index": 0}], "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenCount": 10}, "modelVersion": "m", "responseId": "r"});
+    let google = |name: &str, city: &str| json!({"functionCall": {"name": name, "args": {"city": city}}});
+    let block =
+        |index: u32, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
+    let delta = |index: u32, delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
+    let stop = |index: u32| json!({"type": "content_block_stop", "index": index});
+    let message_end = json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": {"output_tokens": 3}});
+    let start = words(Surface::Messages, "").remove(0);
+    let blocks = [
+        start,
+        block(0, json!({"type": "thinking", "thinking": "", "signature": ""})),
+        delta(0, json!({"type": "thinking_delta", "thinking": "well"})),
+        delta(0, json!({"type": "signature_delta", "signature": "EuYBCkQ"})),
+        delta(0, json!({"type": "signature_delta", "signature": "YBxgC=="})),
+        stop(0),
+        block(2, json!({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"city": "Ulm"}})),
+        stop(2),
+        message_end,
+        json!({"type": "message_stop"}),
+    ];
+    vec![
+        chat_whole(
+            "signed-call",
+            json!({"role": "assistant", "content": null, "tool_calls": [signed(call("a", "f", "{}")), call("b", "g", "{}")]}),
+            "tool_calls",
+        ),
+        chat_stream(
+            "signed-call-stream",
+            &[calls(&[at(0, signed(call("a", "f", "{}")))]), calls(&[at(1, call("b", "g", "{}"))])],
+            "tool_calls",
+        ),
+        chat_stream(
+            "one-index",
+            &[calls(&[at(0, call("a", "f", "{}"))]), calls(&[at(0, call("b", "g", "{}"))])],
+            "tool_calls",
+        ),
+        chat_stream("no-index", &[calls(&[call("a", "f", "{\"x\":1}")]), calls(&[call("b", "g", "{}")])], "stop"),
+        chat_stream(
+            "high-index",
+            &[calls(&[at(3, call("a", "f", "{}"))]), calls(&[at(5, call("b", "g", "{}"))])],
+            "tool_calls",
+        ),
+        chat_stream(
+            "no-ids",
+            &[
+                calls(&[at(0, json!({"function": {"name": "f", "arguments": ""}}))]),
+                calls(&[at(0, json!({"function": {"arguments": "{\"x\""}}))]),
+                calls(&[at(0, json!({"function": {"arguments": ":1}"}}))]),
+            ],
+            "tool_calls",
+        ),
+        chat_whole("picture", json!({"role": "assistant", "content": "look", "images": picture}), "stop"),
+        chat_stream("picture-stream", &[json!({"content": "look"}), json!({"images": picture})], "stop"),
+        chat_stream("thought-only", &[json!({"reasoning": "hm"}), json!({"reasoning": "mm"})], "length"),
+        chat_stream(
+            "sealed-summary",
+            &[
+                json!({"reasoning_details": [{"type": "reasoning.summary", "summary": "in short", "format": "openai-responses-v1", "id": "rs_1", "index": 0}]}),
+                json!({"reasoning_details": [{"type": "reasoning.encrypted", "data": "gAAA", "format": "openai-responses-v1", "id": "rs_1", "index": 0}]}),
+                json!({"content": "so"}),
+            ],
+            "stop",
+        ),
+        case("messages.input-at-once", "messages", 200, "sse", &events(Surface::Messages, &blocks, "\n")),
+        case(
+            "gemini.same-name-twice",
+            "generateContent",
+            200,
+            "json",
+            &gemini(json!([google("f", "Ulm"), google("f", "Bonn")]), "STOP").to_string(),
+        ),
+        case(
+            "gemini.same-name-stream",
+            "streamGenerateContent",
+            200,
+            "sse",
+            &events(Surface::Gemini, &[gemini(json!([google("f", "Ulm"), google("f", "Bonn")]), "STOP")], "\r\n"),
+        ),
+        case(
+            "gemini.picture",
+            "generateContent",
+            200,
+            "json",
+            &gemini(
+                json!([{"text": "look"}, {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}]),
+                "STOP",
+            )
+            .to_string(),
+        ),
+        case(
+            "gemini.malformed-call",
+            "generateContent",
+            200,
+            "json",
+            &gemini(json!([{"text": "I would"}]), "MALFORMED_FUNCTION_CALL").to_string(),
+        ),
+    ]
 }

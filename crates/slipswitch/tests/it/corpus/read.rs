@@ -37,6 +37,7 @@ pub fn values(body: &[u8]) -> Vec<Value> {
 pub fn chat(parts: &[Value]) -> Said {
     let mut said = Said::default();
     let mut words: BTreeMap<u64, String> = BTreeMap::new();
+    let mut natives: BTreeMap<u64, String> = BTreeMap::new();
     let mut calls: BTreeMap<u64, Vec<(Option<u64>, Call)>> = BTreeMap::new();
     let mut sources: Vec<String> = Vec::new();
     for part in parts {
@@ -58,6 +59,9 @@ pub fn chat(parts: &[Value]) -> Said {
             let message = if whole { &choice["message"] } else { &choice["delta"] };
             chat_message(message, into, calls.entry(index).or_default(), whole);
             into.logprobs.extend(list(&choice["logprobs"]["content"]).iter().cloned());
+            if let Some(word) = text(&choice["native_finish_reason"]) {
+                natives.entry(index).or_insert_with(|| word.to_owned());
+            }
             if let Some(word) = choice["finish_reason"].as_str()
                 && words.get(&index).is_none_or(|w| w.is_empty() || word == "error")
             {
@@ -68,9 +72,11 @@ pub fn chat(parts: &[Value]) -> Said {
     for (index, choice) in &mut said.choices {
         choice.calls = calls.remove(index).unwrap_or_default().into_iter().map(|(_, c)| c).collect();
         choice.finish = words.get(index).map(|w| openai_finish(w, !choice.calls.is_empty()).to_owned());
-        if choice.urls.is_empty() {
+        if choice.cited == 0 {
             choice.urls = sources.iter().cloned().collect();
+            choice.cited = choice.urls.len();
         }
+        choice.native = natives.remove(index).or_else(|| words.remove(index)).filter(|word| !word.is_empty());
     }
     said
 }
@@ -110,8 +116,11 @@ fn chat_message(message: &Value, into: &mut Choice, calls: &mut Vec<(Option<u64>
         };
         into.seal(&call["extra_content"]["google"]["thought_signature"]);
         let index = call["index"].as_u64().filter(|_| !whole);
-        let known = calls.iter().position(|(i, c)| match index {
-            Some(index) => *i == Some(index),
+        let known = calls.iter().rposition(|(i, c)| match index {
+            // Some servers give every parallel call the same number.
+            Some(index) => {
+                *i == Some(index) && (text(&call["id"]).is_none() || c.id.is_empty() || call["id"] == c.id.as_str())
+            }
             None => !whole && (call["id"].is_null() || call["id"].as_str() == Some(&c.id)),
         });
         let at = known.unwrap_or_else(|| {
@@ -144,7 +153,10 @@ fn chat_message(message: &Value, into: &mut Choice, calls: &mut Vec<(Option<u64>
         match text(&annotation["url_citation"]["url"]) {
             Some(url) => into.cite(url),
             None if annotation["type"] == "file" => into.files += 1,
-            None => into.places += 1,
+            None => {
+                into.places += 1;
+                into.cited += 1;
+            }
         }
     }
     for image in list(&message["images"]) {
@@ -166,6 +178,7 @@ pub fn chat_usage(usage: &Value) -> Option<Usage> {
         completion: completion + outside,
         cached: cached.iter().find_map(|v| v.as_u64()).unwrap_or(0).min(prompt),
         written: count(&details["cache_write_tokens"]),
+        cost: usage["cost"].as_f64(),
         reasoning: if outside > 0 {
             outside
         } else {
@@ -239,7 +252,10 @@ pub fn messages(parts: &[Value]) -> Said {
                 for citation in list(&block["citations"]) {
                     match text(&citation["url"]).or_else(|| text(&citation["source"])) {
                         Some(url) => choice.cite(url),
-                        None => choice.places += 1,
+                        None => {
+                            choice.places += 1;
+                            choice.cited += 1;
+                        }
                     }
                 }
             }
@@ -257,6 +273,7 @@ pub fn messages(parts: &[Value]) -> Said {
             _ => {}
         }
     }
+    choice.native = text(&ending["stop_reason"]).map(str::to_owned);
     choice.finish = ending["stop_reason"].as_str().map(|word| anthropic_finish(word).to_owned());
     if let Some(explanation) = text(&ending["stop_details"]["explanation"]) {
         choice.refusal.push_str(explanation);
@@ -275,6 +292,7 @@ pub fn messages_usage(usage: &Value) -> Option<Usage> {
         cached,
         written,
         reasoning: count(&usage["output_tokens_details"]["thinking_tokens"]),
+        cost: usage["cost"].as_f64(),
     })
 }
 
@@ -282,6 +300,7 @@ pub fn messages_usage(usage: &Value) -> Option<Usage> {
 pub fn gemini(parts: &[Value]) -> Said {
     let mut said = Said::default();
     let mut words: BTreeMap<u64, Value> = BTreeMap::new();
+    let mut blocked = None;
     for part in parts {
         if let Some(usage) = gemini_usage(&part["usageMetadata"]) {
             said.usage = Some(usage);
@@ -289,7 +308,8 @@ pub fn gemini(parts: &[Value]) -> Said {
         if !part["error"].is_null() {
             said.fault = Some(error_text(&part["error"]));
         }
-        if text(&part["promptFeedback"]["blockReason"]).is_some() {
+        if let Some(reason) = text(&part["promptFeedback"]["blockReason"]) {
+            blocked = Some(reason.to_owned());
             words.entry(0).or_insert("SAFETY".into());
             said.choice(0);
         }
@@ -306,6 +326,7 @@ pub fn gemini(parts: &[Value]) -> Said {
     for (index, choice) in &mut said.choices {
         let (called, content) = (!choice.calls.is_empty(), choice.has_content());
         choice.finish = words.get(index).map(|w| gemini_finish(w, called, content).to_owned());
+        choice.native = blocked.clone().or_else(|| words.get(index).and_then(|w| w.as_str().map(str::to_owned)));
     }
     said
 }
@@ -365,5 +386,6 @@ pub fn gemini_usage(usage: &Value) -> Option<Usage> {
         cached: count("cachedContentTokenCount"),
         written: 0,
         reasoning: count("thoughtsTokenCount"),
+        cost: usage["cost"].as_f64(),
     })
 }

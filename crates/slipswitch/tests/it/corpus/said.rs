@@ -21,6 +21,10 @@ pub struct Choice {
     pub seals: Vec<String>,
     /// One of OpenRouter's five words.
     pub finish: Option<String>,
+    /// The provider's own word for it.
+    pub native: Option<String>,
+    /// How many citations there are, of whatever kind.
+    pub cited: usize,
     /// Addresses cited.
     pub urls: BTreeSet<String>,
     /// Citations of places in documents.
@@ -58,6 +62,8 @@ pub struct Usage {
     pub cached: u64,
     pub written: u64,
     pub reasoning: u64,
+    /// What it cost, where that is told.
+    pub cost: Option<f64>,
 }
 
 impl Said {
@@ -73,12 +79,14 @@ impl Said {
 
 impl Choice {
     pub fn has_content(&self) -> bool {
-        !(self.text.is_empty() && self.refusal.is_empty() && self.reasoning.is_empty())
-            || !(self.calls.is_empty() && self.images.is_empty() && self.seals.is_empty())
+        let says = [&self.text, &self.refusal, &self.reasoning].iter().any(|text| !text.is_empty());
+        let shows = [self.calls.len(), self.images.len(), self.seals.len()].iter().any(|count| *count > 0);
+        says || shows
     }
 
     /// Places in documents have an address within the conversation only.
     pub fn cite(&mut self, url: &str) {
+        self.cited += 1;
         if url.starts_with("#document-") {
             self.places += 1;
         } else {

@@ -122,9 +122,8 @@ fn chat(body: &Value, hashed_ids: bool) -> Value {
     }
     for message in members.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten() {
         // A wish for nothing may be left unsaid.
-        message.as_object_mut().map(|m| m.retain(|name, value| !(name == "prefix" && value == false)));
-        for name in ["reasoning", "reasoning_content", "reasoning_details"] {
-            message.as_object_mut().map(|m| m.remove(name));
+        if let Some(members) = message.as_object_mut() {
+            members.retain(|name, value| !(name == "prefix" && value == false || name.starts_with("reasoning")));
         }
         if message["role"] == "developer" {
             message["role"] = "system".into();
@@ -146,7 +145,9 @@ fn chat(body: &Value, hashed_ids: bool) -> Value {
             message["tool_calls"].as_array_mut().into_iter().flatten().for_each(|call| call["id"] = "(id)".into());
         }
         let calls = message["tool_calls"].is_array();
-        message.as_object_mut().map(|m| m.retain(|_, value| !(value.is_null() || calls && value == "")));
+        if let Some(members) = message.as_object_mut() {
+            members.retain(|_, value| !(value.is_null() || calls && value == ""));
+        }
     }
     body
 }

@@ -9,7 +9,7 @@ use slip_sim::Case;
 /// A change of spelling: its name, and how it is made; `None` where it does not apply.
 type Change = (&'static str, fn(&Case, Surface) -> Option<Vec<u8>>);
 
-const CHANGES: [Change; 7] = [
+const CHANGES: [Change; 11] = [
     ("reversed", reversed),
     ("indented", indented),
     ("nulls", nulls),
@@ -17,6 +17,10 @@ const CHANGES: [Change; 7] = [
     ("framed", framed),
     ("renamed", renamed),
     ("crowded", crowded),
+    ("retold", retold),
+    ("unnamed", unnamed),
+    ("numbered", numbered),
+    ("loose", loose),
 ];
 
 pub fn of(case: &Case) -> Vec<Case> {
@@ -29,6 +33,11 @@ pub fn of(case: &Case) -> Vec<Case> {
         let mut case = case.clone();
         case.id = format!("{}~{name}", case.id);
         case.response.body = body.into();
+        if *name == "retold" {
+            case.response.stream = true;
+            case.response.framing = "sse".to_owned();
+            case.response.headers.insert("content-type".to_owned(), "text/event-stream".to_owned());
+        }
         // What was asked is the recording's own matter.
         case.request.recorded = false;
         Some(case)
@@ -113,7 +122,9 @@ fn indented(case: &Case, _: Surface) -> Option<Vec<u8>> {
 fn nulls(case: &Case, surface: Surface) -> Option<Vec<u8>> {
     let fill = |object: &mut Value, names: &[&str]| {
         if let Some(members) = object.as_object_mut() {
-            names.iter().for_each(|name| drop(members.entry(*name).or_insert(Value::Null)));
+            for name in names {
+                members.entry(*name).or_insert(Value::Null);
+            }
         }
     };
     let change = |value: &mut Value| match surface {
@@ -321,4 +332,68 @@ fn crowded(case: &Case, surface: Surface) -> Option<Vec<u8>> {
         end["usage"] = usage;
     }
     Some(chunks.iter().map(|c| format!("data: {c}\n\n")).collect::<String>().into_bytes())
+}
+
+/// The whole reply as a stream.
+fn retold(case: &Case, surface: Surface) -> Option<Vec<u8>> {
+    if case.response.stream {
+        return None;
+    }
+    let reply: Value = serde_json::from_slice(&case.response.body).ok()?;
+    super::retold::stream(surface, &reply).map(String::into_bytes)
+}
+
+/// Messages whose events have no name but the `type` inside.
+fn unnamed(case: &Case, surface: Surface) -> Option<Vec<u8>> {
+    if surface != Surface::Messages || !case.response.stream {
+        return None;
+    }
+    let bare = |event: Event| Event { name: None, ..event };
+    Some(stream(events(&case.response.body).into_iter().map(bare), "\n").into_bytes())
+}
+
+/// Google's enums as numbers.
+fn numbered(case: &Case, surface: Surface) -> Option<Vec<u8>> {
+    const REASONS: [(&str, u64); 6] =
+        [("STOP", 1), ("MAX_TOKENS", 2), ("SAFETY", 3), ("RECITATION", 4), ("BLOCKLIST", 6), ("PROHIBITED_CONTENT", 7)];
+    if surface != Surface::Gemini {
+        return None;
+    }
+    let change = |value: &mut Value| {
+        for candidate in value["candidates"].as_array_mut().into_iter().flatten() {
+            let reason = REASONS.iter().find(|(name, _)| candidate["finishReason"] == *name);
+            if let Some((_, number)) = reason {
+                candidate["finishReason"] = (*number).into();
+            }
+        }
+    };
+    let tidy = |value: &Value| {
+        let mut value = value.clone();
+        if let Some(members) = value.as_object_mut() {
+            members.retain(|name, value| !(value.is_null() && name == "candidates"));
+        }
+        value.to_string()
+    };
+    each(case, change, tidy)
+}
+
+/// Calls as careless servers write them: arguments as an object, no `type`, no `index`.
+fn loose(case: &Case, surface: Surface) -> Option<Vec<u8>> {
+    if surface != Surface::Chat || case.response.stream || !case.has("tool-call") {
+        return None;
+    }
+    let change = |value: &mut Value| {
+        for choice in value["choices"].as_array_mut().into_iter().flatten() {
+            for call in choice["message"]["tool_calls"].as_array_mut().into_iter().flatten() {
+                let args = call["function"]["arguments"].as_str().and_then(|text| serde_json::from_str(text).ok());
+                if let Some(args @ Value::Object(_)) = args {
+                    call["function"]["arguments"] = args;
+                }
+                if let Some(members) = call.as_object_mut() {
+                    members.retain(|name, _| name != "type" && name != "index");
+                }
+            }
+        }
+    };
+    each(case, change, Value::to_string)
 }

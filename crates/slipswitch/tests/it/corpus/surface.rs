@@ -1,0 +1,70 @@
+//! The three surfaces a client may knock at, each with the dialect it speaks.
+
+use super::ask::Ask;
+use super::read;
+use super::said::Said;
+use serde_json::Value;
+use slip_sim::Case;
+
+/// Where a client knocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    Chat,
+    Messages,
+    Gemini,
+}
+
+impl Surface {
+    pub const ALL: [Surface; 3] = [Surface::Chat, Surface::Messages, Surface::Gemini];
+
+    /// The surface that speaks the provider's dialect; `None` for APIs this gateway does not call.
+    pub fn of(case: &Case) -> Option<Surface> {
+        match case.api.as_str() {
+            "chat.completions" => Some(Surface::Chat),
+            "messages" => Some(Surface::Messages),
+            "generateContent" | "streamGenerateContent" => Some(Surface::Gemini),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Surface::Chat => "chat",
+            Surface::Messages => "messages",
+            Surface::Gemini => "gemini",
+        }
+    }
+
+    pub fn dialect(self) -> &'static str {
+        match self {
+            Surface::Chat => "openai-chat",
+            Surface::Messages => "anthropic",
+            Surface::Gemini => "gemini",
+        }
+    }
+
+    pub fn read(self, parts: &[Value]) -> Said {
+        match self {
+            Surface::Chat => read::chat(parts),
+            Surface::Messages => read::messages(parts),
+            Surface::Gemini => read::gemini(parts),
+        }
+    }
+
+    pub fn ask_of(self, body: &Value) -> Ask {
+        match self {
+            Surface::Chat => Ask::from_chat(body),
+            Surface::Messages => Ask::from_messages(body),
+            Surface::Gemini => Ask::from_gemini(body),
+        }
+    }
+
+    pub fn path(self, model: &str, stream: bool) -> String {
+        match (self, stream) {
+            (Surface::Chat, _) => "/api/v1/chat/completions".to_owned(),
+            (Surface::Messages, _) => "/api/v1/messages".to_owned(),
+            (Surface::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
+            (Surface::Gemini, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+        }
+    }
+}
