@@ -1,9 +1,10 @@
 //! Turns as Anthropic's alternating messages: one system prompt at the top, same roles merged, tool results first.
 
 use super::ids::Ids;
-use super::object::{Object, Writer, array, json};
+use super::object::{Object, Writer, array};
 use super::{citations, limits};
 use crate::Quirks;
+use crate::json::write_string;
 use crate::quirks::Replay;
 use base64::Engine;
 use slip_ir::{
@@ -116,13 +117,13 @@ pub fn write_parts(out: &mut Vec<u8>, parts: &[&Part<'_>]) {
     if let [Part::Text { text, cache: None, citations }] = parts
         && citations.is_empty()
     {
-        return json(out, text);
+        return write_string(text, out);
     }
     array(out, parts, |out, part| match part {
         Part::Json(bytes) => out.extend_from_slice(bytes),
         Part::Text { text, cache, citations } => {
             let mut w = Writer::open(out);
-            w.put("type", "text").put("text", text);
+            w.put("type", "text").text("text", text);
             if !citations.is_empty() {
                 w.put("citations", citations);
             }

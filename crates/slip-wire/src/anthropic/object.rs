@@ -1,6 +1,7 @@
 //! JSON objects read member by member without losing the spelling of what is inside, and written the same way.
 
 use crate::Malformed;
+use crate::json::write_string;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
@@ -176,9 +177,15 @@ impl<'a> Writer<'a> {
         if !std::mem::take(&mut self.first) {
             self.out.push(b',');
         }
-        json(self.out, name);
+        write_string(name, self.out);
         self.out.push(b':');
         self.out
+    }
+
+    /// Like [`Writer::put`], for text that may be long.
+    pub fn text(&mut self, name: &str, text: &str) -> &mut Self {
+        write_string(text, self.key(name));
+        self
     }
 
     pub fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> &mut Self {

@@ -1,6 +1,6 @@
 //! The scanner itself: a position in a document that only moves over valid JSON.
 
-use super::text::{Str, short_run, survey};
+use super::text::{Str, short_run, survey, utf8};
 use super::{MAX_DEPTH, Malformed};
 
 /// The first thing wrong with a document, and where.
@@ -363,14 +363,4 @@ impl<'a> Cursor<'a> {
             _ => self.bad("expected an escape"),
         }
     }
-}
-
-/// Fails with how much of `raw` is UTF-8.
-fn utf8(raw: &[u8]) -> Result<(), usize> {
-    /// Below this the vector form's set-up costs more than it saves.
-    const SHORT: usize = 64;
-    if raw.len() >= SHORT && simdutf8::basic::from_utf8(raw).is_ok() {
-        return Ok(());
-    }
-    std::str::from_utf8(raw).map(|_| ()).map_err(|e| e.valid_up_to())
 }

@@ -134,7 +134,10 @@ impl<'a> Str<'a> {
 
     pub fn text(&self) -> Cow<'a, str> {
         if !self.escaped {
-            return String::from_utf8_lossy(self.raw);
+            return match utf8(self.raw) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(self.raw),
+            };
         }
         let mut text = String::with_capacity(self.raw.len());
         self.decode(&mut |piece| text.push_str(piece));
@@ -154,15 +157,37 @@ impl<'a> Str<'a> {
 
     /// Half of a surrogate pair alone is no character; it becomes U+FFFD.
     fn decode(&self, each: &mut dyn FnMut(&str)) {
-        let mut rest = self.raw;
-        while let Some(at) = memchr::memchr(b'\\', rest) {
-            each(&String::from_utf8_lossy(&rest[..at]));
-            let (character, length) = unescape(&rest[at..]);
+        // A string the scanner found is UTF-8 as a whole, and escapes lie between characters.
+        let lossy;
+        let mut rest = match utf8(self.raw) {
+            Ok(text) => text,
+            Err(_) => {
+                lossy = String::from_utf8_lossy(self.raw);
+                &*lossy
+            }
+        };
+        while let Some((before, escape)) =
+            memchr::memchr(b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at))
+        {
+            each(before);
+            let (character, length) = unescape(escape.as_bytes());
             each(character.encode_utf8(&mut [0; 4]));
-            rest = rest.get(at + length..).unwrap_or_default();
+            rest = escape.get(length..).unwrap_or_default();
         }
-        each(&String::from_utf8_lossy(rest));
+        each(rest);
     }
+}
+
+/// Fails with how much of `raw` is UTF-8.
+pub(super) fn utf8(raw: &[u8]) -> Result<&str, usize> {
+    /// Below this the vector form's set-up costs more than it saves.
+    const SHORT: usize = 64;
+    if raw.len() >= SHORT
+        && let Ok(text) = simdutf8::basic::from_utf8(raw)
+    {
+        return Ok(text);
+    }
+    std::str::from_utf8(raw).map_err(|e| e.valid_up_to())
 }
 
 /// The escape that `bytes` starts with, and its length.
