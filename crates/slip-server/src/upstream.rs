@@ -5,37 +5,31 @@
 //! streams beyond the peer's limit without telling anyone). Redirects are never followed. Proxies in the environment are ignored.
 
 mod address;
-mod fair;
+mod connection;
+mod framing;
 mod tls;
 
 use crate::clock;
-use bytes::Bytes;
-use fair::Fair;
+use bytes::{BufMut, Bytes, BytesMut};
+use connection::{Connection, Io};
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use slip_ir::{Fault, FaultKind, Remedy};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub use address::Reach;
+pub use connection::{Broken, Incoming};
 
 /// An idle connection older than this is not used again: common servers close theirs at 60 s, and a request written into a closing
 /// connection is an ambiguous failure.
 const IDLE: Duration = Duration::from_secs(15);
 /// Idle connections kept per origin and worker.
 const IDLE_PER_ORIGIN: usize = 128;
-/// Header bombs end here.
-const MAX_HEADERS: usize = 100;
-/// hyper's read buffer may grow to this; longer head sections are refused.
-const MAX_BUFFER: usize = 512 * 1024;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("slipswitch/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -124,29 +118,7 @@ impl Failed {
     }
 }
 
-/// A borrowed connection. Dropping it closes the connection; [`Lease::give_back`] returns it to the pool once the reply was read
-/// to its end.
-pub struct Lease {
-    sender: Option<SendRequest<Full<Bytes>>>,
-    origin: Arc<Origin>,
-}
-
-impl Lease {
-    pub fn give_back(mut self) {
-        let Some(sender) = self.sender.take() else { return };
-        if sender.is_closed() {
-            return;
-        }
-        POOL.with_borrow_mut(|pool| {
-            let idle = pool.entry(self.origin.clone()).or_default();
-            if idle.len() < IDLE_PER_ORIGIN {
-                idle.push((clock::now(), sender));
-            }
-        });
-    }
-}
-
-type Idle = Vec<(Instant, SendRequest<Full<Bytes>>)>;
+type Idle = VecDeque<(Instant, Connection)>;
 
 thread_local! {
     static POOL: RefCell<HashMap<Arc<Origin>, Idle>> = RefCell::new(HashMap::new());
@@ -160,7 +132,7 @@ pub async fn open(
     stream: bool,
     extra: &[(HeaderName, HeaderValue)],
     deadlines: Deadlines,
-) -> Result<(Response<Incoming>, Lease), Failed> {
+) -> Result<Response<Incoming>, Failed> {
     send(target, deadlines, || {
         let mut request = build(target, Method::POST, path, body.clone(), extra)?;
         request.headers_mut().insert(CONTENT_TYPE, JSON);
@@ -171,7 +143,7 @@ pub async fn open(
 }
 
 /// A bodiless GET, for probes and model lists.
-pub async fn get(target: &Target, path: &str, deadlines: Deadlines) -> Result<(Response<Incoming>, Lease), Failed> {
+pub async fn get(target: &Target, path: &str, deadlines: Deadlines) -> Result<Response<Incoming>, Failed> {
     send(target, deadlines, || {
         let mut request = build(target, Method::GET, path, Bytes::new(), &[])?;
         request.headers_mut().insert(ACCEPT, JSON);
@@ -186,7 +158,7 @@ fn build(
     path: &str,
     body: Bytes,
     extra: &[(HeaderName, HeaderValue)],
-) -> Result<Request<Full<Bytes>>, Failed> {
+) -> Result<Request<Bytes>, Failed> {
     let internal = |what: &'static str| Failed::not_sent(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, what));
     let uri = http::Uri::try_from(if target.prefix.is_empty() {
         path.to_owned()
@@ -197,7 +169,7 @@ fn build(
         full
     })
     .map_err(|_| internal("the provider's path cannot be built from this model name"))?;
-    let mut request = Request::new(Full::new(body));
+    let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     let headers: &mut HeaderMap = request.headers_mut();
@@ -214,21 +186,37 @@ fn build(
 async fn send(
     target: &Target,
     deadlines: Deadlines,
-    make: impl Fn() -> Result<Request<Full<Bytes>>, Failed>,
-) -> Result<(Response<Incoming>, Lease), Failed> {
+    make: impl Fn() -> Result<Request<Bytes>, Failed>,
+) -> Result<Response<Incoming>, Failed> {
+    let request = make()?;
+    let (head, body) = spell(&request);
     // A pooled connection may have been closed by its peer just now. A request of which nothing was written goes out on another
     // one; one that met the closing as it was written goes out on a fresh one, once, if nobody else could be asked.
-    let mut request = make()?;
     let mut dial = false;
     loop {
-        let pooled = if dial { None } else { idle(&target.origin).await };
-        let (mut sender, fresh) = match pooled {
-            Some(sender) => (sender, false),
+        let pooled = if dial { None } else { idle(&target.origin) };
+        let (connection, fresh) = match pooled {
+            Some(connection) => (connection, false),
             // Boxed because a TLS handshake is large and rare: it must not be room that every request carries.
             None => (Box::pin(connect(&target.origin, deadlines.connect)).await.map_err(Failed::not_sent)?, true),
         };
-        let answer = match timeout(deadlines.headers, sender.try_send_request(request)).await {
-            Ok(answer) => answer,
+        match timeout(deadlines.headers, connection.exchange(head.clone(), body.clone())).await {
+            Ok(Ok((head, incoming))) => {
+                let origin = target.origin.clone();
+                let mut response =
+                    Response::new(incoming.at_home(Box::new(move |connection| keep(&origin, connection))));
+                *response.status_mut() = head.status;
+                *response.headers_mut() = head.headers;
+                return Ok(response);
+            }
+            Ok(Err((_, false))) if !fresh => {}
+            Ok(Err((broken, true))) if !fresh && deadlines.alone && broken.is_gone() => dial = true,
+            Ok(Err((broken, wrote))) => {
+                return Err(Failed {
+                    fault: broken.fault(),
+                    sent: if wrote { Sent::Ambiguous } else { Sent::NotSent },
+                });
+            }
             Err(_) => {
                 return Err(Failed {
                     fault: Fault::upstream(
@@ -239,65 +227,70 @@ async fn send(
                     sent: Sent::Ambiguous,
                 });
             }
-        };
-        match answer {
-            Ok(response) => {
-                return Ok((response, Lease { sender: Some(sender), origin: target.origin.clone() }));
-            }
-            Err(mut refused) => {
-                let unsent = refused.take_message();
-                let error = refused.into_error();
-                match unsent {
-                    Some(again) if !fresh => request = again,
-                    None if !fresh && deadlines.alone && closed(&error) => {
-                        request = make()?;
-                        dial = true;
-                    }
-                    unsent => {
-                        let sent = if unsent.is_some() { Sent::NotSent } else { Sent::Ambiguous };
-                        return Err(Failed { fault: broken(&error), sent });
-                    }
-                }
-            }
         }
     }
 }
 
-/// The peer went away without a byte of an answer.
-fn closed(error: &hyper::Error) -> bool {
-    use std::error::Error as _;
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-    let kind = error.source().and_then(|e| e.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    error.is_incomplete_message() || matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset))
+/// A request as it goes over the wire. Names and values cannot hold a line break: their types see to that.
+fn spell(request: &Request<Bytes>) -> (Bytes, Bytes) {
+    let mut head = BytesMut::with_capacity(512);
+    let put = |head: &mut BytesMut, parts: &[&[u8]]| parts.iter().for_each(|part| head.put_slice(part));
+    let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
+    put(&mut head, &[request.method().as_str().as_bytes(), b" ", path.as_bytes(), b" HTTP/1.1\r\n"]);
+    for (name, value) in request.headers() {
+        put(&mut head, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+    }
+    if request.method() == Method::POST {
+        let length = itoa::Buffer::new().format(request.body().len()).to_owned();
+        put(&mut head, &[b"content-length: ", length.as_bytes(), b"\r\n"]);
+    }
+    put(&mut head, &[b"\r\n"]);
+    (head.freeze(), request.body().clone())
 }
 
 /// The youngest usable idle connection.
-async fn idle(origin: &Arc<Origin>) -> Option<SendRequest<Full<Bytes>>> {
-    loop {
-        let mut sender = POOL.with_borrow_mut(|pool| {
-            let idle = pool.get_mut(origin)?;
-            let (since, sender) = idle.pop()?;
+fn idle(origin: &Arc<Origin>) -> Option<Connection> {
+    POOL.with_borrow_mut(|pool| {
+        let idle = pool.get_mut(origin)?;
+        loop {
+            let (since, mut connection) = idle.pop_back()?;
             if clock::now().duration_since(since) > IDLE {
                 idle.clear();
                 return None;
             }
-            Some(sender)
-        })?;
-        if sender.ready().await.is_ok() {
-            return Some(sender);
+            if connection.is_well() {
+                return Some(connection);
+            }
         }
-    }
+    })
 }
 
-async fn connect(origin: &Arc<Origin>, limit: Duration) -> Result<SendRequest<Full<Bytes>>, Fault> {
+/// Keep a connection whose answer was read to its end. The oldest go first.
+fn keep(origin: &Arc<Origin>, connection: Connection) {
+    POOL.with_borrow_mut(|pool| {
+        let now = clock::now();
+        let idle = pool.entry(origin.clone()).or_default();
+        while idle.front().is_some_and(|(since, _)| now.duration_since(*since) > IDLE) || idle.len() >= IDLE_PER_ORIGIN
+        {
+            idle.pop_front();
+        }
+        idle.push_back((now, connection));
+    });
+}
+
+async fn connect(origin: &Arc<Origin>, limit: Duration) -> Result<Connection, Fault> {
     let unreachable = |why: String| Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, why);
     let dial = async {
         let stream = address::dial(origin).await?;
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
-        if origin.https { handshake(tls::wrap(&origin.host, stream).await?).await } else { handshake(stream).await }
+        let io = match origin.https {
+            true => Io::Tls(Box::new(tls::wrap(&origin.host, stream).await?)),
+            false => Io::Plain(stream),
+        };
+        Ok::<_, String>(Connection::new(io))
     };
     match timeout(limit, dial).await {
-        Ok(Ok(sender)) => Ok(sender),
+        Ok(Ok(connection)) => Ok(connection),
         Ok(Err(why)) => Err(unreachable(format!("the provider could not be reached: {why}"))),
         Err(_) => Err(Fault::upstream(
             FaultKind::UpstreamTimeout,
@@ -305,37 +298,6 @@ async fn connect(origin: &Arc<Origin>, limit: Duration) -> Result<SendRequest<Fu
             format!("the provider could not be reached within {}", show(limit)),
         )),
     }
-}
-
-async fn handshake<T>(io: T) -> Result<SendRequest<Full<Bytes>>, String>
-where
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_BUFFER)
-        .handshake(TokioIo::new(Fair::new(io)))
-        .await
-        .map_err(|e| e.to_string())?;
-    tokio::spawn(async move {
-        // How it ended is seen by whoever was reading; an idle connection that closes is nobody's news.
-        let _ = connection.await;
-    });
-    Ok(sender)
-}
-
-/// What a broken exchange means. The text is ours: an error's own words may name hosts.
-pub fn broken(error: &hyper::Error) -> Fault {
-    let says = if error.is_parse() || error.is_parse_too_large() {
-        "the provider's answer is not HTTP"
-    } else if error.is_timeout() {
-        "the provider timed out"
-    } else if error.is_incomplete_message() {
-        "the provider closed the connection before it finished answering"
-    } else {
-        "the connection to the provider broke"
-    };
-    Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says)
 }
 
 /// A duration as a person would write it.

@@ -5,11 +5,10 @@ use super::relay::{KEEPALIVE, Relay};
 use super::settle::Book;
 use crate::clock;
 use crate::config::Timeouts;
-use crate::upstream::{Failed, Lease, Sent, broken, show};
+use crate::upstream::{Failed, Incoming, Sent, show};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use slip_ir::{Dialect, Fault, FaultKind, Remedy};
 use slip_wire::{End, Lens, Phase, Quirks, Stamp, Tally, lens, wire};
 use std::sync::Arc;
@@ -53,7 +52,7 @@ pub struct Opening {
 }
 
 pub enum Flow {
-    Running { lens: Box<Lens>, body: Incoming, lease: Lease },
+    Running { lens: Box<Lens>, body: Incoming },
     Ended(Box<Tally>),
 }
 
@@ -76,14 +75,10 @@ fn failed(fault: Fault, sent: Sent) -> Failed {
 }
 
 /// Refuse anything but a success before its body is trusted.
-async fn head(
-    bench: &Bench<'_>,
-    response: Response<Incoming>,
-    lease: Lease,
-) -> Result<(Response<Incoming>, Lease), Failed> {
+async fn head(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Response<Incoming>, Failed> {
     let status = response.status();
     if status.is_success() {
-        return Ok((response, lease));
+        return Ok(response);
     }
     let (parts, body) = response.into_parts();
     if status.is_redirection() {
@@ -94,7 +89,7 @@ async fn head(
         );
         return Err(failed(Fault { status: Some(status.as_u16()), ..fault }, Sent::Rejected));
     }
-    let body = collect(bench, body, MAX_ERROR, lease).await.unwrap_or_default();
+    let body = collect(bench, body, MAX_ERROR).await.unwrap_or_default();
     Err(failed(classify(bench, status.as_u16(), &parts.headers, &body), Sent::Rejected))
 }
 
@@ -109,16 +104,16 @@ fn classify(bench: &Bench<'_>, status: u16, headers: &HeaderMap, body: &[u8]) ->
 }
 
 /// A reply that is not streamed.
-pub async fn whole(bench: &Bench<'_>, response: Response<Incoming>, lease: Lease) -> Result<Whole, Failed> {
-    let (response, lease) = head(bench, response, lease).await?;
+pub async fn whole(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Whole, Failed> {
+    let response = head(bench, response).await?;
     let (_, body) = response.into_parts();
-    let body = collect(bench, body, MAX_REPLY, lease).await?;
+    let body = collect(bench, body, MAX_REPLY).await?;
     let (bytes, tally) = lens::reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks)
         .map_err(|fault| failed(fault, Sent::Rejected))?;
     Ok(Whole { bytes: bytes.into(), tally: Box::new(tally) })
 }
 
-async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize, lease: Lease) -> Result<Bytes, Failed> {
+async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize) -> Result<Bytes, Failed> {
     let deadline = (bench.began + bench.timeouts.total).min(bench.over);
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
@@ -144,7 +139,7 @@ async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize, lease: Lea
                 }
                 all.extend_from_slice(&data);
             }
-            Ok(Some(Err(e))) => return Err(failed(broken(&e), Sent::Ambiguous)),
+            Ok(Some(Err(e))) => return Err(failed(e.fault(), Sent::Ambiguous)),
             Ok(None) => break,
             Err(_) => {
                 let says = if clock::now() >= deadline {
@@ -157,18 +152,17 @@ async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize, lease: Lea
             }
         }
     }
-    lease.give_back();
     Ok(first.unwrap_or_else(|| all.freeze()))
 }
 
 /// A streamed reply, up to its first content.
-pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Lease) -> Result<Opening, Failed> {
-    let (response, lease) = head(bench, response, lease).await?;
+pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Opening, Failed> {
+    let response = head(bench, response).await?;
     let (parts, mut body) = response.into_parts();
     let kind = parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     if kind.starts_with("application/json") {
         // It was asked for a stream and answered whole: a valid completion becomes a short stream.
-        let body = collect(bench, body, MAX_REPLY, lease).await?;
+        let body = collect(bench, body, MAX_REPLY).await?;
         let mut out = greeting(bench.caller);
         let tally = lens::stream_from_reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks, &mut out)
             .map_err(|fault| failed(fault, Sent::Rejected))?;
@@ -193,14 +187,19 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                 match lens.phase() {
                     // A short answer may come whole, its end included: what follows it can no longer spoil it.
                     Phase::Flowing | Phase::Finished => {
-                        let flow = Flow::Running { lens: Box::new(lens), body, lease };
+                        let flow = Flow::Running { lens: Box::new(lens), body };
                         return Ok(Opening { out, flow, first: clock::now() });
                     }
                     Phase::Broken => {
                         let fault = lens.fault().cloned().unwrap_or_else(|| {
                             Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, "the provider's stream failed")
                         });
-                        return Err(failed(fault, Sent::Rejected));
+                        let tally = lens.end(End::Eof, &mut out);
+                        if tally.content == 0 {
+                            return Err(failed(fault, Sent::Rejected));
+                        }
+                        // Content and the failure behind it came in one piece: what was said is told, and then how it broke.
+                        return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
                     }
                     Phase::Waiting if out.len() > MAX_HELD => {
                         let fault = Fault::upstream(
@@ -213,13 +212,12 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>, lease: Leas
                     Phase::Waiting => {}
                 }
             }
-            Ok(Some(Err(e))) => return Err(failed(broken(&e), Sent::Ambiguous)),
+            Ok(Some(Err(e))) => return Err(failed(e.fault(), Sent::Ambiguous)),
             Ok(None) => {
                 let tally = lens.end(End::Eof, &mut out);
                 if let Some(fault) = tally.fault.clone() {
                     return Err(failed(fault, Sent::Ambiguous));
                 }
-                lease.give_back();
                 return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
             }
             Err(_) => {

@@ -325,7 +325,7 @@ impl Trip {
             alone: self.plan.line().len() < 2,
         };
         let target = &seat.target;
-        let (response, lease) =
+        let response =
             upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;
         let bench = judge::Bench {
             upstream: endpoint.dialect,
@@ -338,9 +338,9 @@ impl Trip {
             over: self.over,
         };
         let answer = if stream {
-            Answer::Stream(judge::stream(&bench, response, lease).await?)
+            Answer::Stream(judge::stream(&bench, response).await?)
         } else {
-            Answer::Whole(judge::whole(&bench, response, lease).await?)
+            Answer::Whole(judge::whole(&bench, response).await?)
         };
         Ok((Won { answer, stamp }, outbound.lens, outbound.losses))
     }

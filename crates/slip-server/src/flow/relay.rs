@@ -7,10 +7,9 @@ use super::settle::Book;
 use super::shield::internal;
 use crate::clock;
 use crate::config::Timeouts;
-use crate::upstream::{Lease, broken, show};
+use crate::upstream::{Incoming, show};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use slip_ir::{Fault, FaultKind, Remedy};
 use slip_wire::{End, Lens, Phase};
 use std::future::Future;
@@ -36,7 +35,6 @@ const TAIL: Duration = Duration::from_secs(2);
 struct Run {
     lens: Box<Lens>,
     body: Incoming,
-    lease: Lease,
     book: Book,
 }
 
@@ -64,7 +62,7 @@ impl Relay {
         let Opening { out, flow, first } = opening;
         let provider = book.provider();
         let run = match flow {
-            Flow::Running { lens, body, lease } => Some(Run { lens, body, lease, book }),
+            Flow::Running { lens, body } => Some(Run { lens, body, book }),
             Flow::Ended(tally) => {
                 book.settle(*tally, false);
                 None
@@ -91,13 +89,13 @@ impl Relay {
                     moved |= !only_comments(&data);
                     run.lens.push(&data, &mut self.out);
                     if run.lens.phase() == Phase::Broken {
-                        self.finish(End::Eof, false);
+                        self.finish(End::Eof);
                     } else if self.out.len() >= JOIN {
                         break;
                     }
                 }
-                Poll::Ready(Some(Err(e))) => self.finish(End::Fault(broken(&e)), false),
-                Poll::Ready(None) => self.finish(End::Eof, true),
+                Poll::Ready(Some(Err(e))) => self.finish(End::Fault(e.fault())),
+                Poll::Ready(None) => self.finish(End::Eof),
                 Poll::Pending => {
                     if moved {
                         self.last = clock::now();
@@ -106,7 +104,7 @@ impl Relay {
                         }
                     }
                     if run.book.app().cut.load(Ordering::Relaxed) {
-                        self.finish(End::Fault(hold::cut()), false);
+                        self.finish(End::Fault(hold::cut()));
                         continue;
                     }
                     if self.out.is_empty() {
@@ -143,7 +141,7 @@ impl Relay {
     /// It panicked: say so inside the stream.
     pub fn broke(&mut self) -> Bytes {
         self.out.clear();
-        self.finish(End::Fault(internal()), false);
+        self.finish(End::Fault(internal()));
         self.out.split().freeze()
     }
 
@@ -154,7 +152,7 @@ impl Relay {
             let finished = self.run.as_ref().is_some_and(|r| r.lens.phase() == Phase::Finished);
             let idle = self.last + if finished { TAIL } else { self.timeouts.idle };
             if finished && now >= idle {
-                self.finish(End::Eof, false);
+                self.finish(End::Eof);
                 return Poll::Ready(());
             }
             if now >= idle || now >= self.over {
@@ -164,7 +162,7 @@ impl Relay {
                     (self.timeouts.idle, "stalled: nothing came for")
                 };
                 let says = format!("the provider's stream {what} {}", show(limit));
-                self.finish(End::Fault(Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)), false);
+                self.finish(End::Fault(Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)));
                 return Poll::Ready(());
             }
             let speak = self.spoke + self.timeouts.keepalive;
@@ -181,13 +179,10 @@ impl Relay {
     }
 
     /// The upstream is done with. The record is written before the last byte leaves, so that it can be asked for at once.
-    fn finish(&mut self, how: End, clean: bool) {
-        let Some(Run { lens, body, lease, mut book }) = self.run.take() else { return };
+    fn finish(&mut self, how: End) {
+        let Some(Run { lens, body, mut book }) = self.run.take() else { return };
         book.settle(lens.end(how, &mut self.out), false);
         drop(body);
-        if clean {
-            lease.give_back();
-        }
     }
 }
 

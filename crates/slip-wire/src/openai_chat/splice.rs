@@ -96,6 +96,9 @@ pub fn splice(body: &[u8], peek: &Peek, upstream_model: &str, quirks: &Quirks, o
                 }
             }
             key if value == b"null" && OPTIONAL.contains(&key) => {}
+            // Many clients send an empty list; upstreams refuse it, and what only makes sense beside tools with it.
+            "tools" if !peek.want.tools => {}
+            "tool_choice" | "parallel_tool_calls" if !peek.want.tools && peek.member("tools").is_some() => {}
             key if splice.refused(key) => {
                 if !is_default(key, value) {
                     splice.losses.push(Loss::new(key.to_owned(), "this provider refuses it"));

@@ -156,13 +156,12 @@ impl Client {
         let began = clock::now();
         let deadlines = Deadlines { connect: Duration::from_secs(2), headers: Duration::from_secs(30), alone: true };
         let body = Bytes::from(body.to_string());
-        let (response, lease) = upstream::open(&self.target, "/api/v1/chat/completions", body, false, &[], deadlines)
+        let response = upstream::open(&self.target, "/api/v1/chat/completions", body, false, &[], deadlines)
             .await
             .map_err(|f| broke(f.fault.says))?;
         let status = response.status().as_u16();
         let id = response.headers().get("x-generation-id").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let bytes = response.into_body().collect().await.map_err(broke)?.to_bytes();
-        lease.give_back();
         let ms = clock::now().duration_since(began).as_secs_f64() * 1000.0;
         let whole = String::from_utf8_lossy(&bytes).into_owned();
         let text = match serde_json::from_str::<Value>(&whole) {
@@ -175,11 +174,10 @@ impl Client {
 
     async fn record(&self, id: &str) -> Result<Value, Ending> {
         let deadlines = Deadlines { connect: Duration::from_secs(2), headers: Duration::from_secs(5), alone: true };
-        let (response, lease) = upstream::get(&self.target, &format!("/api/v1/generation?id={id}"), deadlines)
+        let response = upstream::get(&self.target, &format!("/api/v1/generation?id={id}"), deadlines)
             .await
             .map_err(|f| broke(f.fault.says))?;
         let bytes = response.into_body().collect().await.map_err(broke)?.to_bytes();
-        lease.give_back();
         let value: Value = serde_json::from_slice(&bytes).map_err(broke)?;
         Ok(value["data"].clone())
     }

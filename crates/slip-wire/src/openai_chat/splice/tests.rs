@@ -33,6 +33,7 @@ fn members_are_rewritten_for_the_upstream() {
         ),
         (r#","provider":{"only":["a"]}"#, &router, r#","provider":{"only":["a"]},"model":"up"}"#),
         (r#","reasoning":{"effort":"low"}"#, &router, r#","reasoning":{"effort":"low"},"model":"up"}"#),
+        (r#","tools":[],"tool_choice":"auto","parallel_tool_calls":true"#, &PLAIN, r#","model":"up"}"#),
         (r#","max_tokens":5"#, &as_sent, r#","max_tokens":5,"model":"up"}"#),
         (r#","max_completion_tokens":5"#, &as_sent, r#","max_completion_tokens":5,"model":"up"}"#),
         (r#","max_tokens":5"#, &completion, r#","max_completion_tokens":5,"model":"up"}"#),

@@ -62,7 +62,16 @@ async fn probes_need_no_key_and_metrics_none_from_this_machine() {
     let want = json!({ "status": "ready", "draining": false, "endpoints": 6, "ledger": "ok" });
     assert_eq!((ready.status, ready.json()), (200, want));
     assert_eq!(get("/version").await.json(), json!({ "name": "slipswitch", "version": env!("CARGO_PKG_VERSION") }));
-    let metrics = get("/metrics").await;
+    // Records are counted as they are written, some fifty milliseconds after the answer.
+    let counted = "slipswitch_requests_total{provider=\"one\",model=\"sim/openai\",status=\"200\"} 1";
+    let mut metrics = get("/metrics").await;
+    for _ in 0..40 {
+        if metrics.text().contains(counted) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        metrics = get("/metrics").await;
+    }
     assert_eq!(metrics.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = metrics.text();
     assert!(text.ends_with("# EOF\n"), "{text}");
