@@ -109,6 +109,8 @@ pub struct Deadlines {
     pub connect: Duration,
     /// From the request being written to the response head.
     pub headers: Duration,
+    /// Nobody else could be asked: worth one more try where a used connection was closing.
+    pub alone: bool,
 }
 
 pub struct Failed {
@@ -159,17 +161,23 @@ pub async fn open(
     extra: &[(HeaderName, HeaderValue)],
     deadlines: Deadlines,
 ) -> Result<(Response<Incoming>, Lease), Failed> {
-    let mut request = build(target, Method::POST, path, body, extra)?;
-    request.headers_mut().insert(CONTENT_TYPE, JSON);
-    request.headers_mut().insert(ACCEPT, if stream { EVENTS } else { JSON });
-    send(target, request, deadlines).await
+    send(target, deadlines, || {
+        let mut request = build(target, Method::POST, path, body.clone(), extra)?;
+        request.headers_mut().insert(CONTENT_TYPE, JSON);
+        request.headers_mut().insert(ACCEPT, if stream { EVENTS } else { JSON });
+        Ok(request)
+    })
+    .await
 }
 
 /// A bodiless GET, for probes and model lists.
 pub async fn get(target: &Target, path: &str, deadlines: Deadlines) -> Result<(Response<Incoming>, Lease), Failed> {
-    let mut request = build(target, Method::GET, path, Bytes::new(), &[])?;
-    request.headers_mut().insert(ACCEPT, JSON);
-    send(target, request, deadlines).await
+    send(target, deadlines, || {
+        let mut request = build(target, Method::GET, path, Bytes::new(), &[])?;
+        request.headers_mut().insert(ACCEPT, JSON);
+        Ok(request)
+    })
+    .await
 }
 
 fn build(
@@ -205,13 +213,16 @@ fn build(
 
 async fn send(
     target: &Target,
-    mut request: Request<Full<Bytes>>,
     deadlines: Deadlines,
+    make: impl Fn() -> Result<Request<Full<Bytes>>, Failed>,
 ) -> Result<(Response<Incoming>, Lease), Failed> {
-    // A pooled connection may have been closed by its peer just now. As long as nothing of the request was written it goes out on
-    // another one, and the last resort is a fresh connection.
+    // A pooled connection may have been closed by its peer just now. A request of which nothing was written goes out on another
+    // one; one that met the closing as it was written goes out on a fresh one, once, if nobody else could be asked.
+    let mut request = make()?;
+    let mut dial = false;
     loop {
-        let (mut sender, fresh) = match idle(&target.origin).await {
+        let pooled = if dial { None } else { idle(&target.origin).await };
+        let (mut sender, fresh) = match pooled {
             Some(sender) => (sender, false),
             // Boxed because a TLS handshake is large and rare: it must not be room that every request carries.
             None => (Box::pin(connect(&target.origin, deadlines.connect)).await.map_err(Failed::not_sent)?, true),
@@ -238,6 +249,10 @@ async fn send(
                 let error = refused.into_error();
                 match unsent {
                     Some(again) if !fresh => request = again,
+                    None if !fresh && deadlines.alone && closed(&error) => {
+                        request = make()?;
+                        dial = true;
+                    }
                     unsent => {
                         let sent = if unsent.is_some() { Sent::NotSent } else { Sent::Ambiguous };
                         return Err(Failed { fault: broken(&error), sent });
@@ -246,6 +261,14 @@ async fn send(
             }
         }
     }
+}
+
+/// The peer went away without a byte of an answer.
+fn closed(error: &hyper::Error) -> bool {
+    use std::error::Error as _;
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let kind = error.source().and_then(|e| e.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    error.is_incomplete_message() || matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset))
 }
 
 /// The youngest usable idle connection.

@@ -117,7 +117,7 @@ async fn probe(address: String, path: String) -> Option<(Vec<String>, u64)> {
     let (origin, _) = parse_base(&format!("http://{address}"), true).ok()?;
     let target = Target { origin: Arc::new(origin), prefix: "".into(), headers: [].into() };
     let asked = async {
-        let deadlines = Deadlines { connect: PROBE, headers: PROBE };
+        let deadlines = Deadlines { connect: PROBE, headers: PROBE, alone: true };
         let (response, _lease) = upstream::get(&target, &path, deadlines).await.ok()?;
         if !response.status().is_success() {
             return None;

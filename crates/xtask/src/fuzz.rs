@@ -19,7 +19,7 @@ pub fn fuzz(seconds: u32, only: Option<&str>) -> Result<()> {
     run_in(
         &dir,
         "cargo",
-        &["build", "--release", "--locked", "--bins", "--target", &triple, "--target-dir", &target_dir_text],
+        &["build", "--release", "--bins", "--target", &triple, "--target-dir", &target_dir_text],
         &[("RUSTFLAGS", FLAGS)],
     )?;
     let targets: Vec<String> = names(&dir)?.into_iter().filter(|t| only.is_none_or(|o| o == t)).collect();

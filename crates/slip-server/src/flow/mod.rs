@@ -319,7 +319,11 @@ impl Trip {
             false if last => left,
             false => left / 2,
         };
-        let deadlines = upstream::Deadlines { connect: timeouts.connect, headers: patience.min(left) };
+        let deadlines = upstream::Deadlines {
+            connect: timeouts.connect,
+            headers: patience.min(left),
+            alone: self.plan.line().len() < 2,
+        };
         let target = &seat.target;
         let (response, lease) =
             upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;

@@ -154,7 +154,7 @@ impl Client {
 
     async fn chat(&self, body: Value) -> Result<Seen, Ending> {
         let began = clock::now();
-        let deadlines = Deadlines { connect: Duration::from_secs(2), headers: Duration::from_secs(30) };
+        let deadlines = Deadlines { connect: Duration::from_secs(2), headers: Duration::from_secs(30), alone: true };
         let body = Bytes::from(body.to_string());
         let (response, lease) = upstream::open(&self.target, "/api/v1/chat/completions", body, false, &[], deadlines)
             .await
@@ -174,7 +174,7 @@ impl Client {
     }
 
     async fn record(&self, id: &str) -> Result<Value, Ending> {
-        let deadlines = Deadlines { connect: Duration::from_secs(2), headers: Duration::from_secs(5) };
+        let deadlines = Deadlines { connect: Duration::from_secs(2), headers: Duration::from_secs(5), alone: true };
         let (response, lease) = upstream::get(&self.target, &format!("/api/v1/generation?id={id}"), deadlines)
             .await
             .map_err(|f| broke(f.fault.says))?;

@@ -252,7 +252,8 @@ fn a_key_given_by_the_environment_ends_the_one_before() {
         ["serve", "--json", "--no-probe", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().expect("UTF-8")];
     let mut made = String::new();
     // Per start: the key given (none: one is made), then keys and the status each gets.
-    let rows: &[(Option<&str>, &[(&str, &str)])] = &[
+    type Row<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)]);
+    let rows: &[Row<'_>] = &[
         (None, &[("made", "200")]),
         (Some("given-key-one"), &[("given-key-one", "200"), ("made", "401")]),
         (Some("given-key-two"), &[("given-key-two", "200"), ("given-key-one", "401"), ("made", "401")]),

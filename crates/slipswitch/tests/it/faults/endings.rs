@@ -6,6 +6,10 @@ use serde_json::json;
 use slip_ir::Dialect;
 use slip_sim::scripted::End;
 use slip_sim::{Script, Scripted};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const ANSWER: &str = "data: {\"id\":\"c1\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"hello\"},\"finish_reason\":null}]}\n\n\
@@ -36,4 +40,46 @@ async fn an_answer_that_came_whole_is_not_spoilt_by_what_follows() {
         }
     }
     assert_eq!(lab.left(), 0);
+}
+
+/// An upstream that keeps connections and ends each at its second request, which it drops unread: what a server looks like that
+/// closes idle connections just as we write.
+fn closes_used_connections() -> (SocketAddr, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let address = listener.local_addr().expect("an address");
+    let dials = Arc::new(AtomicU32::new(0));
+    let count = dials.clone();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            count.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                let mut buffer = [0; 64 * 1024];
+                let _ = stream.read(&mut buffer);
+                let body = r#"{"id":"c1","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+                let _ = stream.write_all(format!("{head}: {}\r\n\r\n{body}", body.len()).as_bytes());
+                // The next request is waited for, so that it finds a connection that seems well.
+                let _ = stream.peek(&mut buffer);
+            });
+        }
+    });
+    (address, dials)
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_as_it_is_used_again_is_not_a_failure_of_the_provider() {
+    let (address, dials) = closes_used_connections();
+    // One worker, so that the second request meets the first one's connection.
+    let lab = provider("lab", Dialect::OpenAiChat, &format!("http://{address}/v1"), &["lab/one"]);
+    let gateway = Gateway::try_start_with(&lab, &["--workers", "1"], &[]).expect("it starts");
+    for turn in 1..=6 {
+        let body = json!({ "model": "lab/one", "messages": [{ "role": "user", "content": "hi" }] });
+        let got = gateway.chat(&body).await;
+        assert_eq!((got.status, got.content().as_str()), (200, "hello"), "turn {turn}: {}", got.text());
+    }
+    assert_eq!(
+        dials.load(Ordering::SeqCst),
+        6,
+        "each turn but the first found the used connection closing and dialled again"
+    );
 }
