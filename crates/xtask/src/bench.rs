@@ -24,7 +24,7 @@ pub struct Scenario {
     connections: usize,
     /// Chunks of each reply; zero for one that is not a stream.
     pub chunks: u32,
-    /// Which of nginx's figures the target is a multiple of, and the multiple.
+    /// The multiple of nginx's figure it may cost.
     pub target: Option<f64>,
     /// The provider speaks another dialect (to slipswitch; nginx cannot translate and is measured on the plain upstream).
     translated: bool,
@@ -125,7 +125,7 @@ pub fn bench(args: &Args) -> Result<()> {
     let table = figures.table();
     println!("\n{table}");
     if let Some(remark) = &args.record {
-        figures::record(&root().join("docs/performance.md"), remark, args.repeats, &table)?;
+        figures::record(&root().join("docs/performance.md"), remark, args.gateway.is_none(), args.repeats, &table)?;
     }
     Ok(())
 }

@@ -133,9 +133,13 @@ impl Relay {
     /// The connection's task hands over one chunk at a time and may have more in its buffer: it is given turns until one brings
     /// nothing, so that what came in one read goes out in one write.
     fn may_hold(&mut self, came: bool) -> bool {
+        if !came {
+            self.barren += 1;
+            return self.barren < BARREN;
+        }
+        self.barren = 0;
         let now = clock::now();
-        self.barren = if came { 0 } else { self.barren + 1 };
-        self.barren < BARREN && now.duration_since(*self.held.get_or_insert(now)) < HOLD
+        now.duration_since(*self.held.get_or_insert(now)) < HOLD
     }
 
     /// It panicked: say so inside the stream.

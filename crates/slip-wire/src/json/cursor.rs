@@ -325,23 +325,21 @@ impl<'a> Cursor<'a> {
     }
 
     fn proven_string(&mut self, quote: usize) -> Result<Str<'a>, Bad> {
-        let mut escaped = false;
+        let from = quote + 1;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(found) = memchr::memchr2(b'"', b'\\', rest) else {
+            let Some(found) = memchr::memchr(b'"', rest) else {
                 self.at = self.bytes.len();
                 return self.bad(EARLY_END);
             };
             self.at += found;
-            if rest[found] == b'"' {
-                break;
+            let raw = &self.bytes[from..self.at];
+            self.at += 1;
+            // Escaped if an odd number of backslashes stands before it.
+            if raw.iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0 {
+                return Ok(Str::found(raw, memchr::memchr(b'\\', raw).is_some(), quote));
             }
-            escaped = true;
-            self.at += 2;
         }
-        let raw = &self.bytes[quote + 1..self.at];
-        self.at += 1;
-        Ok(Str::found(raw, escaped, quote))
     }
 
     fn escape(&mut self) -> Result<(), Bad> {

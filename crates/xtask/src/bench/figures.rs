@@ -142,13 +142,14 @@ impl Figures {
 }
 
 /// Append to the document, with the date and the commit.
-pub fn record(file: &Path, remark: &str, repeats: usize, table: &str) -> Result<()> {
+pub fn record(file: &Path, remark: &str, built: bool, repeats: usize, table: &str) -> Result<()> {
     let said = |program: &str, args: &[&str]| -> Result<String> {
         let out = Command::new(program).args(args).current_dir(crate::sh::root()).output()?;
         Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
     };
     let date = said("date", &["-u", "+%Y-%m-%d"])?;
-    let commit = said("git", &["rev-parse", "--short", "HEAD"])?;
+    // Of a binary that was handed in, nobody knows the commit.
+    let commit = if built { said("git", &["describe", "--always", "--dirty"])? } else { "a given binary".to_owned() };
     let cores = said("nproc", &[])?;
     let mut text = std::fs::read_to_string(file).with_context(|| format!("cannot be read: {}", file.display()))?;
     let _ = write!(text, "\n### {date}, {commit}: {remark}\n\n{cores} vCPU, best of {repeats}.\n\n{table}");

@@ -75,12 +75,16 @@ fn is_replaced(key: &[u8]) -> bool {
 
 impl Scan {
     fn clear(&mut self) {
-        let Scan { choices, extras, outer, inner, .. } = std::mem::take(self);
-        *self = Scan { choices, extras, outer, inner, ..Scan::default() };
-        self.choices.clear();
-        self.extras.clear();
-        self.outer.clear();
-        self.inner.clear();
+        let Scan { choices, extras, outer, inner, is_error, has_choices, .. } = self;
+        choices.clear();
+        extras.clear();
+        outer.clear();
+        inner.clear();
+        (*is_error, *has_choices) = (false, false);
+        let Scan { usage, inner_usage, error, id, model, fingerprint, tier, .. } = self;
+        for span in [usage, inner_usage, error, id, model, fingerprint, tier] {
+            *span = None;
+        }
     }
 
     pub fn read(&mut self, bytes: &[u8]) -> Result<(), Bad> {

@@ -22,7 +22,8 @@ pub struct Patch {
     stamp: Arc<Stamp>,
     /// `data: {"id":…,"choices":[`, the same for every chunk.
     prefix: Vec<u8>,
-    scan: Scan,
+    /// Boxed because it is taken out and put back for every frame.
+    scan: Option<Box<Scan>>,
     text: Text,
     choices: Vec<State>,
     /// The last `service_tier` seen, as it was written.
@@ -71,7 +72,7 @@ impl Patch {
         Patch {
             stamp,
             prefix: prefix.to_vec(),
-            scan: Scan::default(),
+            scan: None,
             text: Text::default(),
             choices: Vec::new(),
             tier: Vec::new(),
@@ -108,7 +109,7 @@ impl Patch {
         if frame.data.trim_ascii_start().first() != Some(&b'{') {
             return self.stray(frame.data);
         }
-        let mut scan = std::mem::take(&mut self.scan);
+        let mut scan = self.scan.take().unwrap_or_default();
         match scan.read(frame.data) {
             Ok(()) => self.scanned(frame, &scan, out),
             Err(_) => {
@@ -119,7 +120,7 @@ impl Patch {
                 }
             }
         }
-        self.scan = scan;
+        self.scan = Some(scan);
     }
 
     fn stray(&mut self, data: &[u8]) {
