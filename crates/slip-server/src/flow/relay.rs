@@ -24,10 +24,6 @@ use tokio::time::{Sleep, sleep_until};
 pub const KEEPALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
 /// Chunks that are readable at once are joined up to this size into one write.
 const JOIN: usize = 64 * 1024;
-/// No chunk waits longer than this for others to join it: less than models take from one token to the next.
-const HOLD: Duration = Duration::from_millis(2);
-/// hyper asks a body twice in one turn of its task: only the second poll that brings nothing tells that a turn brought nothing.
-const BARREN: u8 = 2;
 /// After the upstream said how it ended, its last bytes are waited for no longer than this.
 const TAIL: Duration = Duration::from_secs(2);
 
@@ -47,10 +43,6 @@ pub struct Relay {
     keepalive: bool,
     /// When content, or anything else that is not a comment, last came.
     last: Instant,
-    /// Since when bytes have been held back for more to join them.
-    held: Option<Instant>,
-    /// How often since then a poll brought nothing.
-    barren: u8,
     /// When the caller last got a byte.
     spoke: Instant,
     timer: Pin<Box<Sleep>>,
@@ -71,7 +63,7 @@ impl Relay {
         let finished = run.as_ref().is_some_and(|run| run.lens.phase() == Phase::Finished);
         let look = if finished { TAIL } else { timeouts.keepalive.min(timeouts.idle) };
         let timer = Box::pin(sleep_until((first + look).into()));
-        Relay { out, run, timeouts, over, keepalive, last: first, held: None, barren: 0, spoke: first, timer, provider }
+        Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
     }
 
     /// Display name of the provider whose stream this is.
@@ -80,12 +72,11 @@ impl Relay {
     }
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let (mut moved, mut came) = (false, false);
+        let mut moved = false;
         while let Some(run) = &mut self.run {
             match Pin::new(&mut run.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    came = true;
                     moved |= !only_comments(&data);
                     run.lens.push(&data, &mut self.out);
                     if run.lens.phase() == Phase::Broken {
@@ -113,10 +104,6 @@ impl Relay {
                             Poll::Pending => return Poll::Pending,
                         }
                     }
-                    if self.may_hold(came) {
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
                     break;
                 }
             }
@@ -125,21 +112,7 @@ impl Relay {
             return Poll::Ready(None);
         }
         self.spoke = if moved { self.last } else { clock::now() };
-        self.held = None;
-        self.barren = 0;
         Poll::Ready(Some(self.out.split().freeze()))
-    }
-
-    /// The connection's task hands over one chunk at a time and may have more in its buffer: it is given turns until one brings
-    /// nothing, so that what came in one read goes out in one write.
-    fn may_hold(&mut self, came: bool) -> bool {
-        if !came {
-            self.barren += 1;
-            return self.barren < BARREN;
-        }
-        self.barren = 0;
-        let now = clock::now();
-        now.duration_since(*self.held.get_or_insert(now)) < HOLD
     }
 
     /// It panicked: say so inside the stream.
