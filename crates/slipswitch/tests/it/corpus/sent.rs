@@ -115,7 +115,9 @@ fn chat(body: &Value, hashed_ids: bool) -> Value {
     }
     // A list of no tools is no list: most upstreams refuse it.
     if members.get("tools").is_some_and(|t| t.as_array().is_some_and(Vec::is_empty)) {
-        ["tools", "tool_choice", "parallel_tool_calls"].map(|name| members.remove(name));
+        for name in ["tools", "tool_choice", "parallel_tool_calls"] {
+            members.remove(name);
+        }
     }
     let thinks = ["reasoning", "reasoning_effort", "include_reasoning", "thinking", "enable_thinking"];
     if thinks.iter().filter(|name| members.remove(**name).is_some()).count() > 0 {
