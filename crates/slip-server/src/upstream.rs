@@ -133,23 +133,17 @@ pub async fn open(
     extra: &[(HeaderName, HeaderValue)],
     deadlines: Deadlines,
 ) -> Result<Response<Incoming>, Failed> {
-    send(target, deadlines, || {
-        let mut request = build(target, Method::POST, path, body.clone(), extra)?;
-        request.headers_mut().insert(CONTENT_TYPE, JSON);
-        request.headers_mut().insert(ACCEPT, if stream { EVENTS } else { JSON });
-        Ok(request)
-    })
-    .await
+    let mut request = build(target, Method::POST, path, body, extra)?;
+    request.headers_mut().insert(CONTENT_TYPE, JSON);
+    request.headers_mut().insert(ACCEPT, if stream { EVENTS } else { JSON });
+    send(target, deadlines, request).await
 }
 
 /// A bodiless GET, for probes and model lists.
 pub async fn get(target: &Target, path: &str, deadlines: Deadlines) -> Result<Response<Incoming>, Failed> {
-    send(target, deadlines, || {
-        let mut request = build(target, Method::GET, path, Bytes::new(), &[])?;
-        request.headers_mut().insert(ACCEPT, JSON);
-        Ok(request)
-    })
-    .await
+    let mut request = build(target, Method::GET, path, Bytes::new(), &[])?;
+    request.headers_mut().insert(ACCEPT, JSON);
+    send(target, deadlines, request).await
 }
 
 fn build(
@@ -183,13 +177,8 @@ fn build(
     Ok(request)
 }
 
-async fn send(
-    target: &Target,
-    deadlines: Deadlines,
-    make: impl Fn() -> Result<Request<Bytes>, Failed>,
-) -> Result<Response<Incoming>, Failed> {
-    let request = make()?;
-    let (head, body) = spell(&request);
+async fn send(target: &Target, deadlines: Deadlines, request: Request<Bytes>) -> Result<Response<Incoming>, Failed> {
+    let (head, body) = spell(request);
     // A pooled connection may have been closed by its peer just now. A request of which nothing was written goes out on another
     // one; one that met the closing as it was written goes out on a fresh one, once, if nobody else could be asked.
     let mut dial = false;
@@ -232,7 +221,7 @@ async fn send(
 }
 
 /// A request as it goes over the wire. Names and values cannot hold a line break: their types see to that.
-fn spell(request: &Request<Bytes>) -> (Bytes, Bytes) {
+fn spell(request: Request<Bytes>) -> (Bytes, Bytes) {
     let mut head = BytesMut::with_capacity(512);
     let put = |head: &mut BytesMut, parts: &[&[u8]]| parts.iter().for_each(|part| head.put_slice(part));
     let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
@@ -245,7 +234,7 @@ fn spell(request: &Request<Bytes>) -> (Bytes, Bytes) {
         put(&mut head, &[b"content-length: ", length.as_bytes(), b"\r\n"]);
     }
     put(&mut head, &[b"\r\n"]);
-    (head.freeze(), request.body().clone())
+    (head.freeze(), request.into_body())
 }
 
 /// The youngest usable idle connection.

@@ -57,7 +57,7 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
         });
         println!("{line}");
     } else {
-        announce(&api, &keys, &data_dir, running.address);
+        announce(&api, &keys, &data_dir);
     }
     let ms = clock::ms(clock::now().duration_since(began));
     eprintln!("Ready in {ms} ms.{}", exposure(running.address));
@@ -184,8 +184,7 @@ fn unusable(dir: &std::path::Path, error: &dyn std::error::Error) -> String {
     format!("error: the data directory cannot be used: {why}\nhint: choose another with --data-dir")
 }
 
-fn announce(api: &str, keys: &Keys, data_dir: &std::path::Path, address: SocketAddr) {
-    let _ = address;
+fn announce(api: &str, keys: &Keys, data_dir: &std::path::Path) {
     eprintln!();
     eprintln!("  API         {api}           also /v1, /v1/messages, /v1beta");
     if let Some(path) = &keys.written {

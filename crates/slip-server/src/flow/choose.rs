@@ -1,6 +1,5 @@
 //! Verb 3, choose: who may serve this, in which order, and why not the others. Pure; this file only gathers what it asks for.
 
-use super::admit::Caller;
 use super::read::{Inbound, bad_request};
 use crate::world::World;
 use crate::{App, clock};
@@ -15,7 +14,7 @@ thread_local! {
 }
 
 /// The plan, and how many endpoints were ruled out.
-pub fn choose(app: &App, inbound: &Inbound, _caller: &Caller, world: &World) -> Result<(Plan, usize), Fault> {
+pub fn choose(app: &App, inbound: &Inbound, world: &World) -> Result<(Plan, usize), Fault> {
     let peek = &inbound.peek;
     let rules = match &peek.provider {
         Some(raw) => Rules::parse(raw).map_err(|bad| bad_request(Malformed::new(bad.at, bad.why)))?,

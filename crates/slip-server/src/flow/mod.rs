@@ -170,7 +170,7 @@ async fn journey(
         Err(fault) => return refuse(dialect, &fault, None),
     };
     let id = api::generation_id();
-    let (plan, refused) = match choose::choose(&app, &inbound, &caller, &world) {
+    let (plan, refused) = match choose::choose(&app, &inbound, &world) {
         Ok(chosen) => chosen,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };

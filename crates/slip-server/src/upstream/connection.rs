@@ -1,6 +1,6 @@
 //! One connection to a provider: a request goes out, a response head comes back, its body is read where it lies.
 
-use super::framing::{Body, Head, Heads, MAX_HEAD, NotHttp};
+use super::framing::{Body, Head, Heads, NotHttp};
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Frame;
 use slip_ir::{Fault, FaultKind, Remedy};
@@ -151,8 +151,9 @@ impl Connection {
                 // An answer before the request's end leaves the rest of it in nobody's hands.
                 answer.keep &= !head.has_remaining() && !body.has_remaining();
                 let body = std::mem::replace(&mut answer.body, Body::Ended);
-                let reuse = answer.keep.then_some(());
-                Ok((answer, Incoming { connection: Some(self), body, early: buffer.freeze(), reuse, home: None }))
+                let early = buffer.freeze();
+                let incoming = Incoming { connection: Some(self), body, early, reuse: answer.keep, home: None };
+                Ok((answer, incoming))
             }
             Err(broken) => Err((broken, wrote)),
         }
@@ -161,8 +162,7 @@ impl Connection {
     /// Append what is readable, at most [`SCRATCH`] bytes. Zero is the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<std::io::Result<usize>> {
         BUFFER.with_borrow_mut(|scratch| {
-            let room = scratch.len().min(MAX_HEAD);
-            let mut buffer = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
+            let mut buffer = ReadBuf::new(scratch);
             ready!(self.poll_read(cx, &mut buffer))?;
             into.extend_from_slice(buffer.filled());
             Poll::Ready(Ok(buffer.filled().len()))
@@ -201,7 +201,8 @@ pub struct Incoming {
     body: Body,
     /// What came along with the head.
     early: Bytes,
-    reuse: Option<()>,
+    /// Nothing has shown yet that the connection cannot carry another request.
+    reuse: bool,
     home: Option<Home>,
 }
 
@@ -217,7 +218,7 @@ impl Incoming {
             let early = std::mem::take(&mut self.early);
             let used = self.body.take(&early, &mut out)?;
             // Bytes behind the body belong to nobody.
-            self.reuse = self.reuse.filter(|()| used == early.len());
+            self.reuse &= used == early.len();
         }
         while out.is_empty() && self.body != Body::Ended {
             let Some(connection) = &mut self.connection else { break };
@@ -239,7 +240,7 @@ impl Incoming {
                 }
             });
             match ready!(read) {
-                Ok(Some(whole)) => self.reuse = self.reuse.filter(|()| whole),
+                Ok(Some(whole)) => self.reuse &= whole,
                 Ok(None) if self.body == Body::UntilClose => self.body = Body::Ended,
                 Ok(None) => return self.fail(Broken::Closed),
                 Err(broken) => return self.fail(broken),
@@ -247,7 +248,7 @@ impl Incoming {
         }
         if self.body == Body::Ended
             && let Some(connection) = self.connection.take()
-            && self.reuse.is_some()
+            && self.reuse
             && let Some(home) = self.home.take()
         {
             home(connection);
