@@ -10,7 +10,17 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
                      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
                      -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
-pub fn fuzz(seconds: u32, only: Option<&str>) -> Result<()> {
+/// How long each target is fed.
+#[derive(Clone, Copy)]
+pub enum Effort {
+    /// This many inputs from a fixed seed, starting from the seeds in the repository alone: the same every time, so that a
+    /// change is judged by what it changed and not by luck.
+    Check { inputs: u32 },
+    /// For so long, with new dice, starting from all that was learnt before.
+    Hunt { seconds: u32 },
+}
+
+pub fn fuzz(effort: Effort, only: Option<&str>) -> Result<()> {
     let dir = root().join("fuzz");
     let target_dir = root().join("target/fuzz");
     let triple = host()?;
@@ -32,11 +42,27 @@ pub fn fuzz(seconds: u32, only: Option<&str>) -> Result<()> {
         let finds = target_dir.join("finds").join(target);
         std::fs::create_dir_all(&corpus)?;
         std::fs::create_dir_all(&finds)?;
-        let seeds = dir.join("seeds").join(target);
+        let seeds = dir.join("seeds").join(target).display().to_string();
+        let (folders, length) = match effort {
+            Effort::Check { inputs } => {
+                // What is learnt on the way goes into a folder that is new each time.
+                let fresh = target_dir.join("check").join(target);
+                let _ = std::fs::remove_dir_all(&fresh);
+                std::fs::create_dir_all(&fresh)?;
+                ([fresh.display().to_string(), seeds], [format!("-runs={inputs}"), "-seed=1".to_owned()])
+            }
+            Effort::Hunt { seconds } => {
+                let endless = "-runs=-1".to_owned();
+                ([corpus.display().to_string(), seeds], [format!("-max_total_time={seconds}"), endless])
+            }
+        };
+        let [learnt, seeds] = folders;
+        let [length, dice] = length;
         let args = [
-            corpus.display().to_string(),
-            seeds.display().to_string(),
-            format!("-max_total_time={seconds}"),
+            learnt,
+            seeds,
+            length,
+            dice,
             "-timeout=5".to_owned(),
             "-rss_limit_mb=1024".to_owned(),
             "-print_final_stats=1".to_owned(),

@@ -28,7 +28,7 @@ enum Command {
         /// Run only those whose name contains this.
         filter: Option<String>,
     },
-    /// Each fuzz target for a while.
+    /// Hunt with each fuzz target for a while, going on from what earlier hunts learnt.
     Fuzz {
         #[arg(long, default_value_t = 5)]
         seconds: u32,
@@ -43,7 +43,7 @@ fn main() -> Result<()> {
         Command::Test => test(),
         Command::Lint => lint(),
         Command::Clients { filter } => clients::clients(filter.as_deref()),
-        Command::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
+        Command::Fuzz { seconds, target } => fuzz::fuzz(fuzz::Effort::Hunt { seconds }, target.as_deref()),
         Command::Bench(args) => bench::bench(&args),
     }
 }
@@ -53,7 +53,7 @@ fn test() -> Result<()> {
     step("Rust tests");
     run("cargo", &["test", "--workspace", "--locked"])?;
     step("fuzzing, a few seconds each");
-    fuzz::fuzz(4, None)?;
+    fuzz::fuzz(fuzz::Effort::Check { inputs: 30_000 }, None)?;
     step("real clients");
     clients::clients(None)
 }

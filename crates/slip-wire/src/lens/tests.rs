@@ -135,3 +135,20 @@ fn the_last_event_is_told_once_whether_it_has_a_name_or_not() {
         assert_eq!(out, bytes);
     }
 }
+
+#[test]
+fn a_line_end_split_from_an_event_that_was_withheld_stays_withheld() {
+    for before in [": note\r\r", ": note\r\n\r\n", ""] {
+        let bytes = format!("{before}event: message_start\rdata: junk\r\r\n\r\n");
+        let (whole, tally) = cross(Dialect::Anthropic, Dialect::Anthropic, &bytes, End::Eof);
+        assert!(tally.fault.is_some() && whole.starts_with(&format!("{before}event: error\n")), "{whole:?}");
+        for at in 1..bytes.len() {
+            let mut lens = Lens::new(Dialect::Anthropic, Dialect::Anthropic, stamp(), &quirks(Dialect::Anthropic));
+            let mut out = BytesMut::new();
+            lens.push(&bytes.as_bytes()[..at], &mut out);
+            lens.push(&bytes.as_bytes()[at..], &mut out);
+            lens.end(End::Eof, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), whole, "{before:?} cut at {at}");
+        }
+    }
+}

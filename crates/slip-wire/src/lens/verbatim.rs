@@ -84,7 +84,11 @@ impl Verbatim {
     pub fn raw(&mut self, bytes: &[u8], out: &mut BytesMut) {
         match self.gate {
             Gate::Shut if self.after_cr && bytes == b"\n" => {}
-            Gate::Shut => return,
+            Gate::Shut => {
+                // What was withheld ends here: an LF that follows belongs to it, and not to what went out before.
+                self.after_cr = false;
+                return;
+            }
             Gate::Closing => self.gate = Gate::Shut,
             Gate::Open => {}
         }
