@@ -73,10 +73,26 @@ fn files() -> Vec<String> {
     out
 }
 
+/// What this compiler builds for. A fresh machine has fetched the packages of no other platform.
+fn host() -> String {
+    let done = Command::new("rustc").arg("-vV").output().expect("rustc runs");
+    let told = String::from_utf8_lossy(&done.stdout);
+    told.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host").to_owned()
+}
+
 /// Of each package, the names it depends on, and of those the ones a build of it needs (not its tests).
 fn graph() -> BTreeMap<String, BTreeSet<String>> {
     let done = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline", "--locked", "--manifest-path"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--locked",
+            "--filter-platform",
+            &host(),
+            "--manifest-path",
+        ])
         .arg(root().join("Cargo.toml"))
         .output()
         .expect("cargo runs");
