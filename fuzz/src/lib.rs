@@ -2,18 +2,13 @@
 
 use bytes::BytesMut;
 use slip_ir::{Dialect, Event, fold};
-use slip_wire::frame::Frame;
-use slip_wire::frame::sse::Sse;
+use slip_wire::frame::{Frame, Framer};
 use slip_wire::{Quirks, Stamp, wire};
 use std::collections::HashSet;
 use std::sync::Arc;
 
 pub fn quirks(dialect: Dialect) -> Quirks {
-    match dialect {
-        Dialect::OpenAiChat => Quirks::OPENAI_CHAT,
-        Dialect::Anthropic => Quirks::ANTHROPIC,
-        Dialect::Gemini => Quirks::GEMINI,
-    }
+    Quirks::of(dialect).clone()
 }
 
 pub fn stamp() -> Arc<Stamp> {
@@ -67,9 +62,9 @@ fn stream(dialect: Dialect, bytes: &[u8]) {
     let mut decode = wire(dialect).decoder(&quirks(dialect));
     let mut events = Vec::new();
     let mut each = |frame: Frame<'_>| decode.frame(&frame, &mut events);
-    let mut sse = Sse::new();
-    if sse.push(bytes, &mut each).is_ok() {
-        let _ = sse.finish(&mut each);
+    let mut framer = Framer::new(wire(dialect).framing());
+    if framer.push(bytes, &mut each).is_ok() {
+        let _ = framer.finish(&mut each);
     }
     decode.eof(&mut events);
     let mut open = HashSet::new();

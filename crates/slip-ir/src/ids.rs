@@ -12,6 +12,18 @@ pub enum Dialect {
     Anthropic,
     /// Google Gemini `generateContent` / `streamGenerateContent`.
     Gemini,
+    /// OpenAI Responses.
+    Responses,
+    /// OpenAI's legacy completions: a prompt in, text out.
+    Completions,
+    /// Ollama's own chat.
+    Ollama,
+    /// Ollama's own `generate`: a prompt in, text out.
+    OllamaGenerate,
+    /// Cohere chat, version 2.
+    Cohere,
+    /// Amazon Bedrock Converse.
+    Bedrock,
 }
 
 impl Dialect {
@@ -23,6 +35,12 @@ impl Dialect {
             Dialect::OpenAiChat => "openai-chat",
             Dialect::Anthropic => "anthropic",
             Dialect::Gemini => "gemini",
+            Dialect::Responses => "openai-responses",
+            Dialect::Completions => "openai-completions",
+            Dialect::Ollama => "ollama",
+            Dialect::OllamaGenerate => "ollama-generate",
+            Dialect::Cohere => "cohere",
+            Dialect::Bedrock => "bedrock",
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Provider {
     /// The chat path below `base`, where it is not the dialect's own.
     pub path: Option<Str>,
     pub quirks: Quirks,
+    /// Other dialects it answers below the same base. A caller who speaks one of them is passed on in it, untranslated.
+    pub also: List<Also>,
     /// Set when it runs on the operator's own machine.
     pub local: Option<Local>,
     /// How statuses of its own are to be read, where the dialect's reading would be wrong.
@@ -48,6 +50,23 @@ pub struct Provider {
     pub docs: Str,
     /// Where its own list of models is, below `base`; `None` when it has none.
     pub models_path: Option<Str>,
+}
+
+/// Another dialect of the same provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Also {
+    pub dialect: Dialect,
+    /// Below the provider's base, where it is not the dialect's own.
+    pub path: Option<Str>,
+    pub quirks: Quirks,
+}
+
+/// What is spoken to a provider on behalf of one caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Spoken<'a> {
+    pub dialect: Dialect,
+    pub path: Option<&'a str>,
+    pub quirks: &'a Quirks,
 }
 
 /// How the credential travels. Never in a URL: URLs end up in logs.
@@ -112,6 +131,7 @@ impl Provider {
         headers: Cow::Borrowed(&[]),
         path: None,
         quirks: Quirks::OPENAI_CHAT,
+        also: Cow::Borrowed(&[]),
         local: None,
         faults: Cow::Borrowed(&[]),
         cancel_stops_billing: false,
@@ -132,10 +152,11 @@ impl Provider {
             }
             Dialect::Anthropic => (Auth::Header(Cow::Borrowed("x-api-key")), Quirks::ANTHROPIC),
             Dialect::Gemini => (Auth::Header(Cow::Borrowed("x-goog-api-key")), Quirks::GEMINI),
+            other => (Auth::Bearer, Quirks::of(other).clone()),
         };
         let headers: List<(Str, Str)> = match dialect {
             Dialect::Anthropic => crate::anthropic::PROVIDER.headers.clone(),
-            Dialect::OpenAiChat | Dialect::Gemini => Cow::Borrowed(&[]),
+            _ => Cow::Borrowed(&[]),
         };
         Provider {
             title: Cow::Owned(id.clone()),
@@ -165,6 +186,16 @@ impl Provider {
             return bad("a path must not contain dot segments");
         }
         Ok([base, path].concat())
+    }
+
+    /// The dialect to speak on behalf of a caller of this one: their own where the provider knows it.
+    pub fn spoken(&self, caller: Dialect) -> Spoken<'_> {
+        if caller != self.dialect
+            && let Some(also) = self.also.iter().find(|also| also.dialect == caller)
+        {
+            return Spoken { dialect: caller, path: also.path.as_deref(), quirks: &also.quirks };
+        }
+        Spoken { dialect: self.dialect, path: self.path.as_deref(), quirks: &self.quirks }
     }
 
     /// Where a chat request for `model` (the provider's own name for it) goes.

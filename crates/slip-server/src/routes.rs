@@ -1,6 +1,7 @@
 //! Every path we answer, who may call it, and where a wrong one should have gone.
 
 use http::Method;
+use slip_ir::Dialect;
 
 /// Who may call a route. There is no default: a route without one does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +21,8 @@ pub enum Auth {
 /// What a route leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
-    Chat,
-    Messages,
-    /// `{model}:generateContent` and `{model}:streamGenerateContent`.
-    Gemini,
+    /// A reply of a model, asked for in this dialect.
+    Generate(Dialect),
     Models,
     ModelsCount,
     ModelsUser,
@@ -57,9 +56,27 @@ const fn route(method: Method, pattern: &'static str, auth: Auth, to: To, about:
 
 /// The table. `docs/api.md` is checked against it.
 pub static ROUTES: &[Route] = &[
-    route(Method::POST, "/chat/completions", Auth::Key, To::Chat, "chat with any model, streamed or not"),
-    route(Method::POST, "/messages", Auth::Key, To::Messages, "the same, as Anthropic clients say it"),
-    route(Method::POST, "//v1beta/models/{model...}", Auth::Key, To::Gemini, "the same, as Gemini clients say it"),
+    route(
+        Method::POST,
+        "/chat/completions",
+        Auth::Key,
+        To::Generate(Dialect::OpenAiChat),
+        "chat with any model, streamed or not",
+    ),
+    route(
+        Method::POST,
+        "/messages",
+        Auth::Key,
+        To::Generate(Dialect::Anthropic),
+        "the same, as Anthropic clients say it",
+    ),
+    route(
+        Method::POST,
+        "//v1beta/models/{model...}",
+        Auth::Key,
+        To::Generate(Dialect::Gemini),
+        "the same, as Gemini clients say it",
+    ),
     route(Method::GET, "/models", Auth::Catalogue, To::Models, "every model that can be reached"),
     route(Method::GET, "/models/count", Auth::Catalogue, To::ModelsCount, "how many"),
     route(Method::GET, "/models/user", Auth::Key, To::ModelsUser, "those this key may use"),
@@ -213,15 +230,19 @@ mod tests {
     #[test]
     fn every_prefix_clients_use_leads_to_the_same_place() {
         let rows = [
-            (Method::POST, "/api/v1/chat/completions", "Chat"),
-            (Method::POST, "/v1/chat/completions", "Chat"),
-            (Method::POST, "/v1/v1/chat/completions", "Chat"),
-            (Method::POST, "/api/v1/v1/messages", "Messages"),
-            (Method::POST, "/api/v1/chat/completions/", "Chat"),
-            (Method::POST, "/v1/messages", "Messages"),
-            (Method::POST, "/v1beta/models/gemini-2.5-pro:generateContent", "Gemini gemini-2.5-pro:generateContent"),
-            (Method::POST, "/v1beta/models/sim/echo:generateContent", "Gemini sim/echo:generateContent"),
-            (Method::POST, "/v1beta/models/sim%2Fecho:generateContent", "Gemini sim/echo:generateContent"),
+            (Method::POST, "/api/v1/chat/completions", "Generate(OpenAiChat)"),
+            (Method::POST, "/v1/chat/completions", "Generate(OpenAiChat)"),
+            (Method::POST, "/v1/v1/chat/completions", "Generate(OpenAiChat)"),
+            (Method::POST, "/api/v1/v1/messages", "Generate(Anthropic)"),
+            (Method::POST, "/api/v1/chat/completions/", "Generate(OpenAiChat)"),
+            (Method::POST, "/v1/messages", "Generate(Anthropic)"),
+            (
+                Method::POST,
+                "/v1beta/models/gemini-2.5-pro:generateContent",
+                "Generate(Gemini) gemini-2.5-pro:generateContent",
+            ),
+            (Method::POST, "/v1beta/models/sim/echo:generateContent", "Generate(Gemini) sim/echo:generateContent"),
+            (Method::POST, "/v1beta/models/sim%2Fecho:generateContent", "Generate(Gemini) sim/echo:generateContent"),
             (Method::GET, "/api/v1/models", "Models"),
             (Method::GET, "/api/v1/models/openai/gpt-5/endpoints", "Endpoints openai,gpt-5"),
             (Method::GET, "/api/v1/models/openai/gpt-5%3Afree/endpoints", "Endpoints openai,gpt-5:free"),

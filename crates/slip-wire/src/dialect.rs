@@ -1,8 +1,8 @@
 //! What every dialect can do, and the table of them.
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Framing};
 use crate::{Quirks, Stamp};
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use slip_ir::{Dialect, Event, Fault, Loss, Reply, Request};
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +35,11 @@ pub trait Wire: Send + Sync {
     /// Path below the base URL, with query: `/chat/completions`, `/models/gemini-2.5-pro:streamGenerateContent?alt=sse`.
     fn path(&self, model: &str, stream: bool) -> String;
 
+    /// How its streams are cut into messages.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
     fn decode_request(&self, body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed>;
 
     /// Never fails: what the dialect has no place for is a loss.
@@ -54,6 +59,33 @@ pub trait Wire: Send + Sync {
 
     /// The error body for a caller of this dialect. The status is `fault.kind.status()`. `id` is the generation id.
     fn encode_error(&self, fault: &Fault, id: Option<&str>) -> Vec<u8>;
+
+    /// The error as the last message of a stream whose other messages were the upstream's own.
+    fn encode_stream_error(&self, fault: &Fault, stamp: &Stamp, out: &mut BytesMut) {
+        put_event(None, &self.encode_error(fault, Some(&stamp.id)), out);
+    }
+
+    /// Whether a message of a stream is the one after which nothing comes, where the dialect has such a one.
+    fn is_last(&self, _frame: &Frame<'_>) -> bool {
+        false
+    }
+
+    /// That last message, for a stream that finished without it. Clients wait for it.
+    fn last(&self) -> &'static [u8] {
+        b""
+    }
+}
+
+/// One server-sent event.
+pub(crate) fn put_event(name: Option<&str>, data: &[u8], out: &mut BytesMut) {
+    if let Some(name) = name {
+        out.put_slice(b"event: ");
+        out.put_slice(name.as_bytes());
+        out.put_slice(b"\n");
+    }
+    out.put_slice(b"data: ");
+    data.split(|b| matches!(b, b'\n' | b'\r')).for_each(|line| out.put_slice(line));
+    out.put_slice(b"\n\n");
 }
 
 /// Frames in, events out. Must keep the grammar of [`slip_ir::event`] for any bytes whatever, and never panic.
@@ -77,5 +109,11 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
         Dialect::OpenAiChat => &crate::openai_chat::OpenAiChat,
         Dialect::Anthropic => &crate::anthropic::Anthropic,
         Dialect::Gemini => &crate::gemini::Gemini,
+        Dialect::Responses => &crate::unwritten::Unwritten(Dialect::Responses),
+        Dialect::Completions => &crate::unwritten::Unwritten(Dialect::Completions),
+        Dialect::Ollama => &crate::unwritten::Unwritten(Dialect::Ollama),
+        Dialect::OllamaGenerate => &crate::unwritten::Unwritten(Dialect::OllamaGenerate),
+        Dialect::Cohere => &crate::unwritten::Unwritten(Dialect::Cohere),
+        Dialect::Bedrock => &crate::unwritten::Unwritten(Dialect::Bedrock),
     }
 }

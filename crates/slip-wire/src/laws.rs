@@ -2,6 +2,7 @@
 
 mod recorded;
 
+use crate::frame::Framing;
 use crate::lens::meter::Meter;
 use crate::quirks::{MaxTokens, ReasoningStyle};
 use crate::{End, Lens, Peek, Quirks, Stamp, Tally, json, lens, openai_chat, wire};
@@ -72,6 +73,7 @@ fn frames(dialect: Dialect) -> &'static [&'static str] {
             r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#,
             "{",
         ],
+        other => panic!("what does a server of {other} send?"),
     }
 }
 
@@ -102,6 +104,10 @@ fn stream(dialect: Dialect) -> impl Strategy<Value = Bytes> {
     (ends, frames, damage, cut).prop_map(move |(end, frames, damage, cut)| {
         let mut bytes = Vec::new();
         for frame in frames {
+            if wire(dialect).framing() == Framing::Lines {
+                bytes.extend_from_slice(format!("{frame}\n").as_bytes());
+                continue;
+            }
             if dialect == Dialect::Anthropic {
                 let name = json::field(frame.as_bytes(), "type").and_then(json::string).unwrap_or_default();
                 bytes.extend_from_slice(format!("event: {name}{end}").as_bytes());
@@ -120,11 +126,7 @@ fn stream(dialect: Dialect) -> impl Strategy<Value = Bytes> {
 }
 
 fn quirks(dialect: Dialect) -> Quirks {
-    match dialect {
-        Dialect::OpenAiChat => Quirks::OPENAI_CHAT,
-        Dialect::Anthropic => Quirks::ANTHROPIC,
-        Dialect::Gemini => Quirks::GEMINI,
-    }
+    Quirks::of(dialect).clone()
 }
 
 /// The bytes, cut into chunks of the given sizes over and over.
@@ -155,10 +157,10 @@ fn cross(up: Dialect, caller: Dialect, chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
 fn decoded(dialect: Dialect, bytes: &[u8]) -> Tally {
     let mut decode = wire(dialect).decoder(&quirks(dialect));
     let mut events = Vec::new();
-    let mut sse = crate::frame::sse::Sse::new();
+    let mut framer = crate::frame::Framer::new(wire(dialect).framing());
     let mut each = |frame: crate::frame::Frame<'_>| decode.frame(&frame, &mut events);
-    sse.push(bytes, &mut each).unwrap();
-    sse.finish(&mut each).unwrap();
+    framer.push(bytes, &mut each).unwrap();
+    framer.finish(&mut each).unwrap();
     decode.eof(&mut events);
     let mut meter = Meter::default();
     events.iter().for_each(|event| meter.event(event));
@@ -181,18 +183,13 @@ fn check_split(up: Dialect, caller: Dialect, bytes: &[u8], sizes: &[usize]) -> R
 proptest! {
     #[test]
     fn any_split_of_the_bytes_gives_the_same_bytes(
-        chat in stream(Dialect::OpenAiChat),
-        anthropic in stream(Dialect::Anthropic),
-        gemini in stream(Dialect::Gemini),
+        streams in Vec::from(Dialect::ALL.map(stream)),
         sizes in vec(1usize..40, 1..8),
     ) {
-        for (up, caller) in pairs() {
-            let bytes = match up {
-                Dialect::OpenAiChat => &chat,
-                Dialect::Anthropic => &anthropic,
-                Dialect::Gemini => &gemini,
-            };
-            check_split(up, caller, bytes, &sizes)?;
+        for (up, bytes) in Dialect::ALL.into_iter().zip(&streams) {
+            for caller in Dialect::ALL {
+                check_split(up, caller, bytes, &sizes)?;
+            }
         }
     }
 

@@ -11,10 +11,10 @@ mod whole;
 pub(crate) use whole::not_json;
 pub use whole::{reply, stream_from_reply};
 
-use crate::frame::Frame;
-use crate::frame::sse::{Sink, Sse};
+use crate::frame::sse::Sink;
+use crate::frame::{Frame, Framer};
 use crate::openai_chat::patch::Patch;
-use crate::{Quirks, Stamp};
+use crate::{Quirks, Stamp, wire};
 use bytes::BytesMut;
 use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Remedy, Usage};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub struct Tally {
 ///
 /// While [`Phase::Waiting`], whatever was put out may be thrown away by whoever falls back to another endpoint.
 pub struct Lens {
-    sse: Sse,
+    framer: Framer,
     grade: Grade,
 }
 
@@ -87,12 +87,12 @@ impl Lens {
             _ if upstream == caller => Grade::Verbatim(Verbatim::new(caller, stamp, quirks)),
             _ => Grade::Translated(Translated::new(upstream, caller, stamp, quirks)),
         };
-        Lens { sse: Sse::new(), grade }
+        Lens { framer: Framer::new(wire(upstream).framing()), grade }
     }
 
     pub fn push(&mut self, chunk: &[u8], out: &mut BytesMut) {
         let mut into = Into { grade: &mut self.grade, partial: false, out };
-        if let Err(too_long) = self.sse.push(chunk, &mut into) {
+        if let Err(too_long) = self.framer.push(chunk, &mut into) {
             let fault = Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, too_long.to_string());
             self.grade.broken(fault, out);
         }
@@ -120,7 +120,7 @@ impl Lens {
         if how == End::Eof {
             // The event in progress may be whole but for its blank line, or cut.
             let mut into = Into { grade: &mut self.grade, partial: true, out };
-            let _ = self.sse.finish(&mut into);
+            let _ = self.framer.finish(&mut into);
         }
         match self.grade {
             Grade::Verbatim(verbatim) => verbatim.end(how, out),

@@ -19,6 +19,7 @@ pub mod openai_chat;
 pub mod peek;
 pub mod quirks;
 pub mod stamp;
+mod unwritten;
 pub mod upstream_error;
 
 pub use cross::cross;

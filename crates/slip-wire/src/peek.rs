@@ -3,12 +3,13 @@
 mod anthropic;
 mod chat;
 mod gemini;
+mod meaning;
 #[cfg(test)]
 mod tests;
 
-use crate::Malformed;
 use crate::json::{self, Str};
-use slip_ir::{Effort, MediaKind, Raw, Want};
+use crate::{Malformed, wire};
+use slip_ir::{Dialect, Effort, Loss, MediaKind, Raw, Request, Want};
 use std::ops::Range;
 
 /// More turns than any real conversation has; a limit keeps the walk and the upstream's bill bounded.
@@ -98,7 +99,33 @@ impl Thought {
     }
 }
 
+/// What some dialects keep in the path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    pub model: String,
+    pub stream: bool,
+}
+
+/// A request that had to be understood to be peeked at, so that nobody needs to decode it again.
+pub type Understood = (Request, Vec<Loss>);
+
 impl Peek {
+    /// A request of this dialect. Dialects that are not on the hot path are decoded, and what is asked of them is read off the
+    /// meaning.
+    pub fn of(dialect: Dialect, body: &[u8], named: Option<&Named>) -> Result<(Peek, Option<Understood>), Malformed> {
+        match (dialect, named) {
+            (Dialect::OpenAiChat, _) => Peek::openai_chat(body).map(|peek| (peek, None)),
+            (Dialect::Anthropic, _) => Peek::anthropic(body).map(|peek| (peek, None)),
+            (Dialect::Gemini, Some(named)) => Peek::gemini(body, &named.model, named.stream).map(|peek| (peek, None)),
+            (Dialect::Gemini | Dialect::Bedrock, None) => wrong("", "the path names no model"),
+            _ => {
+                let understood = wire(dialect).decode_request(body)?;
+                let peek = meaning::peek(body, &understood.0, named)?;
+                Ok((peek, Some(understood)))
+            }
+        }
+    }
+
     /// A chat completions request, as OpenRouter's clients write it.
     pub fn openai_chat(body: &[u8]) -> Result<Peek, Malformed> {
         chat::peek(body)

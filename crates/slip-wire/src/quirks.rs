@@ -1,6 +1,7 @@
 //! How one provider's spelling of a dialect departs from it. Named after the behaviour, never after the company, and plain data:
 //! built-in providers and those declared in a configuration file use the same struct.
 
+use slip_ir::Dialect;
 use std::borrow::Cow;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +96,21 @@ pub enum ToolIds {
 }
 
 impl Quirks {
+    /// The dialect as its author serves it.
+    pub const fn of(dialect: Dialect) -> &'static Quirks {
+        match dialect {
+            Dialect::Anthropic => &Quirks::ANTHROPIC,
+            Dialect::Gemini => &Quirks::GEMINI,
+            Dialect::OpenAiChat
+            | Dialect::Responses
+            | Dialect::Completions
+            | Dialect::Ollama
+            | Dialect::OllamaGenerate
+            | Dialect::Cohere
+            | Dialect::Bedrock => &Quirks::OPENAI_CHAT,
+        }
+    }
+
     /// A plain OpenAI-shaped server of unknown making: the most widely accepted spelling.
     pub const OPENAI_CHAT: Quirks = Quirks {
         max_tokens: MaxTokens::Plain,

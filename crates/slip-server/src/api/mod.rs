@@ -13,7 +13,8 @@ use crate::routes::To;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use slip_ir::{Fault, FaultKind, Nano};
+use slip_ir::{Dialect, Fault, FaultKind, Nano};
+use slip_wire::peek::Named;
 use std::sync::Arc;
 
 pub use system::{preflight, root};
@@ -42,7 +43,7 @@ pub async fn answer(
         To::Ready => Ok(system::ready(app, &world)),
         To::Metrics => Ok(system::metrics(app)),
         To::Version => Ok(system::version()),
-        To::Chat | To::Messages | To::Gemini => Err(Fault::house(FaultKind::Internal, "internal error")),
+        To::Generate(_) => Err(Fault::house(FaultKind::Internal, "internal error")),
     }
 }
 
@@ -120,12 +121,16 @@ pub fn generation_id() -> String {
     id
 }
 
-/// `gemini-2.5-pro:streamGenerateContent` → model and whether to stream.
-pub fn gemini_target(captured: &[String]) -> Result<(String, bool), Fault> {
+/// What the path says that other dialects say in the body: `gemini-2.5-pro:streamGenerateContent` → model and whether to stream.
+pub fn named(dialect: Dialect, captured: &[String]) -> Result<Option<Named>, Fault> {
+    if dialect != Dialect::Gemini {
+        return Ok(None);
+    }
     let text = captured.join("/");
+    let named = |model: &str, stream| Ok(Some(Named { model: model.to_owned(), stream }));
     match text.rsplit_once(':') {
-        Some((model, "generateContent")) => Ok((model.to_owned(), false)),
-        Some((model, "streamGenerateContent")) => Ok((model.to_owned(), true)),
+        Some((model, "generateContent")) => named(model, false),
+        Some((model, "streamGenerateContent")) => named(model, true),
         _ => Err(Fault::caller(
             FaultKind::NotFound,
             format!(

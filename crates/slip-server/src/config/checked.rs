@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-pub fn dialects() -> [&'static str; 3] {
+pub fn dialects() -> [&'static str; Dialect::ALL.len()] {
     Dialect::ALL.map(Dialect::name)
 }
 

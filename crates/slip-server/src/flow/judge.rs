@@ -1,7 +1,7 @@
 //! Verb 7, judge: read until the first content and decide whether this reply is the one. Before that another endpoint may still be
 //! tried; after it never.
 
-use super::relay::{KEEPALIVE, Relay};
+use super::relay::{KEEPALIVE, Relay, keeps_alive};
 use super::settle::Book;
 use crate::clock;
 use crate::config::Timeouts;
@@ -58,10 +58,7 @@ pub enum Flow {
 
 /// What a stream begins with, so that every proxy on the way passes its head on at once.
 fn greeting(caller: Dialect) -> BytesMut {
-    match caller {
-        Dialect::OpenAiChat => BytesMut::from(KEEPALIVE),
-        Dialect::Anthropic | Dialect::Gemini => BytesMut::new(),
-    }
+    if keeps_alive(caller) { BytesMut::from(KEEPALIVE) } else { BytesMut::new() }
 }
 
 impl Opening {

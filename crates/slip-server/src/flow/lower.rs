@@ -7,6 +7,7 @@ use crate::world::Seat;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
+use slip_providers::provider::Spoken;
 use slip_route::Endpoint;
 use slip_wire::house;
 use slip_wire::openai_chat::splice;
@@ -26,13 +27,14 @@ const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<Outbound, Failed> {
-    let to = endpoint.dialect;
+    let spoken = seat.provider.spoken(inbound.dialect);
+    let to = spoken.dialect;
     let stream = inbound.peek.stream;
-    let quirks = quirks(endpoint, seat);
+    let quirks = quirks(endpoint, spoken);
     if !(quirks.router || quirks.server_tools) {
         no_server_tools(&inbound.raw, &inbound.peek)?;
     }
-    let path = match &seat.provider.path {
+    let path = match spoken.path {
         Some(path) => path.to_string(),
         None => wire(to).path(&endpoint.upstream, stream),
     };
@@ -57,12 +59,12 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
             let losses = splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
             (body, losses)
         } else {
-            encode(inbound, endpoint, &quirks)?
+            encode(inbound, endpoint, to, &quirks)?
         }
     } else if same && inbound.peek.spliceable {
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
-        encode(inbound, endpoint, &quirks)?
+        encode(inbound, endpoint, to, &quirks)?
     };
     let losses = losses.iter().map(ToString::to_string).collect();
     Ok(Outbound { path, body: body.into(), headers, lens, losses })
@@ -71,6 +73,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
 fn encode(
     inbound: &mut Inbound,
     endpoint: &Endpoint,
+    to: Dialect,
     quirks: &Quirks,
 ) -> Result<(Vec<u8>, Vec<slip_ir::Loss>), Failed> {
     let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
@@ -79,8 +82,8 @@ fn encode(
     let (request, decoded) = inbound.ir().map_err(not_sent)?;
     endpoint.upstream.as_ref().clone_into(&mut request.model);
     request.stream = stream;
-    let (crossed, left) = cross(request, from, endpoint.dialect);
-    let (body, mut losses) = wire(endpoint.dialect).encode_request(&crossed, quirks);
+    let (crossed, left) = cross(request, from, to);
+    let (body, mut losses) = wire(to).encode_request(&crossed, quirks);
     losses.extend(left);
     losses.extend(decoded.iter().cloned());
     Ok((body, losses))
@@ -113,20 +116,20 @@ fn no_server_tools(raw: &Bytes, peek: &Peek) -> Result<(), Failed> {
 }
 
 /// The provider's quirks, with what the catalogue knows of this endpoint.
-fn quirks(endpoint: &Endpoint, seat: &Seat) -> Quirks {
-    let mut quirks = seat.provider.quirks.clone();
+fn quirks(endpoint: &Endpoint, spoken: Spoken<'_>) -> Quirks {
+    let mut quirks = spoken.quirks.clone();
     if let Some(most) = endpoint.max_output {
         quirks.default_max_tokens = most;
     }
     // Newer Anthropic models decide by themselves how long to think, and refuse a budget.
     let budget = endpoint.model.reasoning.as_ref().is_none_or(|thinks| thinks.budget);
-    if endpoint.dialect == Dialect::Anthropic && quirks.reasoning == ReasoningStyle::Thinking && !budget {
+    if spoken.dialect == Dialect::Anthropic && quirks.reasoning == ReasoningStyle::Thinking && !budget {
         quirks.reasoning = ReasoningStyle::Effort;
     }
     quirks
 }
 
-/// Anthropic to Anthropic, Gemini to Gemini: the caller's bytes, with the model's name put right and our own members taken out.
+/// The same dialect on both sides: the caller's bytes, with the model's name put right and our own members taken out.
 fn same_dialect(raw: &Bytes, peek: &Peek, dialect: Dialect, model: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len() + 64);
     out.push(b'{');
@@ -137,7 +140,8 @@ fn same_dialect(raw: &Bytes, peek: &Peek, dialect: Dialect, model: &str) -> Vec<
         if out.len() > 1 {
             out.push(b',');
         }
-        if member.key == "model" && dialect == Dialect::Anthropic {
+        // These have the model's name in the path.
+        if member.key == "model" && !matches!(dialect, Dialect::Gemini | Dialect::Bedrock) {
             out.extend_from_slice(b"\"model\":");
             out.extend_from_slice(serde_json::to_string(model).unwrap_or_default().as_bytes());
         } else {

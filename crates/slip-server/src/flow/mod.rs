@@ -31,6 +31,7 @@ use shield::{internal, shield};
 use slip_ir::{Dialect, Fault, FaultKind, Origin};
 use slip_route::{Plan, Step};
 use slip_wire::Stamp;
+use slip_wire::peek::Named;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -65,20 +66,14 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
     let dialect = surface(request.uri().path());
     match recognise(&app, peer, &request) {
         Ok(Known { route, captured, caller }) => {
-            let call = match route.to {
-                To::Chat => Some(Ok((Dialect::OpenAiChat, None))),
-                To::Messages => Some(Ok((Dialect::Anthropic, None))),
-                To::Gemini => Some(api::gemini_target(&captured).map(|target| (Dialect::Gemini, Some(target)))),
-                _ => None,
-            };
-            let answered = match call {
-                // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest future it
-                // may have to run for as long as it lives.
-                Some(Ok((dialect, gemini))) => {
-                    return Box::pin(journey(app, caller, dialect, gemini, request, arrived)).await;
-                }
-                Some(Err(fault)) => Err(fault),
-                None => Box::pin(api::answer(&app, route.to, &caller, &captured, &request)).await,
+            let answered = match route.to {
+                To::Generate(dialect) => match api::named(dialect, &captured) {
+                    // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest
+                    // future it may have to run for as long as it lives.
+                    Ok(named) => return Box::pin(journey(app, caller, dialect, named, request, arrived)).await,
+                    Err(fault) => Err(fault),
+                },
+                to => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
             };
             answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
         }
@@ -132,13 +127,18 @@ fn recognise(app: &App, peer: SocketAddr, request: &Request<Incoming>) -> Result
 
 /// In whose words an error is told before the body was read.
 fn surface(path: &str) -> Dialect {
-    if path.contains("/messages") {
-        Dialect::Anthropic
-    } else if path.starts_with("/v1beta/") {
-        Dialect::Gemini
-    } else {
-        Dialect::OpenAiChat
-    }
+    let rows = [
+        ("/chat/completions", Dialect::OpenAiChat),
+        ("/messages", Dialect::Anthropic),
+        ("/v1beta/", Dialect::Gemini),
+        ("/responses", Dialect::Responses),
+        ("/completions", Dialect::Completions),
+        ("/api/chat", Dialect::Ollama),
+        ("/api/generate", Dialect::OllamaGenerate),
+        ("/v2/", Dialect::Cohere),
+        ("/converse", Dialect::Bedrock),
+    ];
+    rows.iter().find(|(part, _)| path.contains(part)).map_or(Dialect::OpenAiChat, |(_, dialect)| *dialect)
 }
 
 fn names_a_key(query: &str) -> bool {
@@ -153,7 +153,7 @@ async fn journey(
     app: Arc<App>,
     caller: Caller,
     dialect: Dialect,
-    gemini: Option<(String, bool)>,
+    named: Option<Named>,
     request: Request<Incoming>,
     arrived: Instant,
 ) -> Response<Body> {
@@ -165,7 +165,7 @@ async fn journey(
     if app.draining.load(Ordering::SeqCst) {
         return refuse(dialect, &hold::draining(), None);
     }
-    let inbound = match read::read(&world, dialect, gemini, request).await {
+    let inbound = match read::read(&world, dialect, named, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };
@@ -191,7 +191,7 @@ async fn journey(
     match timeout(timeouts.head_commit, attempts.as_mut()).await {
         Ok(Ok(relay)) => {
             let provider = relay.provider().to_owned();
-            stamped(refuse::event_stream(Body::Relay(Box::new(relay))), &id, Some(&provider))
+            stamped(refuse::event_stream(dialect, Body::Relay(Box::new(relay))), &id, Some(&provider))
         }
         Ok(Err((fault, mut book))) => {
             book.refuse(&fault);
@@ -199,7 +199,7 @@ async fn journey(
         }
         Err(_) => {
             let waiting = waiting::Waiting::new(app, attempts, dialect, id.clone(), timeouts.keepalive);
-            stamped(refuse::event_stream(Body::Waiting(Box::new(waiting))), &id, None)
+            stamped(refuse::event_stream(dialect, Body::Waiting(Box::new(waiting))), &id, None)
         }
     }
 }
@@ -250,7 +250,7 @@ impl Trip {
     }
 
     async fn streamed(mut self) -> Result<Relay, (Fault, Box<Book>)> {
-        let keepalive = self.inbound.dialect == Dialect::OpenAiChat;
+        let keepalive = relay::keeps_alive(self.inbound.dialect);
         match self.attempts().await {
             Ok(Won { answer: Answer::Stream(opening), .. }) => {
                 Ok(opening.relay(*self.book, self.world.timeouts, self.over, keepalive))
@@ -267,7 +267,7 @@ impl Trip {
                 Step::Try(attempt) => {
                     let endpoint = attempt.endpoint.clone();
                     let vital = self.world.vital(&endpoint, attempt.instance.id);
-                    self.book.attempt(&endpoint);
+                    self.book.attempt(&endpoint, self.spoken(&attempt));
                     let began = clock::now();
                     match self.attempt(&attempt, began).await {
                         Ok((won, lens, losses)) => {
@@ -298,6 +298,12 @@ impl Trip {
         }
     }
 
+    /// What is spoken to the provider of this attempt.
+    fn spoken(&self, attempt: &slip_route::Attempt) -> Dialect {
+        let caller = self.inbound.dialect;
+        self.world.seat(attempt.instance.id).map_or(attempt.endpoint.dialect, |s| s.provider.spoken(caller).dialect)
+    }
+
     /// One attempt: lower, open, judge.
     async fn attempt(
         &mut self,
@@ -306,6 +312,7 @@ impl Trip {
     ) -> Result<(Won, &'static str, Vec<String>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
+        let spoken = seat.provider.spoken(self.inbound.dialect);
         let outbound = lower::lower(&mut self.inbound, endpoint, seat)?;
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
@@ -328,10 +335,10 @@ impl Trip {
         let response =
             upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;
         let bench = judge::Bench {
-            upstream: endpoint.dialect,
+            upstream: spoken.dialect,
             caller: self.inbound.dialect,
             stamp: stamp.clone(),
-            quirks: &seat.provider.quirks,
+            quirks: spoken.quirks,
             faults: &seat.provider.faults,
             timeouts,
             began,

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use slip_ir::{Dialect, Fault, FaultKind, Loss};
+use slip_wire::peek::Named;
 use slip_wire::{Malformed, Peek, wire};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -59,11 +60,11 @@ pub fn bad_request(malformed: Malformed) -> Fault {
     if malformed.at.is_empty() { fault } else { fault.at(malformed.at) }
 }
 
-/// `gemini` carries what that dialect keeps in the path: model and whether to stream.
+/// `named` carries what the dialect keeps in the path.
 pub async fn read(
     world: &World,
     dialect: Dialect,
-    gemini: Option<(String, bool)>,
+    named: Option<Named>,
     request: Request<Incoming>,
 ) -> Result<Inbound, Fault> {
     let (parts, body) = request.into_parts();
@@ -77,14 +78,8 @@ pub async fn read(
     if raw.trim_ascii().is_empty() {
         return Err(Fault::caller(FaultKind::BadRequest, "the request body is empty: send a JSON object"));
     }
-    let peek = match (dialect, gemini) {
-        (Dialect::OpenAiChat, _) => Peek::openai_chat(&raw),
-        (Dialect::Anthropic, _) => Peek::anthropic(&raw),
-        (Dialect::Gemini, Some((model, stream))) => Peek::gemini(&raw, &model, stream),
-        (Dialect::Gemini, None) => Err(Malformed::new("", "the path names no model")),
-    }
-    .map_err(bad_request)?;
-    Ok(Inbound { dialect, raw, peek, heads, ir: None })
+    let (peek, ir) = Peek::of(dialect, &raw, named.as_ref()).map_err(bad_request)?;
+    Ok(Inbound { dialect, raw, peek, heads, ir })
 }
 
 fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {

@@ -11,7 +11,6 @@ use slip_wire::wire;
 use std::time::Duration;
 
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
-pub const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue = HeaderValue::from_static("X-Generation-Id,X-Provider-Name,request-id,cf-ray");
@@ -36,9 +35,10 @@ pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
     response
 }
 
-pub fn event_stream(body: Body) -> Response<Body> {
+pub fn event_stream(dialect: Dialect, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, EVENTS);
+    let media_type = HeaderValue::from_static(wire(dialect).framing().media_type());
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
     response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
     common(response.headers_mut());
     response

@@ -10,7 +10,7 @@ use crate::config::Timeouts;
 use crate::upstream::{Incoming, show};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
-use slip_ir::{Fault, FaultKind, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, Remedy};
 use slip_wire::{End, Lens, Phase};
 use std::future::Future;
 use std::pin::Pin;
@@ -22,6 +22,11 @@ use tokio::time::{Sleep, sleep_until};
 
 /// OpenRouter's keep-alive, byte for byte. It is a comment: it never counts as progress.
 pub const KEEPALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
+/// Whether callers of this dialect are told by comments that a quiet stream is still alive.
+pub fn keeps_alive(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::OpenAiChat | Dialect::Responses | Dialect::Completions)
+}
+
 /// Chunks that are readable at once are joined up to this size into one write.
 const JOIN: usize = 64 * 1024;
 /// After the upstream said how it ended, its last bytes are waited for no longer than this.

@@ -6,7 +6,7 @@ use super::shield::internal;
 use crate::App;
 use crate::clock;
 use crate::vitals::Vital;
-use slip_ir::{Fault, FaultKind, Finish, Nano, Usage};
+use slip_ir::{Dialect, Fault, FaultKind, Finish, Nano, Usage};
 use slip_route::Endpoint;
 use slip_store::{Attempt, Failure, Generation, Slot};
 use slip_wire::{Stamp, Tally};
@@ -129,11 +129,11 @@ impl Book {
     }
 
     /// An attempt begins: from now on this is who the record is about.
-    pub fn attempt(&mut self, endpoint: &Endpoint) {
+    pub fn attempt(&mut self, endpoint: &Endpoint, spoken: Dialect) {
         self.row.model = endpoint.model.canonical.clone();
         self.row.provider_slug = endpoint.provider.clone();
         self.row.provider_name = endpoint.provider_name.clone();
-        self.row.dialect_out = endpoint.dialect.name();
+        self.row.dialect_out = spoken.name();
     }
 
     /// How the last attempt went.

@@ -3,7 +3,7 @@
 
 use super::Attempts;
 use super::hold;
-use super::relay::{KEEPALIVE, Relay};
+use super::relay::{KEEPALIVE, Relay, keeps_alive};
 use super::shield::internal;
 use crate::{App, clock};
 use bytes::{Bytes, BytesMut};
@@ -40,7 +40,7 @@ impl Waiting {
     }
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if !self.greeted && self.dialect == Dialect::OpenAiChat {
+        if !self.greeted && keeps_alive(self.dialect) {
             self.greeted = true;
             return Poll::Ready(Some(Bytes::from_static(KEEPALIVE)));
         }
@@ -65,7 +65,7 @@ impl Waiting {
                 },
             }
         }
-        if self.dialect == Dialect::OpenAiChat && self.timer.as_mut().poll(cx).is_ready() {
+        if keeps_alive(self.dialect) && self.timer.as_mut().poll(cx).is_ready() {
             self.timer.as_mut().reset((clock::now() + self.every).into());
             let _ = self.timer.as_mut().poll(cx);
             return Poll::Ready(Some(Bytes::from_static(KEEPALIVE)));

@@ -62,6 +62,13 @@ pub(crate) fn speaker(dialect: Dialect) -> &'static dyn Speak {
         Dialect::OpenAiChat => &super::openai::OpenAi,
         Dialect::Anthropic => &super::anthropic::Anthropic,
         Dialect::Gemini => &super::gemini::Gemini,
+        // Not simulated yet.
+        Dialect::Responses
+        | Dialect::Completions
+        | Dialect::Ollama
+        | Dialect::OllamaGenerate
+        | Dialect::Cohere
+        | Dialect::Bedrock => &super::openai::OpenAi,
     }
 }
 

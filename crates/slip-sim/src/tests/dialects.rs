@@ -92,6 +92,7 @@ async fn tools_are_called_when_they_are_spoken_of_and_only_then() {
                 (Dialect::Anthropic, true) => "end_turn",
                 (Dialect::Gemini, _) => "STOP",
                 (Dialect::OpenAiChat, true) => "stop",
+                (other, _) => panic!("how does {other} finish?"),
             };
             assert_eq!(said.finish, finish);
         }
@@ -159,6 +160,7 @@ async fn the_key_is_checked_where_the_dialect_carries_it() {
             Dialect::OpenAiChat => assert_eq!(error["error"]["code"], "invalid_api_key"),
             Dialect::Anthropic => assert_eq!(error["error"]["type"], "authentication_error"),
             Dialect::Gemini => assert_eq!(error["error"]["details"][0]["reason"], "API_KEY_INVALID"),
+            other => panic!("how does {other} refuse a key?"),
         }
         assert_eq!(sim.journal().last().unwrap().billed_prompt, 0);
     }

@@ -107,6 +107,7 @@ pub fn spell(dialect: Dialect, talk: &Talk) -> (String, Value) {
             let verb = if talk.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
             (format!("/v1beta/models/{}:{verb}", talk.model), body)
         }
+        other => panic!("how is {other} spelt?"),
     }
 }
 
@@ -144,6 +145,7 @@ pub fn said(dialect: Dialect, got: &Got, stream: bool) -> Said {
         (Dialect::Anthropic, true) => anthropic(&anthropic_joined(&got.events())),
         (Dialect::Gemini, false) => gemini(&[got.json()]),
         (Dialect::Gemini, true) => gemini(&got.events()),
+        (other, _) => panic!("how is {other} read?"),
     }
 }
 

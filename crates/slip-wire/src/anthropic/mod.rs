@@ -22,8 +22,10 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use crate::dialect::{Decode, Encode, Malformed, Wire};
-use crate::{Quirks, Stamp};
+use crate::dialect::{Decode, Encode, Malformed, Wire, put_event};
+use crate::frame::Frame;
+use crate::{Quirks, Stamp, json};
+use bytes::BytesMut;
 use slip_ir::{Dialect, Fault, Finish, Loss, Reply, Request};
 use std::sync::Arc;
 
@@ -68,6 +70,22 @@ impl Wire for Anthropic {
 
     fn encode_error(&self, fault: &Fault, id: Option<&str>) -> Vec<u8> {
         error::encode(fault, id)
+    }
+
+    fn encode_stream_error(&self, fault: &Fault, stamp: &Stamp, out: &mut BytesMut) {
+        put_event(Some("error"), &error::encode(fault, Some(&stamp.id)), out);
+    }
+
+    fn is_last(&self, frame: &Frame<'_>) -> bool {
+        // Some servers of this dialect leave the event's name to the `type` inside.
+        match frame.event {
+            Some(name) => name == "message_stop",
+            None => json::field(frame.data, "type") == Some(b"\"message_stop\""),
+        }
+    }
+
+    fn last(&self) -> &'static [u8] {
+        b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
     }
 }
 

@@ -42,15 +42,21 @@ impl Ferry {
 
     fn note(&mut self, event: &Event) {
         let to = self.caller;
-        let message = to == Dialect::Anthropic;
+        // Dialects whose reply is one message, and others that can show several.
+        let message = !matches!(to, Dialect::OpenAiChat | Dialect::Completions | Dialect::Gemini);
         match event {
             Event::Open { choice: 1.., .. } if message => self.lose("choices", "a message has one choice"),
             Event::Logprobs { .. } if message => self.lose("logprobs", format!("has no place in {to}")),
             Event::Delta { piece: Piece::Media(media), .. } => {
                 let shown = match to {
                     Dialect::OpenAiChat => matches!(media.kind, MediaKind::Image | MediaKind::Audio),
-                    Dialect::Anthropic => false,
                     Dialect::Gemini => true,
+                    Dialect::Responses | Dialect::Bedrock => media.kind == MediaKind::Image,
+                    Dialect::Anthropic
+                    | Dialect::Completions
+                    | Dialect::Ollama
+                    | Dialect::OllamaGenerate
+                    | Dialect::Cohere => false,
                 };
                 if !shown {
                     self.lose(format!("content.{}", media.kind.name()), format!("has no place in {to}"));
@@ -62,6 +68,9 @@ impl Ferry {
                     Dialect::OpenAiChat => matches!(&*kind, "url_citation" | "file"),
                     Dialect::Anthropic => kind == "url_citation" || kind.ends_with("_location"),
                     Dialect::Gemini => kind == "url_citation",
+                    Dialect::Responses => matches!(&*kind, "url_citation" | "file"),
+                    Dialect::Cohere | Dialect::Bedrock => kind == "url_citation",
+                    Dialect::Completions | Dialect::Ollama | Dialect::OllamaGenerate => false,
                 };
                 if !told {
                     self.lose(format!("annotations.{}", short(&kind)), format!("has no place in {to}"));

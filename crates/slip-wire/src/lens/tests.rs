@@ -14,11 +14,7 @@ fn stamp() -> Arc<Stamp> {
 }
 
 fn quirks(dialect: Dialect) -> Quirks {
-    match dialect {
-        Dialect::OpenAiChat => Quirks::OPENAI_CHAT,
-        Dialect::Anthropic => Quirks::ANTHROPIC,
-        Dialect::Gemini => Quirks::GEMINI,
-    }
+    Quirks::of(dialect).clone()
 }
 
 fn started(dialect: Dialect) -> &'static str {
@@ -26,6 +22,7 @@ fn started(dialect: Dialect) -> &'static str {
         Dialect::OpenAiChat => CHAT,
         Dialect::Anthropic => ANTHROPIC,
         Dialect::Gemini => GEMINI,
+        other => panic!("how does a stream of {other} begin?"),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::meter::Meter;
 use super::{End, Phase, Tally, is_cut};
 use crate::frame::Frame;
-use crate::json::{Bad, Cursor, field};
+use crate::json::{Bad, Cursor};
 use crate::{Decode, Quirks, Stamp, wire};
 use bytes::{BufMut, BytesMut};
 use slip_ir::{Dialect, Event};
@@ -56,11 +56,7 @@ impl Verbatim {
             self.gate = Gate::Shut;
             return;
         }
-        // Some servers of this dialect leave the event's name to the `type` inside.
-        self.closed |= match frame.event {
-            Some(name) => name == "message_stop",
-            None => field(frame.data, "type") == Some(b"\"message_stop\""),
-        };
+        self.closed |= wire(self.caller).is_last(frame);
         if self.caller == Dialect::Anthropic
             && self.meter.phase == Phase::Flowing
             && frame.event == Some("content_block_delta")
@@ -128,18 +124,9 @@ impl Verbatim {
         self.meter.settle(&self.stamp);
         match &self.meter.tally.fault {
             Some(fault) if !self.told => {
-                let body = wire(self.caller).encode_error(fault, Some(&self.stamp.id));
-                if self.caller == Dialect::Anthropic {
-                    out.put_slice(b"event: error\n");
-                }
-                out.put_slice(b"data: ");
-                body.split(|b| matches!(b, b'\n' | b'\r')).for_each(|line| out.put_slice(line));
-                out.put_slice(b"\n\n");
+                wire(self.caller).encode_stream_error(fault, &self.stamp, out);
             }
-            None if self.caller == Dialect::Anthropic && !self.closed => {
-                // Finished but for its last event: clients wait for that one.
-                out.put_slice(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
-            }
+            None if !self.closed => out.put_slice(wire(self.caller).last()),
             _ => {}
         }
         self.meter.tally
