@@ -26,15 +26,24 @@ pub struct Scenario {
     pub chunks: u32,
     /// The multiple of nginx's figure it may cost.
     pub target: Option<f64>,
-    /// The provider speaks another dialect (to slipswitch; nginx cannot translate and is measured on the plain upstream).
-    translated: bool,
+    /// Who speaks what to slipswitch; nginx cannot translate and is measured on the plain upstream.
+    crossing: Crossing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Crossing {
+    None,
+    /// OpenAI in, Anthropic out.
+    Out,
+    /// Anthropic in, OpenAI out.
+    In,
 }
 
 /// Content chunks and the three that end a canned stream arrive as so many writes.
 const CHUNKS: u32 = 200;
 
 const fn scenario(name: &'static str, about: &'static str, body: &'static str, connections: usize) -> Scenario {
-    Scenario { name, about, body, connections, chunks: 0, target: None, translated: false }
+    Scenario { name, about, body, connections, chunks: 0, target: None, crossing: Crossing::None }
 }
 
 const SCENARIOS: &[Scenario] = &[
@@ -42,13 +51,32 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { target: Some(2.5), ..scenario("a64", "1 KB in, 1 KB out, 64 connections", "small", 64) },
     Scenario { target: Some(2.0), ..scenario("b", "100 KB in (51 messages), 1 KB out, 16 connections", "large", 16) },
     Scenario { target: Some(2.0), chunks: CHUNKS, ..scenario("c", "streams of 200 chunks, 32 at once", "stream", 32) },
-    Scenario { target: Some(4.0), translated: true, ..scenario("f-a64", "a64, OpenAI in, Anthropic out", "small", 64) },
-    Scenario { target: Some(5.0), translated: true, ..scenario("f-b", "b, OpenAI in, Anthropic out", "large", 16) },
+    Scenario {
+        target: Some(4.0),
+        crossing: Crossing::Out,
+        ..scenario("f-a64", "a64, OpenAI in, Anthropic out", "small", 64)
+    },
+    Scenario {
+        target: Some(5.0),
+        crossing: Crossing::Out,
+        ..scenario("f-b", "b, OpenAI in, Anthropic out", "large", 16)
+    },
     Scenario {
         target: Some(3.0),
         chunks: CHUNKS,
-        translated: true,
+        crossing: Crossing::Out,
         ..scenario("f-c", "c, OpenAI in, Anthropic out", "stream", 32)
+    },
+    Scenario {
+        target: Some(4.0),
+        crossing: Crossing::In,
+        ..scenario("r-a64", "a64, Anthropic in, OpenAI out", "small", 64)
+    },
+    Scenario {
+        target: Some(3.0),
+        chunks: CHUNKS,
+        crossing: Crossing::In,
+        ..scenario("r-c", "c, Anthropic in, OpenAI out", "stream", 32)
     },
 ];
 
@@ -145,13 +173,18 @@ fn turns(
             if gateway == Gateway::Direct && scenario.connections > 1 {
                 continue;
             }
-            let body = match gateway {
-                Gateway::Slipswitch if scenario.translated => bodies.translated(scenario.body),
-                _ => bodies.plain(scenario.body),
+            let crossing = if gateway == Gateway::Slipswitch { scenario.crossing } else { Crossing::None };
+            let body = match crossing {
+                Crossing::None => bodies.plain(scenario.body),
+                Crossing::Out => bodies.translated(scenario.body),
+                Crossing::In => bodies.messages(scenario.body),
             };
             let before = peer.cpu_ns()?;
             let ms = if turn == 0 { 300 } else { args.ms };
-            let target = peer.target(body, scenario.connections, scenario.chunks > 0);
+            let mut target = peer.target(body, scenario.connections, scenario.chunks > 0);
+            if crossing == Crossing::In {
+                target.path = "/v1/messages";
+            }
             let report: Report = load(ends, &target, ms)?;
             peer.wait_until_quiet()?;
             let spent = peer.cpu_ns()?.saturating_sub(before);

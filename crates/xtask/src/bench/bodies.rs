@@ -9,6 +9,8 @@ pub struct Bodies(PathBuf);
 /// Model names by who serves them; see `peers.rs`.
 pub const PLAIN: &str = "bench/chat";
 pub const TRANSLATED: &str = "bench/claude";
+/// Not a model: the name under which the bodies in Anthropic's words are kept.
+const MESSAGES: &str = "messages";
 pub const SILENT: &str = "bench/idle";
 
 const PROSE: &str = "The harbour master wrote: \"no ship may leave before the fog lifts\".\n\tNobody minded; the café was warm, \
@@ -22,6 +24,9 @@ impl Bodies {
             std::fs::write(file("stream"), sized(1024, 2, |turns| request(model, turns, true)))?;
             std::fs::write(file("large"), sized(100 * 1024, 51, |turns| request(model, turns, false)))?;
         }
+        for (size, stream) in [("small", false), ("stream", true)] {
+            std::fs::write(dir.join(name(size, MESSAGES)), sized(1024, 2, |turns| messages(PLAIN, turns, stream)))?;
+        }
         Ok(Bodies(dir.to_owned()))
     }
 
@@ -33,9 +38,25 @@ impl Bodies {
         self.0.join(name(size, TRANSLATED))
     }
 
+    /// The plain ones as Anthropic's clients say them.
+    pub fn messages(&self, size: &str) -> PathBuf {
+        self.0.join(name(size, MESSAGES))
+    }
+
     pub fn silent(&self) -> PathBuf {
         self.0.join(name("stream", SILENT))
     }
+}
+
+/// The same as [`request`], said in Anthropic's words: what the system says stands apart.
+fn messages(model: &str, mut turns: Vec<Value>, stream: bool) -> Value {
+    let system = turns.remove(0)["content"].take();
+    let mut request =
+        json!({ "model": model, "system": system, "messages": turns, "temperature": 0.7, "max_tokens": 256 });
+    if stream {
+        request["stream"] = true.into();
+    }
+    request
 }
 
 fn name(size: &str, model: &str) -> String {
