@@ -8,6 +8,7 @@ pub mod fault;
 pub mod ids;
 pub mod loss;
 pub mod money;
+pub mod op;
 pub mod raw;
 pub mod reply;
 pub mod request;
@@ -19,6 +20,7 @@ pub use fault::{Fault, Kind as FaultKind, Origin, Remedy};
 pub use ids::Dialect;
 pub use loss::Loss;
 pub use money::{Nano, Pico, Price, Rates};
+pub use op::{Op, Ops};
 pub use raw::Raw;
 pub use reply::{Choice, Finish, Reply, fold, unfold};
 pub use request::{

@@ -141,6 +141,12 @@ pub struct Price {
     pub request: Pico,
     /// Per web search made by the provider.
     pub web_search: Pico,
+    /// Per picture made, per second of sound heard, per character spoken, per search through documents: what a provider counts
+    /// where it does not count tokens.
+    pub image: Pico,
+    pub second: Pico,
+    pub character: Pico,
+    pub search: Pico,
     /// Dearer rates above a prompt size: `(prompt tokens exceeded, rates)`, ascending.
     pub tiers: Vec<(u64, Rates)>,
 }
@@ -160,7 +166,8 @@ impl Price {
 
     pub fn is_free(&self) -> bool {
         let free = |r: &Rates| r.input.0 == 0 && r.output.0 == 0;
-        free(&self.rates) && self.request.0 == 0 && self.tiers.iter().all(|(_, r)| free(r))
+        let each = [self.request, self.image, self.second, self.character, self.search];
+        free(&self.rates) && each.iter().all(|p| p.0 == 0) && self.tiers.iter().all(|(_, r)| free(r))
     }
 
     /// What `usage` costs at this price.
@@ -177,7 +184,13 @@ impl Price {
             + part(usage.reasoning, r.reasoning, r.output)
             + part(usage.audio_out, r.audio_out, r.output)
             + part(usage.image_out, r.image_out, r.output);
-        let fixed = self.request.0 as u128 + usage.web_searches as u128 * self.web_search.0 as u128;
+        let units = |count: u64, price: Pico| count as u128 * price.0 as u128;
+        let fixed = units(1, self.request)
+            + units(usage.web_searches, self.web_search)
+            + units(usage.images, self.image)
+            + units(usage.audio_ms, self.second) / 1000
+            + units(usage.characters, self.character)
+            + units(usage.searches, self.search);
         Cost { total: round(input + output + fixed), input: round(input), output: round(output) }
     }
 }

@@ -23,6 +23,14 @@ pub struct Usage {
     pub accepted_prediction: u64,
     pub rejected_prediction: u64,
     pub web_searches: u64,
+    /// Pictures made, where they are counted and not their tokens.
+    pub images: u64,
+    /// Sound heard, in thousandths of a second, where it is timed and not counted in tokens.
+    pub audio_ms: u64,
+    /// Characters spoken, where they are counted and not their tokens.
+    pub characters: u64,
+    /// Searches through documents (Cohere's `search_units`).
+    pub searches: u64,
     /// What the upstream says it charged (OpenRouter-like upstreams).
     pub upstream_cost: Option<Nano>,
     /// True when we counted because the provider did not.

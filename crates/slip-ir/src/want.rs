@@ -1,9 +1,10 @@
 //! What a request needs from an endpoint: numbers and flags, no JSON. Routing sees this and nothing else of the request.
 
-use crate::MediaKind;
+use crate::{MediaKind, Op};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Want {
+    pub op: Op,
     pub stream: bool,
     pub tools: bool,
     /// `response_format` of type `json_object`.

@@ -20,5 +20,6 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("SG")),
     datacenters: names!["SG"],
     docs: s("https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api"),
+    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
     ..Provider::BLANK
 };

@@ -16,5 +16,6 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("US")),
     datacenters: names!["US"],
     docs: s("https://docs.deepinfra.com/api-reference/chat-completions/openai-chat-completions"),
+    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
     ..Provider::BLANK
 };

@@ -19,5 +19,6 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("US")),
     docs: s("https://docs.fireworks.ai/api-reference/post-chatcompletions"),
+    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
     ..Provider::BLANK
 };

@@ -2,6 +2,8 @@
 
 use crate::prelude::*;
 
+pub const SERVES: &[Serves] = &[serves(Op::Embeddings, Shape::Gemini)];
+
 pub static PROVIDER: Provider = Provider {
     id: s("google-ai-studio"),
     aliases: names!["google", "gemini"],
@@ -11,6 +13,7 @@ pub static PROVIDER: Provider = Provider {
     auth: Auth::Header(s("x-goog-api-key")),
     key_env: names!["GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"],
     quirks: Quirks::GEMINI,
+    serves: Cow::Borrowed(SERVES),
     // Keys of the free tier teach its models, keys of a paying project do not; a key does not tell which it is.
     policy: Policy { trains: None, retains: Some(true), zdr: false },
     links: links(

@@ -13,5 +13,6 @@ pub static PROVIDER: Provider = Provider {
     cancel_stops_billing: true,
     policy: Policy::ZERO,
     docs: s("https://lmstudio.ai/docs/developer/openai-compat"),
+    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
     ..Provider::BLANK
 };

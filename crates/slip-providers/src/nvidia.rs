@@ -17,5 +17,6 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("US")),
     docs: s("https://docs.api.nvidia.com/nim/reference/llm-apis"),
+    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
     ..Provider::BLANK
 };

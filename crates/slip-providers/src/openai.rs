@@ -19,5 +19,6 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("US")),
     datacenters: names!["US"],
     docs: s("https://platform.openai.com/docs/api-reference/chat"),
+    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
     ..Provider::BLANK
 };

@@ -1,8 +1,9 @@
 //! What a provider's file needs, so that it can be all data.
 
-pub use crate::provider::{Auth, Links, Local, Policy, Provider};
-pub use slip_ir::{Dialect, FaultKind, Remedy};
+pub use crate::provider::{Auth, Links, Local, Policy, Provider, Serves, serves};
+pub use slip_ir::{Dialect, FaultKind, Op, Remedy};
 pub use slip_wire::Quirks;
+pub use slip_wire::ops::Shape;
 pub use slip_wire::quirks::{MaxTokens, ReasoningStyle, Replay, Structured, ToolIds};
 pub use std::borrow::Cow;
 

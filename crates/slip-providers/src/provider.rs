@@ -1,7 +1,8 @@
 //! What a provider is: where it listens, which credential it wants, and how it departs from its dialect. Data, no behaviour of
 //! its own; one declared in a configuration file is the same struct as a built-in one.
 
-use slip_ir::{Dialect, FaultKind, Remedy};
+use slip_ir::{Dialect, FaultKind, Op, Ops, Remedy};
+use slip_wire::ops::Shape;
 use slip_wire::quirks::MaxTokens;
 use slip_wire::{Quirks, wire};
 use std::borrow::Cow;
@@ -33,6 +34,10 @@ pub struct Provider {
     pub quirks: Quirks,
     /// Other dialects it answers below the same base. A caller who speaks one of them is passed on in it, untranslated.
     pub also: List<Also>,
+    /// False for those who only serve what follows.
+    pub chats: bool,
+    /// What it does besides chat, and how it spells it.
+    pub serves: List<Serves>,
     /// Set when it runs on the operator's own machine.
     pub local: Option<Local>,
     /// How statuses of its own are to be read, where the dialect's reading would be wrong.
@@ -60,6 +65,23 @@ pub struct Also {
     pub path: Option<Str>,
     pub quirks: Quirks,
 }
+
+/// A service beside chat.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Serves {
+    pub op: Op,
+    pub shape: Shape,
+    /// Below the provider's base, where it is not the usual one of that spelling.
+    pub path: Option<Str>,
+}
+
+/// A service at its usual path.
+pub const fn serves(op: Op, shape: Shape) -> Serves {
+    Serves { op, shape, path: None }
+}
+
+/// What a server of unknown making that looks like OpenAI's may be asked for: it says by itself what it does not do.
+const AS_OPENAI: &[Serves] = &[serves(Op::Embeddings, Shape::OpenAi)];
 
 /// What is spoken to a provider on behalf of one caller.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +154,8 @@ impl Provider {
         path: None,
         quirks: Quirks::OPENAI_CHAT,
         also: Cow::Borrowed(&[]),
+        chats: true,
+        serves: Cow::Borrowed(&[]),
         local: None,
         faults: Cow::Borrowed(&[]),
         cancel_stops_billing: false,
@@ -161,6 +185,11 @@ impl Provider {
         Provider {
             title: Cow::Owned(id.clone()),
             id: Cow::Owned(id),
+            serves: Cow::Borrowed(match dialect {
+                Dialect::OpenAiChat => AS_OPENAI,
+                Dialect::Gemini => crate::google_ai_studio::SERVES,
+                _ => &[],
+            }),
             dialect,
             base: Cow::Owned(base.into()),
             auth,
@@ -186,6 +215,17 @@ impl Provider {
             return bad("a path must not contain dot segments");
         }
         Ok([base, path].concat())
+    }
+
+    /// How it is asked for a service beside chat.
+    pub fn service(&self, op: Op) -> Option<&Serves> {
+        self.serves.iter().find(|one| one.op == op)
+    }
+
+    /// Everything that can be asked of it.
+    pub fn ops(&self) -> Ops {
+        let chat = if self.chats { Ops::CHAT } else { Ops::default() };
+        self.serves.iter().fold(chat, |ops, one| ops.with(one.op))
     }
 
     /// The dialect to speak on behalf of a caller of this one: their own where the provider knows it.

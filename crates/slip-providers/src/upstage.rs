@@ -11,5 +11,6 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("KR")),
     docs: s("https://developers.upstage.ai/docs/apis/chat"),
     models_path: None,
+    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
     ..Provider::BLANK
 };

@@ -15,5 +15,6 @@ pub static PROVIDER: Provider = Provider {
     links: links("https://venice.ai/legal/privacy-policy", "https://venice.ai/legal/tos", None),
     headquarters: Some(s("US")),
     docs: s("https://docs.venice.ai/api-reference/endpoint/chat/completions"),
+    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
     ..Provider::BLANK
 };

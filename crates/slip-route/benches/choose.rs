@@ -14,6 +14,7 @@ fn field(endpoints: u32) -> Arc<Field> {
         slug: format!("provider-{at}"),
         name: format!("Provider {at}"),
         dialect: Dialect::OpenAiChat,
+        ops: slip_ir::Ops::of(slip_ir::Op::ALL),
         policy: Policy::default(),
         instances: vec![Instance { id: at, weight: 1 }],
         only_declared: true,

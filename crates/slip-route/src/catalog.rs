@@ -243,13 +243,31 @@ fn price(raw: file::Rates, tiers: Vec<file::Rates>) -> Result<Price, String> {
     let mut steps = Vec::with_capacity(tiers.len());
     for tier in &tiers {
         let above = tier.above.ok_or("a tier needs above, the prompt size it begins at")?;
-        if tier.request.is_some() || tier.web_search.is_some() {
-            return Err("request and web_search belong into price, not into tiers".to_owned());
+        let each = [&tier.request, &tier.web_search, &tier.image, &tier.second, &tier.characters, &tier.search];
+        if each.iter().any(|price| price.is_some()) {
+            return Err(
+                "prices per request, search, picture, second or character belong into price, not into tiers".into()
+            );
         }
         steps.push((above, rates(tier)?));
     }
     steps.sort_by_key(|(above, _)| *above);
-    Ok(Price { rates: rates(&raw)?, request: each(&raw.request)?, web_search: each(&raw.web_search)?, tiers: steps })
+    Ok(Price {
+        rates: rates(&raw)?,
+        request: each(&raw.request)?,
+        web_search: each(&raw.web_search)?,
+        image: each(&raw.image)?,
+        second: each(&raw.second)?,
+        character: raw
+            .characters
+            .as_deref()
+            .map(Pico::per_million)
+            .transpose()
+            .map_err(|e| e.to_string())?
+            .unwrap_or_default(),
+        search: each(&raw.search)?,
+        tiers: steps,
+    })
 }
 
 fn rates(raw: &file::Rates) -> Result<Rates, String> {

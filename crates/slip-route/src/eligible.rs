@@ -7,7 +7,7 @@ use crate::rules::Rules;
 use crate::view::View;
 use crate::vocabulary::Params;
 use slip_ir::want::MediaSet;
-use slip_ir::{MediaKind, Nano, Price, Want, request::format};
+use slip_ir::{MediaKind, Nano, Op, Price, Want, request::format};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
@@ -90,6 +90,8 @@ impl fmt::Display for Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     NoInstance,
+    /// It is not made for what is asked, or its provider does not offer it.
+    Op(Op),
     KeyModel,
     KeyProvider,
     NotInOnly,
@@ -157,6 +159,7 @@ impl Rule {
             Rule::Parameters(_) | Rule::Tools | Rule::Input(_) | Rule::Output(_) => Some("require_parameters"),
             Rule::Context { .. } | Rule::MaxTokens { .. } => Some("context_length"),
             Rule::NoInstance
+            | Rule::Op(_)
             | Rule::NotFree
             | Rule::Variant
             | Rule::CooledDown
@@ -169,6 +172,7 @@ impl Rule {
     pub const fn name(&self) -> &'static str {
         match self {
             Rule::NoInstance => "no_instance",
+            Rule::Op(_) => "operation",
             Rule::KeyModel => "key_model",
             Rule::KeyProvider => "key_provider",
             Rule::NotInOnly => "only",
@@ -198,6 +202,8 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rule::NoInstance => f.write_str("no key or base URL is configured"),
+            Rule::Op(Op::Chat) => f.write_str("not a chat model"),
+            Rule::Op(op) => write!(f, "no {op} here"),
             Rule::KeyModel => f.write_str("this key may not use the model"),
             Rule::KeyProvider => f.write_str("this key may not use the provider"),
             Rule::NotInOnly => f.write_str("not in provider.only"),
@@ -322,6 +328,9 @@ fn refuse(q: &Question<'_>, needs: &Needs, asked: &Resolved, named: bool, e: &En
     let (want, rules, facts) = (q.want, q.rules, &e.facts);
     if e.pool.is_empty() {
         return Some(Rule::NoInstance);
+    }
+    if !facts.ops.contains(want.op) {
+        return Some(Rule::Op(want.op));
     }
     if let Some(allow) = q.allow {
         if !named && !allow.model(&e.model.id) && !allow.model(&e.model.canonical) {

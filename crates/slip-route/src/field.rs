@@ -4,7 +4,7 @@
 use crate::catalog::{Catalog, Model, Policy};
 use crate::vocabulary::{Params, Quants, media};
 use slip_ir::want::MediaSet;
-use slip_ir::{Dialect, Price, request::format};
+use slip_ir::{Dialect, Op, Ops, Price, request::format};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -34,6 +34,8 @@ pub struct ProviderSeat {
     pub name: String,
     pub dialect: Dialect,
     pub policy: Policy,
+    /// What can be asked of it.
+    pub ops: Ops,
     pub instances: Vec<Instance>,
     /// Nothing but `models` may be used of it: neither the catalogue's endpoints nor `provider/anything`.
     pub only_declared: bool,
@@ -109,6 +111,8 @@ pub(crate) struct Facts {
     /// Who signs this model's reasoning ([`slip_ir::request::format`]).
     pub seals: &'static str,
     pub free: bool,
+    /// What can be asked of this model here.
+    pub ops: Ops,
     /// Sum of the instances' weights.
     pub weight: u32,
 }
@@ -120,6 +124,7 @@ impl Facts {
         quantization: Option<&str>,
         variant: Option<&str>,
         pool: &[Instance],
+        ops: Ops,
     ) -> Facts {
         let known = |words: &[String]| (!words.is_empty()).then(|| media(words.iter().map(String::as_str)));
         Facts {
@@ -129,9 +134,20 @@ impl Facts {
             quant: quantization.and_then(Quants::one).unwrap_or(Quants::UNKNOWN),
             seals: seals(&model.author),
             free: variant == Some("free"),
+            ops: does(model, ops),
             weight: pool.iter().fold(0u32, |sum, i| sum.saturating_add(i.weight.max(1))),
         }
     }
+}
+
+/// What the provider can be asked, as far as the model is known to be made for it.
+fn does(model: &Model, ops: Ops) -> Ops {
+    if model.output.is_empty() {
+        return ops;
+    }
+    let makes = |word: &str| model.output.iter().any(|w| w == word);
+    let chats = ["text", "image", "audio", "video"].iter().any(|word| makes(word));
+    Ops::of(Op::ALL.into_iter().filter(|op| ops.contains(*op) && op.output().map_or(chats, makes)))
 }
 
 /// Claude signs its thoughts wherever it runs, so the author decides and not the provider.
@@ -161,6 +177,7 @@ impl fmt::Display for Endpoint {
 
 #[derive(Debug)]
 pub(crate) struct Seat {
+    pub ops: Ops,
     pub slug: Arc<str>,
     pub name: Arc<str>,
     pub dialect: Dialect,

@@ -62,6 +62,7 @@ pub fn seat(slug: &str, instances: &[u32]) -> ProviderSeat {
         slug: slug.to_owned(),
         name: format!("{}{} AI", slug[..1].to_uppercase(), &slug[1..]),
         dialect: Dialect::OpenAiChat,
+        ops: slip_ir::Ops::of(slip_ir::Op::ALL),
         policy: Policy::default(),
         instances: instances.iter().map(|id| Instance { id: *id, weight: 1 }).collect(),
         only_declared: false,

@@ -1,7 +1,8 @@
 //! Every path we answer, who may call it, and where a wrong one should have gone.
 
 use http::Method;
-use slip_ir::Dialect;
+use slip_ir::{Dialect, Op};
+use slip_wire::ops::Shape;
 
 /// Who may call a route. There is no default: a route without one does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Auth {
 pub enum To {
     /// A reply of a model, asked for in this dialect.
     Generate(Dialect),
+    /// A service beside chat, asked for in this spelling; errors are told in the dialect.
+    Serve(Op, Shape, Dialect),
     Models,
     ModelsCount,
     ModelsUser,
@@ -76,6 +79,13 @@ pub static ROUTES: &[Route] = &[
         Auth::Key,
         To::Generate(Dialect::Gemini),
         "the same, as Gemini clients say it",
+    ),
+    route(
+        Method::POST,
+        "/embeddings",
+        Auth::Key,
+        To::Serve(Op::Embeddings, Shape::OpenAi, Dialect::OpenAiChat),
+        "vectors of texts",
     ),
     route(Method::GET, "/models", Auth::Catalogue, To::Models, "every model that can be reached"),
     route(Method::GET, "/models/count", Auth::Catalogue, To::ModelsCount, "how many"),

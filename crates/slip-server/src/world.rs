@@ -68,6 +68,7 @@ impl World {
                 slug: provider.id.to_string(),
                 name: provider.title.to_string(),
                 dialect: provider.dialect,
+                ops: provider.ops(),
                 policy: Policy { trains: policy.trains, retains: policy.retains, zdr: policy.zdr },
                 instances,
                 only_declared: false,

@@ -1,7 +1,7 @@
 //! The record of one request: what was asked, who was tried, what it took and what it cost.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use slip_ir::{Dialect, FaultKind, Finish, Nano, Usage};
+use slip_ir::{Dialect, FaultKind, Finish, Nano, Op, Usage};
 use std::sync::Arc;
 
 /// A name out of a closed set.
@@ -38,6 +38,9 @@ pub struct Generation {
     pub provider_name: Arc<str>,
     /// As the caller wrote it.
     pub model_requested: String,
+    /// What was asked for: [`slip_ir::Op::name`]; absent for a chat.
+    #[serde(with = "word", skip_serializing_if = "is_chat")]
+    pub op: Word,
     /// What the caller spoke.
     #[serde(with = "word")]
     pub dialect_in: Word,
@@ -127,6 +130,10 @@ pub struct Failure {
     pub message: String,
 }
 
+fn is_chat(op: &Word) -> bool {
+    op.is_empty() || *op == Op::Chat.name()
+}
+
 fn no(flag: &bool) -> bool {
     !flag
 }
@@ -146,6 +153,7 @@ fn known(text: &str) -> &'static str {
         .into_iter()
         .chain(Dialect::ALL.map(Dialect::name))
         .chain(FaultKind::ALL.map(FaultKind::reason))
+        .chain(Op::ALL.map(Op::name))
         .find(|name| *name == text)
         .unwrap_or("other")
 }
@@ -233,6 +241,14 @@ struct Tokens {
     rejected_prediction: u64,
     #[serde(skip_serializing_if = "zero")]
     web_searches: u64,
+    #[serde(skip_serializing_if = "zero")]
+    images: u64,
+    #[serde(skip_serializing_if = "zero")]
+    audio_ms: u64,
+    #[serde(skip_serializing_if = "zero")]
+    characters: u64,
+    #[serde(skip_serializing_if = "zero")]
+    searches: u64,
     #[serde(with = "nano", skip_serializing_if = "Option::is_none")]
     upstream_cost: Option<Nano>,
     #[serde(skip_serializing_if = "no")]

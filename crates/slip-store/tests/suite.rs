@@ -52,6 +52,7 @@ fn full_record() -> Generation {
     Generation {
         provider_name: "The Lab".into(),
         model_requested: "one:floor".into(),
+        op: "embeddings",
         dialect_in: "openai-chat",
         dialect_out: "gemini",
         streamed: true,
@@ -74,6 +75,10 @@ fn full_record() -> Generation {
             accepted_prediction: 10,
             rejected_prediction: 11,
             web_searches: 12,
+            images: 15,
+            audio_ms: 16,
+            characters: 17,
+            searches: 18,
             upstream_cost: Some(Nano(13)),
             estimated: true,
         },

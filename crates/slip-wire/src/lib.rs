@@ -16,6 +16,7 @@ pub mod json;
 mod laws;
 pub mod lens;
 pub mod openai_chat;
+pub mod ops;
 pub mod peek;
 pub mod quirks;
 pub mod stamp;

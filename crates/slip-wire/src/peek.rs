@@ -170,7 +170,7 @@ fn present(span: &[u8]) -> bool {
     span != b"null"
 }
 
-fn text(at: &str, span: &[u8]) -> Result<Option<String>, Malformed> {
+pub(crate) fn text(at: &str, span: &[u8]) -> Result<Option<String>, Malformed> {
     match Str::of(span) {
         Some(found) => Ok(Some(found.text().into_owned())),
         None if !present(span) => Ok(None),
@@ -178,7 +178,7 @@ fn text(at: &str, span: &[u8]) -> Result<Option<String>, Malformed> {
     }
 }
 
-fn flag(at: &str, span: &[u8]) -> Result<Option<bool>, Malformed> {
+pub(crate) fn flag(at: &str, span: &[u8]) -> Result<Option<bool>, Malformed> {
     match span {
         b"true" => Ok(Some(true)),
         b"false" => Ok(Some(false)),
@@ -195,7 +195,7 @@ fn number(at: &str, span: &[u8]) -> Result<bool, Malformed> {
     }
 }
 
-fn whole(at: &str, span: &[u8], least: i64, most: i64) -> Result<Option<u64>, Malformed> {
+pub(crate) fn whole(at: &str, span: &[u8], least: i64, most: i64) -> Result<Option<u64>, Malformed> {
     if !present(span) {
         return Ok(None);
     }
@@ -207,7 +207,7 @@ fn whole(at: &str, span: &[u8], least: i64, most: i64) -> Result<Option<u64>, Ma
     }
 }
 
-fn object(at: &str, span: &[u8]) -> Result<bool, Malformed> {
+pub(crate) fn object(at: &str, span: &[u8]) -> Result<bool, Malformed> {
     match span.first() {
         Some(b'{') => Ok(true),
         _ if !present(span) => Ok(false),
@@ -215,7 +215,7 @@ fn object(at: &str, span: &[u8]) -> Result<bool, Malformed> {
     }
 }
 
-fn array(at: &str, span: &[u8]) -> Result<bool, Malformed> {
+pub(crate) fn array(at: &str, span: &[u8]) -> Result<bool, Malformed> {
     match span.first() {
         Some(b'[') => Ok(true),
         _ if !present(span) => Ok(false),
@@ -223,7 +223,7 @@ fn array(at: &str, span: &[u8]) -> Result<bool, Malformed> {
     }
 }
 
-fn texts(at: &str, span: &[u8], most: usize) -> Result<Vec<String>, Malformed> {
+pub(crate) fn texts(at: &str, span: &[u8], most: usize) -> Result<Vec<String>, Malformed> {
     let mut found = Vec::new();
     if !array(at, span)? {
         return Ok(found);

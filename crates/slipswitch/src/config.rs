@@ -83,6 +83,7 @@ pub fn whole_catalogue() -> Result<Field, Ending> {
             slug: p.id.to_string(),
             name: p.title.to_string(),
             dialect: p.dialect,
+            ops: slip_ir::Ops::of(slip_ir::Op::ALL),
             policy: slip_route::Policy::default(),
             instances: vec![slip_route::Instance { id: 0, weight: 1 }],
             only_declared: false,

@@ -110,6 +110,14 @@ pub(super) struct Rates {
     pub request: Option<String>,
     /// USD each; of a price only.
     pub web_search: Option<String>,
+    /// USD per picture made; of a price only.
+    pub image: Option<String>,
+    /// USD per second of sound; of a price only.
+    pub second: Option<String>,
+    /// USD per million characters; of a price only.
+    pub characters: Option<String>,
+    /// USD per search through documents; of a price only.
+    pub search: Option<String>,
     /// Prompt tokens exceeded; of a tier only.
     pub above: Option<u64>,
 }

@@ -52,6 +52,7 @@ pub(super) fn build(catalog: &Catalog, seats: Vec<ProviderSeat>, houses: Vec<Hou
             name: seat.name.into(),
             dialect: seat.dialect,
             policy: seat.policy,
+            ops: seat.ops,
             pool: seat.instances.into(),
             only_declared: seat.only_declared,
         };
@@ -221,8 +222,14 @@ fn seal(draft: Draft, model: Arc<Model>, seat: &Seat) -> Endpoint {
             if whole { tag.into() } else { format!("{}/{tag}", seat.slug).into() }
         }
     };
-    let facts =
-        Facts::of(&model, known.as_deref(), draft.quantization.as_deref(), draft.variant.as_deref(), &seat.pool);
+    let facts = Facts::of(
+        &model,
+        known.as_deref(),
+        draft.quantization.as_deref(),
+        draft.variant.as_deref(),
+        &seat.pool,
+        seat.ops,
+    );
     let variant = draft.variant.as_deref().unwrap_or("");
     Endpoint {
         key: key(&[&seat.slug, &model.id, &tag, variant, &draft.upstream]),
@@ -259,7 +266,7 @@ pub(crate) fn ad_hoc(seat: &Seat, upstream: &str) -> Endpoint {
     });
     Endpoint {
         key: key(&[&seat.slug, &model.id, &seat.slug, "", upstream]),
-        facts: Facts::of(&model, None, None, None, &seat.pool),
+        facts: Facts::of(&model, None, None, None, &seat.pool, seat.ops),
         provider: seat.slug.clone(),
         provider_name: seat.name.clone(),
         upstream: upstream.into(),

@@ -8,12 +8,14 @@ mod system;
 use crate::App;
 use crate::body::Body;
 use crate::flow::admit::Caller;
+use crate::flow::read::Call;
 use crate::flow::refuse;
 use crate::routes::To;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use slip_ir::{Dialect, Fault, FaultKind, Nano};
+use slip_ir::{Dialect, Fault, FaultKind, Nano, Op};
+use slip_wire::ops::Shape;
 use slip_wire::peek::Named;
 use std::sync::Arc;
 
@@ -43,7 +45,7 @@ pub async fn answer(
         To::Ready => Ok(system::ready(app, &world)),
         To::Metrics => Ok(system::metrics(app)),
         To::Version => Ok(system::version()),
-        To::Generate(_) => Err(Fault::house(FaultKind::Internal, "internal error")),
+        To::Generate(_) | To::Serve(..) => Err(Fault::house(FaultKind::Internal, "internal error")),
     }
 }
 
@@ -121,20 +123,33 @@ pub fn generation_id() -> String {
     id
 }
 
-/// What the path says that other dialects say in the body: `gemini-2.5-pro:streamGenerateContent` → model and whether to stream.
-pub fn named(dialect: Dialect, captured: &[String]) -> Result<Option<Named>, Fault> {
-    if dialect != Dialect::Gemini {
-        return Ok(None);
+/// What is called by a route of a model: a chat or a service, with what the path says that others say in the body
+/// (`gemini-2.5-pro:streamGenerateContent` → model and whether to stream).
+pub fn call(to: To, captured: &[String]) -> Option<Result<Call, Fault>> {
+    let of = |dialect, service| Some(Ok(Call { dialect, service, named: None }));
+    match to {
+        To::Generate(Dialect::Gemini) => Some(gemini(captured)),
+        To::Generate(dialect) => of(dialect, None),
+        To::Serve(op, shape, dialect) => of(dialect, Some((op, shape))),
+        _ => None,
     }
+}
+
+fn gemini(captured: &[String]) -> Result<Call, Fault> {
     let text = captured.join("/");
-    let named = |model: &str, stream| Ok(Some(Named { model: model.to_owned(), stream }));
+    let call = |model: &str, stream, service| {
+        let named = Some(Named { model: model.to_owned(), stream });
+        Ok(Call { dialect: Dialect::Gemini, service, named })
+    };
+    let embed = Some((Op::Embeddings, Shape::Gemini));
     match text.rsplit_once(':') {
-        Some((model, "generateContent")) => named(model, false),
-        Some((model, "streamGenerateContent")) => named(model, true),
+        Some((model, "generateContent")) => call(model, false, None),
+        Some((model, "streamGenerateContent")) => call(model, true, None),
+        Some((model, "embedContent" | "batchEmbedContents")) => call(model, false, embed),
         _ => Err(Fault::caller(
             FaultKind::NotFound,
             format!(
-                "no such method: {} (`{{model}}:generateContent` and `{{model}}:streamGenerateContent` are answered)",
+                "no such method: {} (generateContent, streamGenerateContent, embedContent and batchEmbedContents are answered)",
                 shown(&text)
             ),
         )),

@@ -250,7 +250,7 @@ impl Checker<'_> {
                 self.missing(path, format!("a price needs `{name}`; write \"0\" for nothing"), None);
             }
         }
-        Price { rates, request, web_search, tiers: Vec::new() }
+        Price { rates, request, web_search, ..Price::default() }
     }
 }
 

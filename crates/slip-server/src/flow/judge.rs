@@ -1,15 +1,17 @@
 //! Verb 7, judge: read until the first content and decide whether this reply is the one. Before that another endpoint may still be
 //! tried; after it never.
 
+use super::refuse;
 use super::relay::{KEEPALIVE, Relay, keeps_alive};
 use super::settle::Book;
 use crate::clock;
 use crate::config::Timeouts;
 use crate::upstream::{Failed, Incoming, Sent, show};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt;
 use slip_ir::{Dialect, Fault, FaultKind, Remedy};
+use slip_wire::ops::{self, Inquiry, Shape};
 use slip_wire::{End, Lens, Phase, Quirks, Stamp, Tally, lens, wire};
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +28,8 @@ const MAX_HELD: usize = 32 * 1024 * 1024;
 pub struct Bench<'a> {
     pub upstream: Dialect,
     pub caller: Dialect,
+    /// A service beside chat, and how the provider spells it.
+    pub asked: Option<(&'a Inquiry, Shape)>,
     pub stamp: Arc<Stamp>,
     pub quirks: &'a Quirks,
     pub faults: &'a [(u16, FaultKind, Remedy)],
@@ -39,6 +43,7 @@ pub struct Bench<'a> {
 /// A reply that was read to its end.
 pub struct Whole {
     pub bytes: Bytes,
+    pub media_type: HeaderValue,
     pub tally: Box<Tally>,
 }
 
@@ -103,11 +108,18 @@ fn classify(bench: &Bench<'_>, status: u16, headers: &HeaderMap, body: &[u8]) ->
 /// A reply that is not streamed.
 pub async fn whole(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Whole, Failed> {
     let response = head(bench, response).await?;
-    let (_, body) = response.into_parts();
+    let (parts, body) = response.into_parts();
     let body = collect(bench, body, MAX_REPLY).await?;
+    if let Some((inquiry, shape)) = bench.asked {
+        let media_type = parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let body = ops::Body { media_type, bytes: &body };
+        let answer = ops::reply(inquiry, shape, body, &bench.stamp).map_err(|fault| failed(fault, Sent::Rejected))?;
+        let media_type = HeaderValue::try_from(answer.media_type).unwrap_or(refuse::JSON);
+        return Ok(Whole { bytes: answer.body, media_type, tally: Box::new(answer.tally) });
+    }
     let (bytes, tally) = lens::reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks)
         .map_err(|fault| failed(fault, Sent::Rejected))?;
-    Ok(Whole { bytes: bytes.into(), tally: Box::new(tally) })
+    Ok(Whole { bytes: bytes.into(), media_type: refuse::JSON, tally: Box::new(tally) })
 }
 
 async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize) -> Result<Bytes, Failed> {

@@ -2,15 +2,17 @@
 //! they do not.
 
 use super::read::Inbound;
+use super::refuse;
 use crate::upstream::{Failed, Sent};
 use crate::world::Seat;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
-use slip_providers::provider::Spoken;
+use slip_providers::provider::{Serves, Spoken};
 use slip_route::Endpoint;
 use slip_wire::house;
 use slip_wire::openai_chat::splice;
+use slip_wire::ops::{self, Inquiry};
 use slip_wire::quirks::ReasoningStyle;
 use slip_wire::{Peek, Quirks, Stamp, cross, wire};
 
@@ -68,6 +70,23 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
     };
     let losses = losses.iter().map(ToString::to_string).collect();
     Ok(Outbound { path, body: body.into(), headers, lens, losses })
+}
+
+/// A service beside chat, as this provider spells it.
+pub fn service(inquiry: &Inquiry, endpoint: &Endpoint, service: &Serves) -> Result<Outbound, Failed> {
+    let sent = ops::lower(inquiry, service.shape, &endpoint.upstream).map_err(|bad| {
+        // Another provider may have a way to be asked.
+        let fault = Fault::new(FaultKind::BadRequest, Origin::Caller, Remedy::Elsewhere, bad.to_string());
+        Failed { fault: fault.at(bad.at), sent: Sent::NotSent }
+    })?;
+    let media_type = HeaderValue::try_from(sent.media_type).unwrap_or(refuse::JSON);
+    Ok(Outbound {
+        path: service.path.as_ref().map_or(sent.path, ToString::to_string),
+        body: sent.body.into(),
+        headers: vec![(http::header::CONTENT_TYPE, media_type)],
+        lens: if inquiry.shape == service.shape { "patched" } else { "translated" },
+        losses: sent.losses.iter().map(ToString::to_string).collect(),
+    })
 }
 
 fn encode(

@@ -16,14 +16,14 @@ pub mod waiting;
 
 use crate::body::Body;
 use crate::clock;
-use crate::routes::{self, Found, To};
+use crate::routes::{self, Found};
 use crate::upstream::{self, Failed};
 use crate::world::World;
 use crate::{App, api};
 use admit::{Caller, admit};
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
-use read::Inbound;
+use read::{Call, Inbound};
 use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
@@ -31,7 +31,6 @@ use shield::{internal, shield};
 use slip_ir::{Dialect, Fault, FaultKind, Origin};
 use slip_route::{Plan, Step};
 use slip_wire::Stamp;
-use slip_wire::peek::Named;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -66,14 +65,12 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
     let dialect = surface(request.uri().path());
     match recognise(&app, peer, &request) {
         Ok(Known { route, captured, caller }) => {
-            let answered = match route.to {
-                To::Generate(dialect) => match api::named(dialect, &captured) {
-                    // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest
-                    // future it may have to run for as long as it lives.
-                    Ok(named) => return Box::pin(journey(app, caller, dialect, named, request, arrived)).await,
-                    Err(fault) => Err(fault),
-                },
-                to => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
+            let answered = match api::call(route.to, &captured) {
+                // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest future it
+                // may have to run for as long as it lives.
+                Some(Ok(call)) => return Box::pin(journey(app, caller, call, request, arrived)).await,
+                Some(Err(fault)) => Err(fault),
+                None => Box::pin(api::answer(&app, route.to, &caller, &captured, &request)).await,
             };
             answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
         }
@@ -152,11 +149,11 @@ fn names_a_key(query: &str) -> bool {
 async fn journey(
     app: Arc<App>,
     caller: Caller,
-    dialect: Dialect,
-    named: Option<Named>,
+    call: Call,
     request: Request<Incoming>,
     arrived: Instant,
 ) -> Response<Body> {
+    let dialect = call.dialect;
     let world = app.world();
     // Counted before it is asked whether to drain: the drain asks the other way round.
     let Some(place) = InFlight::enter(&app, world.limits.max_concurrent) else {
@@ -165,7 +162,7 @@ async fn journey(
     if app.draining.load(Ordering::SeqCst) {
         return refuse(dialect, &hold::draining(), None);
     }
-    let inbound = match read::read(&world, dialect, named, request).await {
+    let inbound = match read::read(&world, call, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };
@@ -237,7 +234,7 @@ impl Trip {
             Ok(Won { answer: Answer::Whole(whole), stamp }) => {
                 self.book.settle(*whole.tally, false);
                 let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
-                response.headers_mut().insert(http::header::CONTENT_TYPE, refuse::JSON);
+                response.headers_mut().insert(http::header::CONTENT_TYPE, whole.media_type);
                 refuse::common(response.headers_mut());
                 response
             }
@@ -313,7 +310,11 @@ impl Trip {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken(self.inbound.dialect);
-        let outbound = lower::lower(&mut self.inbound, endpoint, seat)?;
+        let service = self.inbound.inquiry.as_ref().and_then(|asked| seat.provider.service(asked.op));
+        let outbound = match (&self.inbound.inquiry, service) {
+            (Some(inquiry), Some(service)) => lower::service(inquiry, endpoint, service)?,
+            _ => lower::lower(&mut self.inbound, endpoint, seat)?,
+        };
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
@@ -334,9 +335,11 @@ impl Trip {
         let target = &seat.target;
         let response =
             upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;
+        let asked = self.inbound.inquiry.as_ref().zip(service.map(|s| s.shape));
         let bench = judge::Bench {
             upstream: spoken.dialect,
             caller: self.inbound.dialect,
+            asked,
             stamp: stamp.clone(),
             quirks: spoken.quirks,
             faults: &seat.provider.faults,

@@ -3,11 +3,12 @@
 use crate::clock;
 use crate::world::World;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use slip_ir::{Dialect, Fault, FaultKind, Loss};
+use slip_ir::{Dialect, Fault, FaultKind, Loss, Op};
+use slip_wire::ops::{self, Inquiry, Shape};
 use slip_wire::peek::Named;
 use slip_wire::{Malformed, Peek, wire};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Inbound {
     /// Selected headers that matter later.
     pub heads: Heads,
     ir: Option<(slip_ir::Request, Vec<Loss>)>,
+    /// Set when it is not a chat.
+    pub inquiry: Option<Inquiry>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -60,13 +63,16 @@ pub fn bad_request(malformed: Malformed) -> Fault {
     if malformed.at.is_empty() { fault } else { fault.at(malformed.at) }
 }
 
-/// `named` carries what the dialect keeps in the path.
-pub async fn read(
-    world: &World,
-    dialect: Dialect,
-    named: Option<Named>,
-    request: Request<Incoming>,
-) -> Result<Inbound, Fault> {
+/// What is called: a chat, or a service beside it.
+pub struct Call {
+    pub dialect: Dialect,
+    pub service: Option<(Op, Shape)>,
+    /// What is kept in the path.
+    pub named: Option<Named>,
+}
+
+pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Result<Inbound, Fault> {
+    let Call { dialect, service, named } = call;
     let (parts, body) = request.into_parts();
     identity_only(&parts.headers)?;
     let heads = heads(&parts.headers);
@@ -78,8 +84,14 @@ pub async fn read(
     if raw.trim_ascii().is_empty() {
         return Err(Fault::caller(FaultKind::BadRequest, "the request body is empty: send a JSON object"));
     }
+    if let Some((op, shape)) = service {
+        let media_type = parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let body = ops::Body { media_type, bytes: &raw };
+        let (peek, inquiry) = ops::read(op, shape, body, named.as_ref()).map_err(bad_request)?;
+        return Ok(Inbound { dialect, raw, peek, heads, ir: None, inquiry: Some(inquiry) });
+    }
     let (peek, ir) = Peek::of(dialect, &raw, named.as_ref()).map_err(bad_request)?;
-    Ok(Inbound { dialect, raw, peek, heads, ir })
+    Ok(Inbound { dialect, raw, peek, heads, ir, inquiry: None })
 }
 
 fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {

@@ -82,6 +82,7 @@ impl Book {
             created_ms: i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX),
             key_hash: caller.key().map(|k| k.hash.clone()),
             model_requested: peek.model.clone().unwrap_or_default(),
+            op: peek.want.op.name(),
             dialect_in: inbound.dialect.name(),
             streamed: peek.stream,
             http_referer: inbound.heads.referer.clone(),

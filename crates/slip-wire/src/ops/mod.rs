@@ -1,0 +1,156 @@
+//! What models do besides talking: vectors, rankings, verdicts, pictures, sound, and the counting of tokens.
+//!
+//! A chat has many spellings and so a vocabulary, decoders and encoders of its own. These services are small: each is one folder
+//! with what is asked (`Task`), what is answered (`Reply`), and a file per spelling ([`Shape`]) that knows both ways of both.
+//! Where caller and provider spell alike, what nobody here understands goes through as it came.
+
+pub mod embed;
+
+use crate::json;
+use crate::peek::{MAX_MODELS, Named, Peek};
+use crate::{Malformed, Stamp, Tally};
+use bytes::Bytes;
+use slip_ir::{Fault, FaultKind, Loss, Op, Raw, Remedy, Usage};
+use std::fmt;
+
+/// How one family of servers spells a service. Named after whoever spelt it first; who else speaks so is said by the providers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// OpenAI's and, towards callers, OpenRouter's superset of it.
+    OpenAi,
+    /// The same, with vectors of signed bytes in base64 where nothing else was asked for.
+    OpenAiInt8,
+    /// Cohere, version 2.
+    Cohere,
+    /// `embedContent` for one, `batchEmbedContents` for several.
+    Gemini,
+    /// Vertex AI's `predict`.
+    Predict,
+    /// Ollama's own.
+    Ollama,
+    /// Ollama's first: one prompt, one vector.
+    OllamaOld,
+    Voyage,
+    Jina,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// What is asked of a service, and in which spelling.
+#[derive(Clone, Debug)]
+pub struct Inquiry {
+    pub op: Op,
+    pub shape: Shape,
+    pub task: Task,
+}
+
+#[derive(Clone, Debug)]
+pub enum Task {
+    Embed(embed::Task),
+}
+
+/// What goes to the provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    /// Below the base URL, where the provider says no other.
+    pub path: String,
+    pub media_type: String,
+    pub body: Vec<u8>,
+    pub losses: Vec<Loss>,
+}
+
+impl Sent {
+    pub(crate) fn json(path: impl Into<String>, body: &impl serde::Serialize, losses: Vec<Loss>) -> Sent {
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Sent { path: path.into(), media_type: "application/json".to_owned(), body, losses }
+    }
+}
+
+/// What goes to the caller.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub media_type: String,
+    pub body: Bytes,
+    pub tally: Tally,
+}
+
+impl Answer {
+    pub(crate) fn json(body: &impl serde::Serialize, usage: Usage) -> Answer {
+        let body = serde_json::to_vec(body).unwrap_or_default().into();
+        let tally = Tally { usage: Some(usage), content: 1, finish: Some(slip_ir::Finish::Stop), ..Tally::default() };
+        Answer { media_type: "application/json".to_owned(), body, tally }
+    }
+}
+
+/// A body as it arrived.
+#[derive(Clone, Copy)]
+pub struct Body<'a> {
+    /// The whole `content-type`, empty where there was none.
+    pub media_type: &'a str,
+    pub bytes: &'a Bytes,
+}
+
+/// Read what is asked. `named` carries what the path says.
+pub fn read(op: Op, shape: Shape, body: Body<'_>, named: Option<&Named>) -> Result<(Peek, Inquiry), Malformed> {
+    let (task, mut peek) = match op {
+        Op::Embeddings => {
+            let task = embed::read(shape, body.bytes, named)?;
+            let peek = routing(body.bytes)?;
+            (Task::Embed(task), peek)
+        }
+        other => return Err(Malformed::new("", format!("{other} is not answered here"))),
+    };
+    if let Some(named) = named.filter(|named| !named.model.is_empty()) {
+        peek.model = Some(named.model.clone());
+    }
+    peek.want.op = op;
+    peek.want.n = 1;
+    match &task {
+        Task::Embed(task) => task.wants(&mut peek.want),
+    }
+    Ok((peek, Inquiry { op, shape, task }))
+}
+
+/// The members of a JSON body that say who may answer, by OpenRouter's names whatever the spelling of the rest.
+pub(crate) fn routing(body: &[u8]) -> Result<Peek, Malformed> {
+    let mut peek = Peek { members: json::members(body)?, ..Peek::default() };
+    for member in &peek.members {
+        let span = &body[member.value.clone()];
+        let at = member.key.as_str();
+        match at {
+            "model" => peek.model = crate::peek::text(at, span)?.filter(|model| !model.is_empty()),
+            "models" => peek.models = crate::peek::texts(at, span, MAX_MODELS)?,
+            "provider" if crate::peek::object(at, span)? => {
+                peek.provider = std::str::from_utf8(span).ok().and_then(Raw::parse);
+            }
+            "user" => peek.user = crate::peek::text(at, span).ok().flatten(),
+            "session_id" => peek.session_id = crate::peek::text(at, span)?,
+            _ => {}
+        }
+    }
+    Ok(peek)
+}
+
+/// Spell a task for a provider. A task it has no way to be asked for is an error that another provider may not share.
+pub fn lower(inquiry: &Inquiry, shape: Shape, model: &str) -> Result<Sent, Malformed> {
+    match &inquiry.task {
+        Task::Embed(task) => embed::lower(task, inquiry.shape, shape, model),
+    }
+}
+
+/// A successful answer in the caller's spelling.
+#[allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
+pub fn reply(inquiry: &Inquiry, shape: Shape, body: Body<'_>, stamp: &Stamp) -> Result<Answer, Fault> {
+    match &inquiry.task {
+        Task::Embed(task) => embed::reply(task, inquiry.shape, shape, body, stamp),
+    }
+}
+
+/// The provider said 200 and something that is no answer.
+pub(crate) fn unknown(at: impl fmt::Display) -> Fault {
+    Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, format!("the provider answered something unknown: {at}"))
+}
