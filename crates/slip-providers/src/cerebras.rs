@@ -14,6 +14,7 @@ pub static PROVIDER: Provider = Provider {
         refuses: names!["frequency_penalty", "logit_bias", "presence_penalty", "parallel_tool_calls"],
         ..Quirks::OPENAI_CHAT
     },
+    also: list![TEXT],
     policy: Policy { trains: Some(false), retains: Some(false), zdr: false },
     links: links(
         "https://www.cerebras.ai/privacy-policy",

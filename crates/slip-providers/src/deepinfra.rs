@@ -9,6 +9,7 @@ pub static PROVIDER: Provider = Provider {
     base: s("https://api.deepinfra.com/v1/openai"),
     key_env: names!["DEEPINFRA_API_KEY"],
     quirks: Quirks::OPENAI_CHAT,
+    also: list![TEXT],
     faults: list![(402, FaultKind::UpstreamQuota, Remedy::Elsewhere)],
     cancel_stops_billing: true,
     policy: Policy::ZERO,

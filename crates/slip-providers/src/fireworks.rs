@@ -10,6 +10,7 @@ pub static PROVIDER: Provider = Provider {
     base: s("https://api.fireworks.ai/inference/v1"),
     key_env: names!["FIREWORKS_API_KEY"],
     quirks: Quirks { replay: Replay::ReasoningContent, ..Quirks::OPENAI_CHAT },
+    also: list![TEXT],
     cancel_stops_billing: true,
     policy: Policy::ZERO,
     links: links(

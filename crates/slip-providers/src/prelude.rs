@@ -1,6 +1,6 @@
 //! What a provider's file needs, so that it can be all data.
 
-pub use crate::provider::{Auth, Links, Local, Policy, Provider, Serves, serves};
+pub use crate::provider::{Also, Auth, Links, Local, Policy, Provider, Serves, serves};
 pub use slip_ir::{Dialect, FaultKind, Op, Remedy};
 pub use slip_wire::Quirks;
 pub use slip_wire::ops::Shape;
@@ -25,6 +25,9 @@ macro_rules! names {
 }
 
 pub(crate) use {list, names};
+
+/// It continues text as well, below the same base: OpenAI's legacy completions.
+pub const TEXT: Also = Also { dialect: Dialect::Completions, path: None, quirks: Quirks::OPENAI_CHAT };
 
 /// Privacy policy, terms of service, status page.
 pub const fn links(privacy: &'static str, terms: &'static str, status: Option<&'static str>) -> Links {

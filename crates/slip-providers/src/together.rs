@@ -10,6 +10,7 @@ pub static PROVIDER: Provider = Provider {
     base: s("https://api.together.xyz/v1"),
     key_env: names!["TOGETHER_API_KEY"],
     quirks: Quirks::OPENAI_CHAT,
+    also: list![TEXT],
     faults: list![(402, FaultKind::UpstreamQuota, Remedy::Elsewhere), (529, FaultKind::Overloaded, Remedy::Elsewhere)],
     cancel_stops_billing: true,
     policy: Policy { trains: Some(false), retains: None, zdr: false },

@@ -75,6 +75,13 @@ pub static ROUTES: &[Route] = &[
     ),
     route(
         Method::POST,
+        "/completions",
+        Auth::Key,
+        To::Generate(Dialect::Completions),
+        "a prompt to be continued, as legacy OpenAI clients say it",
+    ),
+    route(
+        Method::POST,
         "//v1beta/models/{model...}",
         Auth::Key,
         To::Generate(Dialect::Gemini),
@@ -246,6 +253,7 @@ mod tests {
             (Method::POST, "/api/v1/v1/messages", "Generate(Anthropic)"),
             (Method::POST, "/api/v1/chat/completions/", "Generate(OpenAiChat)"),
             (Method::POST, "/v1/messages", "Generate(Anthropic)"),
+            (Method::POST, "/v1/completions", "Generate(Completions)"),
             (
                 Method::POST,
                 "/v1beta/models/gemini-2.5-pro:generateContent",

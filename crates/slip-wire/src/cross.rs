@@ -6,7 +6,8 @@ use std::borrow::Cow;
 /// The request as an encoder of `to` may have it. Members of another dialect's top level mean nothing to an OpenAI-shaped server,
 /// and many refuse what they do not know; the other encoders keep lists of the members they know and tell the rest.
 pub fn cross(request: &Request, from: Dialect, to: Dialect) -> (Cow<'_, Request>, Vec<Loss>) {
-    if from == to || to != Dialect::OpenAiChat || request.extra.is_empty() {
+    let tells = matches!(to, Dialect::OpenAiChat | Dialect::Completions);
+    if from == to || !tells || request.extra.is_empty() {
         return (Cow::Borrowed(request), Vec::new());
     }
     let why = format!("only {from} knows it");

@@ -110,7 +110,7 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
         Dialect::Anthropic => &crate::anthropic::Anthropic,
         Dialect::Gemini => &crate::gemini::Gemini,
         Dialect::Responses => &crate::unwritten::Unwritten(Dialect::Responses),
-        Dialect::Completions => &crate::unwritten::Unwritten(Dialect::Completions),
+        Dialect::Completions => &crate::completions::Completions,
         Dialect::Ollama => &crate::unwritten::Unwritten(Dialect::Ollama),
         Dialect::OllamaGenerate => &crate::unwritten::Unwritten(Dialect::OllamaGenerate),
         Dialect::Cohere => &crate::unwritten::Unwritten(Dialect::Cohere),

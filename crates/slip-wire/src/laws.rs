@@ -73,6 +73,16 @@ fn frames(dialect: Dialect) -> &'static [&'static str] {
             r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#,
             "{",
         ],
+        Dialect::Completions => &[
+            r#"{"id":"a","object":"text_completion","model":"x","choices":[{"index":0,"text":"zażółć \ud83d\ude00","logprobs":null,"finish_reason":null}]}"#,
+            r#"{"choices":[{"index":0,"text":" b","logprobs":{"tokens":[" b"],"token_logprobs":[-0.5],"top_logprobs":[{" b":-0.5}],"text_offset":[3]}}],"usage":null}"#,
+            r#"{"choices":[{"index":1,"text":"c","finish_reason":"length"}]}"#,
+            r#"{"choices":[{"index":0,"text":"","finish_reason":"stop","stop_reason":null}]}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14}}"#,
+            r#"{"error":{"message":"m","code":429}}"#,
+            "[DONE]",
+            "{",
+        ],
         other => panic!("what does a server of {other} send?"),
     }
 }
@@ -253,14 +263,11 @@ proptest! {
 
     #[test]
     fn the_meter_counts_what_the_decoder_counts(
-        chat in stream(Dialect::OpenAiChat),
-        anthropic in stream(Dialect::Anthropic),
-        gemini in stream(Dialect::Gemini),
+        streams in Vec::from(Dialect::ALL.map(stream)),
     ) {
-        let streams = [(Dialect::OpenAiChat, chat), (Dialect::Anthropic, anthropic), (Dialect::Gemini, gemini)];
-        for (dialect, bytes) in &streams {
-            let (_, metered) = cross(*dialect, *dialect, &[bytes]);
-            let full = decoded(*dialect, bytes);
+        for (dialect, bytes) in Dialect::ALL.into_iter().zip(&streams) {
+            let (_, metered) = cross(dialect, dialect, &[bytes]);
+            let full = decoded(dialect, bytes);
             // A stream that failed is billed by what was seen until then, which both need not see alike.
             if metered.fault.is_none() && full.fault.is_none() {
                 prop_assert_eq!(metered.finish, full.finish, "{}", dialect);

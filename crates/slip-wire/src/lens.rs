@@ -11,6 +11,7 @@ mod whole;
 pub(crate) use whole::not_json;
 pub use whole::{reply, stream_from_reply};
 
+use crate::completions::patch::Patch as TextPatch;
 use crate::frame::sse::Sink;
 use crate::frame::{Frame, Framer};
 use crate::openai_chat::patch::Patch;
@@ -76,6 +77,8 @@ enum Grade {
     Verbatim(Verbatim),
     /// Same dialect, but the house's identity, price and ending are written into it.
     Patched(Box<Patch>),
+    /// The same of text completions.
+    PatchedText(Box<TextPatch>),
     /// Another dialect: events in the middle.
     Translated(Translated),
 }
@@ -84,6 +87,7 @@ impl Lens {
     pub fn new(upstream: Dialect, caller: Dialect, stamp: Arc<Stamp>, quirks: &Quirks) -> Lens {
         let grade = match (upstream, caller) {
             (Dialect::OpenAiChat, Dialect::OpenAiChat) => Grade::Patched(Box::new(Patch::new(stamp))),
+            (Dialect::Completions, Dialect::Completions) => Grade::PatchedText(Box::new(TextPatch::new(stamp))),
             _ if upstream == caller => Grade::Verbatim(Verbatim::new(caller, stamp, quirks)),
             _ => Grade::Translated(Translated::new(upstream, caller, stamp, quirks)),
         };
@@ -102,6 +106,7 @@ impl Lens {
         match &self.grade {
             Grade::Verbatim(verbatim) => verbatim.meter.phase,
             Grade::Patched(patch) => patch.phase(),
+            Grade::PatchedText(patch) => patch.phase(),
             Grade::Translated(translated) => translated.meter.phase,
         }
     }
@@ -110,6 +115,7 @@ impl Lens {
         match &self.grade {
             Grade::Verbatim(verbatim) => verbatim.meter.tally.fault.as_ref(),
             Grade::Patched(patch) => patch.fault(),
+            Grade::PatchedText(patch) => patch.fault(),
             Grade::Translated(translated) => translated.meter.tally.fault.as_ref(),
         }
     }
@@ -125,6 +131,7 @@ impl Lens {
         match self.grade {
             Grade::Verbatim(verbatim) => verbatim.end(how, out),
             Grade::Patched(patch) => patch.end(how, out),
+            Grade::PatchedText(patch) => patch.end(how, out),
             Grade::Translated(translated) => translated.end(how, out),
         }
     }
@@ -135,6 +142,7 @@ impl Grade {
         match self {
             Grade::Verbatim(verbatim) => verbatim.meter.fault(fault),
             Grade::Patched(patch) => patch.broken(fault),
+            Grade::PatchedText(patch) => patch.broken(fault),
             Grade::Translated(translated) => translated.broken(fault, out),
         }
     }
@@ -153,6 +161,8 @@ impl Sink for Into<'_> {
         match self.grade {
             Grade::Verbatim(verbatim) => verbatim.frame(&frame, self.partial),
             Grade::Patched(patch) => patch.frame(&frame, self.partial, self.out),
+            Grade::PatchedText(patch) if !is_cut(&frame, self.partial) => patch.frame(&frame, self.out),
+            Grade::PatchedText(_) => {}
             Grade::Translated(translated) => translated.frame(&frame, self.partial, self.out),
         }
     }

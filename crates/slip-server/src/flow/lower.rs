@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
 use slip_providers::provider::{Serves, Spoken};
 use slip_route::Endpoint;
+use slip_wire::completions;
 use slip_wire::house;
 use slip_wire::openai_chat::splice;
 use slip_wire::ops::{self, Inquiry};
@@ -52,7 +53,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
     let same = inbound.dialect == to;
     let lens = match to {
         _ if !same => "translated",
-        Dialect::OpenAiChat => "patched",
+        Dialect::OpenAiChat | Dialect::Completions => "patched",
         _ => "verbatim",
     };
     let (body, losses) = if same && to == Dialect::OpenAiChat {
@@ -63,6 +64,10 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         } else {
             encode(inbound, endpoint, to, &quirks)?
         }
+    } else if same && to == Dialect::Completions {
+        let mut body = Vec::new();
+        let losses = completions::splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
+        (body, losses)
     } else if same && inbound.peek.spliceable {
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
@@ -99,6 +104,11 @@ fn encode(
     // Gemini says in the path what others say in the body.
     let (from, stream) = (inbound.dialect, inbound.peek.stream);
     let (request, decoded) = inbound.ir().map_err(not_sent)?;
+    if from == Dialect::Completions && completions::is_bound(request) {
+        let says = "prompt: several prompts, and prompts in tokens, need a provider that answers /completions itself: send one text";
+        let fault = Fault::new(FaultKind::BadRequest, Origin::Caller, Remedy::Elsewhere, says);
+        return Err(not_sent(fault.at("prompt")));
+    }
     endpoint.upstream.as_ref().clone_into(&mut request.model);
     request.stream = stream;
     let (crossed, left) = cross(request, from, to);

@@ -107,8 +107,31 @@ pub fn spell(dialect: Dialect, talk: &Talk) -> (String, Value) {
             let verb = if talk.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
             (format!("/v1beta/models/{}:{verb}", talk.model), body)
         }
+        Dialect::Completions => {
+            body = json!({"model": talk.model, "prompt": talk.text, "stream": talk.stream});
+            if talk.stream {
+                put(&mut body, "stream_options", json!({"include_usage": true}));
+            }
+            if let Some(schema) = &talk.schema {
+                let inner = json!({"name": "doc", "schema": schema});
+                put(&mut body, "response_format", json!({"type": "json_schema", "json_schema": inner}));
+            }
+            talk.max_tokens.into_iter().for_each(|n| put(&mut body, "max_tokens", json!(n)));
+            talk.stop.into_iter().for_each(|s| put(&mut body, "stop", json!(s)));
+            ("/v1/completions".into(), body)
+        }
         other => panic!("how is {other} spelt?"),
     }
+}
+
+/// Dialects that can call tools.
+pub fn with_tools() -> impl Iterator<Item = Dialect> {
+    Dialect::ALL.into_iter().filter(|d| !matches!(d, Dialect::Completions | Dialect::OllamaGenerate))
+}
+
+/// Dialects that can show reasoning.
+pub fn with_thoughts() -> impl Iterator<Item = Dialect> {
+    Dialect::ALL.into_iter().filter(|d| *d != Dialect::Completions)
 }
 
 /// A reply in terms all dialects have.
@@ -145,6 +168,8 @@ pub fn said(dialect: Dialect, got: &Got, stream: bool) -> Said {
         (Dialect::Anthropic, true) => anthropic(&anthropic_joined(&got.events())),
         (Dialect::Gemini, false) => gemini(&[got.json()]),
         (Dialect::Gemini, true) => gemini(&got.events()),
+        (Dialect::Completions, false) => completed(&[got.json()]),
+        (Dialect::Completions, true) => completed(&got.events()),
         (other, _) => panic!("how is {other} read?"),
     }
 }
@@ -173,6 +198,12 @@ fn openai(events: &[Value], member: &str) -> Said {
         said.finish += text(&choice["finish_reason"]);
     }
     said.calls = calls.into_iter().map(|(i, n, a)| (i, n, serde_json::from_str(&a).unwrap())).collect();
+    said
+}
+
+fn completed(events: &[Value]) -> Said {
+    let mut said = openai(events, "message");
+    said.text = events.iter().map(|event| text(&event["choices"][0]["text"])).collect();
     said
 }
 

@@ -76,6 +76,11 @@ impl Ferry {
                     self.lose(format!("annotations.{}", short(&kind)), format!("has no place in {to}"));
                 }
             }
+            Event::Open { kind: BlockKind::ToolCall { .. }, .. }
+                if matches!(to, Dialect::Completions | Dialect::OllamaGenerate) =>
+            {
+                self.lose("tool_calls", format!("has no place in {to}"));
+            }
             Event::Open { kind: BlockKind::ToolCall { extra: Some(extra), .. }, .. }
                 if !message && json::field(extra.as_str().as_bytes(), "caller").is_some() =>
             {

@@ -5,7 +5,7 @@
 use super::ferry::Ferry;
 use super::meter::Meter;
 use super::{Phase, Tally};
-use crate::{Quirks, Stamp, json, openai_chat, wire};
+use crate::{Quirks, Stamp, completions, json, openai_chat, wire};
 use bytes::BytesMut;
 use slip_ir::{Dialect, Event, Fault, FaultKind, Remedy, Reply, fold, unfold};
 use std::sync::Arc;
@@ -29,7 +29,11 @@ pub fn reply(
     }
     let (events, tally) = decoded(upstream, caller, body, stamp, quirks)?;
     if upstream == caller {
-        return Ok((body.to_vec(), tally));
+        let bytes = match caller {
+            Dialect::Completions => completions::patch::reply(body, &tally, stamp),
+            _ => body.to_vec(),
+        };
+        return Ok((bytes, tally));
     }
     let reply = Reply { usage: tally.usage.clone(), ..fold(events) };
     Ok((wire(caller).encode_reply(&reply, stamp), tally))

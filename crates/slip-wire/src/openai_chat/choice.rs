@@ -476,7 +476,7 @@ impl Choice {
 
 /// OpenRouter's word for an upstream's. Calls decide where the upstream's word does not: forced calls end with `stop`, some
 /// servers say nothing.
-pub(super) fn finish_of(word: &str, called: bool) -> Finish {
+pub(crate) fn finish_of(word: &str, called: bool) -> Finish {
     match word.to_ascii_lowercase().as_str() {
         "length" | "max_tokens" | "model_length" | "max_output_tokens" => Finish::Length,
         "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
@@ -490,7 +490,7 @@ pub(super) fn finish_of(word: &str, called: bool) -> Finish {
 }
 
 /// The text of a string, unless it is empty or something else.
-pub(super) fn some(span: &[u8]) -> Option<String> {
+pub(crate) fn some(span: &[u8]) -> Option<String> {
     json::string(span).filter(|t| !t.is_empty()).map(|t| t.into_owned())
 }
 

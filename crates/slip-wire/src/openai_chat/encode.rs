@@ -34,10 +34,10 @@ pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>)
 
 /// Losses, each told once.
 #[derive(Default)]
-pub(super) struct Losses(Vec<Loss>);
+pub(crate) struct Losses(pub(crate) Vec<Loss>);
 
 impl Losses {
-    pub(super) fn push(&mut self, what: impl Into<Cow<'static, str>>, why: impl Into<Cow<'static, str>>) {
+    pub(crate) fn push(&mut self, what: impl Into<Cow<'static, str>>, why: impl Into<Cow<'static, str>>) {
         let loss = Loss::new(what, why);
         if !self.0.contains(&loss) {
             self.0.push(loss);
@@ -46,11 +46,11 @@ impl Losses {
 }
 
 /// The top-level object: knows what the upstream refuses and what has been written.
-struct Top<'a, 'b> {
-    o: &'a mut Obj<'b, BytesMut>,
-    refuses: &'a [Cow<'static, str>],
-    written: Vec<&'static str>,
-    losses: &'a mut Losses,
+pub(crate) struct Top<'a, 'b> {
+    pub(crate) o: &'a mut Obj<'b, BytesMut>,
+    pub(crate) refuses: &'a [Cow<'static, str>],
+    pub(crate) written: Vec<&'static str>,
+    pub(crate) losses: &'a mut Losses,
 }
 
 impl<'b> Top<'_, 'b> {
@@ -65,7 +65,7 @@ impl<'b> Top<'_, 'b> {
         !refused
     }
 
-    fn put(&mut self, key: &'static str, write: impl FnOnce(&mut Obj<'b, BytesMut>, &str)) {
+    pub(crate) fn put(&mut self, key: &'static str, write: impl FnOnce(&mut Obj<'b, BytesMut>, &str)) {
         if self.allows(key) {
             write(self.o, key);
         }
@@ -77,7 +77,7 @@ impl<'b> Top<'_, 'b> {
         }
     }
 
-    fn shown(&mut self, key: &'static str, value: &Option<impl std::fmt::Display>) {
+    pub(crate) fn shown(&mut self, key: &'static str, value: &Option<impl std::fmt::Display>) {
         if let Some(value) = value {
             self.put(key, |o, key| o.shown(key, value));
         }
@@ -96,7 +96,7 @@ impl<'b> Top<'_, 'b> {
     }
 }
 
-fn stream(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+pub(crate) fn stream(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
     if request.stream {
         top.put("stream", |o, key| o.bool(key, true));
         if quirks.stream_options {
@@ -105,7 +105,7 @@ fn stream(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
     }
 }
 
-fn params(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+pub(crate) fn params(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
     let p = &request.params;
     let cap = match quirks.max_tokens {
         MaxTokens::Completion => "max_completion_tokens",
@@ -145,7 +145,7 @@ fn params(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
     top.raw("metadata", &p.metadata);
 }
 
-pub(super) const NO_CACHE_CONTROL: &str = "this provider has no cache breakpoints";
+pub(crate) const NO_CACHE_CONTROL: &str = "this provider has no cache breakpoints";
 
 pub(super) fn write_cache(o: &mut Obj<'_, BytesMut>, key: &str, cache: &Cache) {
     o.obj(key, |o| {
@@ -205,7 +205,7 @@ fn tools(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
     top.shown("parallel_tool_calls", &request.parallel_tool_calls);
 }
 
-fn reasoning(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+pub(crate) fn reasoning(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
     let Some(wish) = &request.reasoning else { return };
     let max_tokens = request.params.max_tokens;
     let off = wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0);
@@ -287,7 +287,7 @@ fn effort_of(wish: &Reasoning, max_tokens: Option<u64>, losses: &mut Losses) -> 
     }
 }
 
-fn extra(top: &mut Top<'_, '_>, extra: &[(String, Raw)]) {
+pub(crate) fn extra(top: &mut Top<'_, '_>, extra: &[(String, Raw)]) {
     for (key, value) in extra {
         if top.refuses.iter().any(|r| r == key) {
             top.losses.push(key.clone(), "this provider refuses it");

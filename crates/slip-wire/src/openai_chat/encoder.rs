@@ -361,7 +361,7 @@ fn head(stamp: &Stamp, start: &Start) -> Vec<u8> {
 }
 
 /// The catalogue's name of the model that answered, or failing that the upstream's.
-pub(super) fn model<'a>(stamp: &'a Stamp, start: &'a Start) -> &'a str {
+pub(crate) fn model<'a>(stamp: &'a Stamp, start: &'a Start) -> &'a str {
     if stamp.model.is_empty() { start.model.as_deref().unwrap_or_default() } else { &stamp.model }
 }
 
@@ -396,6 +396,6 @@ fn arguments(o: &mut Obj<'_, BytesMut>, text: &str, custom: bool) {
 }
 
 /// Reasoning as one string, of the kinds that can be read.
-pub(super) fn readable(thinking: &Thinking) -> &str {
+pub(crate) fn readable(thinking: &Thinking) -> &str {
     if thinking.kind == ThinkingKind::Encrypted { "" } else { &thinking.text }
 }

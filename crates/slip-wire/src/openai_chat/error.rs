@@ -21,7 +21,7 @@ struct Told {
 }
 
 /// Read an answer with an error status.
-pub(super) fn decode(status: u16, headers: &http::HeaderMap, body: &[u8]) -> Fault {
+pub(crate) fn decode(status: u16, headers: &http::HeaderMap, body: &[u8]) -> Fault {
     let told = if json::check(body).is_ok() { told(body.trim_ascii()) } else { Told::default() };
     let html = body.trim_ascii_start().first() == Some(&b'<');
     let message = match told.message.is_empty() && !html {
@@ -32,7 +32,7 @@ pub(super) fn decode(status: u16, headers: &http::HeaderMap, body: &[u8]) -> Fau
 }
 
 /// An error inside an answer that had begun well.
-pub(super) fn inside(span: &[u8]) -> Fault {
+pub(crate) fn inside(span: &[u8]) -> Fault {
     let told = told(span);
     let message = told.message.clone();
     finish(200, &http::HeaderMap::new(), &message, told, span)
@@ -63,12 +63,12 @@ fn finish(status: u16, headers: &http::HeaderMap, message: &str, told: Told, bod
 }
 
 /// Does an `error` member hold an error? Some servers always send one, empty.
-pub(super) fn says_something(value: &[u8]) -> bool {
+pub(crate) fn says_something(value: &[u8]) -> bool {
     !matches!(value, b"null" | b"\"\"" | b"false" | b"{}" | b"[]")
 }
 
 /// Is this an error that does not call itself one in the usual place?
-pub(super) fn looks_like(span: &[u8]) -> bool {
+pub(crate) fn looks_like(span: &[u8]) -> bool {
     if span.first() == Some(&b'[') {
         return json::items(span).next().is_some_and(|first| first.first() == Some(&b'{') && looks_like(first));
     }
@@ -143,14 +143,14 @@ fn nested(value: &[u8], depth: u32, told: &mut Told) {
 }
 
 /// OpenRouter's envelope.
-pub(super) fn encode(fault: &Fault) -> Vec<u8> {
+pub(crate) fn encode(fault: &Fault) -> Vec<u8> {
     let mut out = BytesMut::new();
     object(&mut out, |o| write(o, "error", fault));
     Vec::from(out)
 }
 
 /// The `error` member: whole in an error body, and inside chunks and choices that failed late.
-pub(super) fn write(o: &mut Obj<'_, BytesMut>, key: &str, fault: &Fault) {
+pub(crate) fn write(o: &mut Obj<'_, BytesMut>, key: &str, fault: &Fault) {
     o.obj(key, |o| {
         o.num("code", fault.kind.status());
         o.str("message", &fault.says);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 /// Maps the ids of one conversation, in order. A call without an id gets one, and the result that follows for the same tool
 /// gets the same.
-pub(super) struct Ids {
+pub(crate) struct Ids {
     shape: ToolIds,
     minted: usize,
     /// Calls that had no id: `(tool name, minted id)`, not yet answered.
@@ -13,11 +13,11 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn new(shape: ToolIds) -> Ids {
+    pub(crate) fn new(shape: ToolIds) -> Ids {
         Ids { shape, minted: 0, open: VecDeque::new() }
     }
 
-    pub(super) fn call(&mut self, id: &str, name: &str) -> String {
+    pub(crate) fn call(&mut self, id: &str, name: &str) -> String {
         if !id.is_empty() {
             return shaped(id, self.shape);
         }
@@ -26,7 +26,7 @@ impl Ids {
         id
     }
 
-    pub(super) fn result(&mut self, id: &str, name: Option<&str>) -> String {
+    pub(crate) fn result(&mut self, id: &str, name: Option<&str>) -> String {
         if !id.is_empty() {
             return shaped(id, self.shape);
         }

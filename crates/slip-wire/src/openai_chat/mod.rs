@@ -4,27 +4,27 @@
 //! read it, `encoder` and `whole` write it.
 
 mod calls;
-mod choice;
+pub(crate) mod choice;
 mod details;
-mod encode;
-mod encoder;
-mod error;
-mod ids;
-mod media;
+pub(crate) mod encode;
+pub(crate) mod encoder;
+pub(crate) mod error;
+pub(crate) mod ids;
+pub(crate) mod media;
 mod message;
-mod node;
+pub(crate) mod node;
 pub mod patch;
-mod reply;
-mod request;
-mod shapes;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod shapes;
 mod sound;
-mod spell;
+pub(crate) mod spell;
 pub mod splice;
-mod stream;
+pub(crate) mod stream;
 mod turns;
 pub mod usage;
 mod whole;
-mod write;
+pub(crate) mod write;
 
 #[cfg(test)]
 mod tests;

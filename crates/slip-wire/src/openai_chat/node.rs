@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// A value of the request and the way to it. Spans are valid JSON: the whole body is checked before the first node is made.
 #[derive(Clone, Copy)]
-pub(super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     span: &'a [u8],
     up: Option<&'a Node<'a>>,
     step: Step<'a>,
@@ -21,7 +21,7 @@ enum Step<'a> {
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn root(body: &'a [u8]) -> Result<Node<'a>, Malformed> {
+    pub(crate) fn root(body: &'a [u8]) -> Result<Node<'a>, Malformed> {
         json::check(body)?;
         Ok(Node { span: body.trim_ascii(), up: None, step: Step::Root })
     }
@@ -31,7 +31,7 @@ impl<'a> Node<'a> {
     }
 
     /// `messages[2].content[0].image_url.url`
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         let mut path = self.up.map(Node::path).unwrap_or_default();
         match self.step {
             Step::Root => {}
@@ -46,7 +46,7 @@ impl<'a> Node<'a> {
         path
     }
 
-    pub(super) fn expected(&self, what: &str) -> Malformed {
+    pub(crate) fn expected(&self, what: &str) -> Malformed {
         let found = match self.span.first() {
             Some(b'"') => "a string",
             Some(b'{') => "an object",
@@ -58,44 +58,44 @@ impl<'a> Node<'a> {
         Malformed::new(self.path(), format!("expected {what}, found {found}"))
     }
 
-    pub(super) fn wrong(&self, why: impl Into<String>) -> Malformed {
+    pub(crate) fn wrong(&self, why: impl Into<String>) -> Malformed {
         Malformed::new(self.path(), why)
     }
 
     /// A member that must be there is not.
-    pub(super) fn lacks(&self, key: &str, what: &str) -> Malformed {
+    pub(crate) fn lacks(&self, key: &str, what: &str) -> Malformed {
         let missing = self.child(Step::Key(key), self.span);
         Malformed::new(missing.path(), format!("expected {what}, found nothing"))
     }
 
-    pub(super) fn span(&self) -> &'a [u8] {
+    pub(crate) fn span(&self) -> &'a [u8] {
         self.span
     }
 
-    pub(super) fn is_string(&self) -> bool {
+    pub(crate) fn is_string(&self) -> bool {
         self.span.first() == Some(&b'"')
     }
 
-    pub(super) fn is_object(&self) -> bool {
+    pub(crate) fn is_object(&self) -> bool {
         self.span.first() == Some(&b'{')
     }
 
-    pub(super) fn is_array(&self) -> bool {
+    pub(crate) fn is_array(&self) -> bool {
         self.span.first() == Some(&b'[')
     }
 
-    pub(super) fn text(&self) -> Result<Cow<'a, str>, Malformed> {
+    pub(crate) fn text(&self) -> Result<Cow<'a, str>, Malformed> {
         match json::string(self.span) {
             Some(text) => Ok(text),
             None => Err(self.expected("a string")),
         }
     }
 
-    pub(super) fn string(&self) -> Result<String, Malformed> {
+    pub(crate) fn string(&self) -> Result<String, Malformed> {
         self.text().map(Cow::into_owned)
     }
 
-    pub(super) fn bool(&self) -> Result<bool, Malformed> {
+    pub(crate) fn bool(&self) -> Result<bool, Malformed> {
         match self.span {
             b"true" => Ok(true),
             b"false" => Ok(false),
@@ -103,7 +103,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    pub(super) fn number(&self) -> Result<Number, Malformed> {
+    pub(crate) fn number(&self) -> Result<Number, Malformed> {
         let text = std::str::from_utf8(self.span).unwrap_or_default();
         let whole = text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from));
         // The standard library's reading is exact, so that what is written again is what was said.
@@ -112,36 +112,36 @@ impl<'a> Node<'a> {
         number.filter(|_| is_number).ok_or_else(|| self.expected("a number"))
     }
 
-    pub(super) fn integer(&self) -> Result<i64, Malformed> {
+    pub(crate) fn integer(&self) -> Result<i64, Malformed> {
         json::integer(self.span).ok_or_else(|| self.expected("an integer"))
     }
 
-    pub(super) fn count(&self) -> Result<u64, Malformed> {
+    pub(crate) fn count(&self) -> Result<u64, Malformed> {
         let number = self.integer()?;
         u64::try_from(number).map_err(|_| self.wrong(format!("expected a count, found: {number}")))
     }
 
-    pub(super) fn small(&self) -> Result<u32, Malformed> {
+    pub(crate) fn small(&self) -> Result<u32, Malformed> {
         let number = self.count()?;
         u32::try_from(number).map_err(|_| self.wrong(format!("expected a small count, found: {number}")))
     }
 
-    pub(super) fn raw(&self) -> Result<Raw, Malformed> {
+    pub(crate) fn raw(&self) -> Result<Raw, Malformed> {
         raw(self.span).ok_or_else(|| self.expected("a JSON value"))
     }
 
-    pub(super) fn raw_object(&self) -> Result<Raw, Malformed> {
+    pub(crate) fn raw_object(&self) -> Result<Raw, Malformed> {
         if self.is_object() { self.raw() } else { Err(self.expected("an object")) }
     }
 
-    pub(super) fn items<'b>(&'b self) -> Result<Vec<Node<'b>>, Malformed> {
+    pub(crate) fn items<'b>(&'b self) -> Result<Vec<Node<'b>>, Malformed> {
         if !self.is_array() {
             return Err(self.expected("an array"));
         }
         Ok(json::items(self.span).enumerate().map(|(n, span)| self.child(Step::Index(n), span)).collect())
     }
 
-    pub(super) fn members<'b>(&'b self) -> Result<Members<'b>, Malformed> {
+    pub(crate) fn members<'b>(&'b self) -> Result<Members<'b>, Malformed> {
         if !self.is_object() {
             return Err(self.expected("an object"));
         }
@@ -149,38 +149,38 @@ impl<'a> Node<'a> {
     }
 
     /// Empty for anything but an object.
-    pub(super) fn members_if_any<'b>(&'b self) -> Members<'b> {
+    pub(crate) fn members_if_any<'b>(&'b self) -> Members<'b> {
         let present = json::fields(self.span).filter(|(_, value)| *value != b"null");
         Members { of: self, list: present.map(|(key, value)| (key.text(), value)).collect() }
     }
 }
 
 /// The members of an object; explicit nulls count as absent, and of repeated keys the last one counts.
-pub(super) struct Members<'a> {
+pub(crate) struct Members<'a> {
     of: &'a Node<'a>,
     list: Vec<(Cow<'a, str>, &'a [u8])>,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn get<'b>(&'b self, key: &'b str) -> Option<Node<'b>> {
+    pub(crate) fn get<'b>(&'b self, key: &'b str) -> Option<Node<'b>> {
         let (_, span) = self.list.iter().rev().find(|(k, _)| k == key)?;
         Some(self.of.child(Step::Key(key), span))
     }
 
-    pub(super) fn need<'b>(&'b self, key: &'b str, what: &str) -> Result<Node<'b>, Malformed> {
+    pub(crate) fn need<'b>(&'b self, key: &'b str, what: &str) -> Result<Node<'b>, Malformed> {
         self.get(key).ok_or_else(|| self.of.lacks(key, what))
     }
 
-    pub(super) fn string(&self, key: &str) -> Result<Option<String>, Malformed> {
+    pub(crate) fn string(&self, key: &str) -> Result<Option<String>, Malformed> {
         self.get(key).map(|node| node.string()).transpose()
     }
 
-    pub(super) fn iter<'b>(&'b self) -> impl Iterator<Item = (&'b str, Node<'b>)> {
+    pub(crate) fn iter<'b>(&'b self) -> impl Iterator<Item = (&'b str, Node<'b>)> {
         self.list.iter().map(|(key, span)| (&**key, self.of.child(Step::Key(key), span)))
     }
 
     /// The members not named in `known`, as an object.
-    pub(super) fn rest(&self, known: &[&str]) -> Option<Raw> {
+    pub(crate) fn rest(&self, known: &[&str]) -> Option<Raw> {
         let unknown: Vec<_> = self.list.iter().filter(|(key, _)| !known.contains(&&**key)).collect();
         if unknown.is_empty() {
             return None;
@@ -195,6 +195,6 @@ impl<'a> Members<'a> {
     }
 }
 
-pub(super) fn raw(span: &[u8]) -> Option<Raw> {
+pub(crate) fn raw(span: &[u8]) -> Option<Raw> {
     Raw::parse(std::str::from_utf8(span).ok()?)
 }

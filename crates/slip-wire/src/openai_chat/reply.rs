@@ -147,7 +147,7 @@ impl Reading {
 }
 
 /// Read a whole successful reply.
-pub(super) fn decode(body: &[u8]) -> Result<Reply, Malformed> {
+pub(crate) fn decode(body: &[u8]) -> Result<Reply, Malformed> {
     json::check(body)?;
     let body = body.trim_ascii();
     let mut reading = Reading::default();

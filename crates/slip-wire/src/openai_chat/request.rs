@@ -1,7 +1,7 @@
 //! A caller's chat request, read into what it means.
 
 use super::message::{Messages, cache};
-use super::node::Node;
+use super::node::{Members, Node};
 use crate::Malformed;
 use crate::house;
 use slip_ir::request::Function;
@@ -13,10 +13,7 @@ const HOUSE: [&str; 4] = ["usage", "stream_options", "structured_outputs", "prom
 pub(super) fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
     let root = Node::root(body)?;
     let top = root.members()?;
-    let mut reading = Reading::default();
-    for (key, node) in top.iter() {
-        reading.member(key, &node)?;
-    }
+    let (mut request, mut losses) = wishes(&top, &["messages"])?;
     let messages = top.need("messages", "an array of messages")?;
     let mut read = Messages::default();
     for message in messages.items()? {
@@ -25,9 +22,19 @@ pub(super) fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
     if read.turns.is_empty() {
         return Err(messages.wrong("expected at least one message"));
     }
-    let mut request = reading.request;
     request.turns = read.turns;
-    reading.losses.extend(read.losses);
+    losses.extend(read.losses);
+    Ok((request, losses))
+}
+
+/// Everything beside the conversation, which a relative of this dialect says in the same words. Members to `skip` are read by
+/// whoever asks.
+pub(crate) fn wishes(top: &Members<'_>, skip: &[&str]) -> Result<(Request, Vec<Loss>), Malformed> {
+    let mut reading = Reading::default();
+    for (key, node) in top.iter().filter(|(key, _)| !skip.contains(key)) {
+        reading.member(key, &node)?;
+    }
+    let mut request = reading.request;
     request.tools.extend(reading.old_tools);
     request.tool_choice = request.tool_choice.or(reading.old_choice);
     request.params.max_tokens = reading.completion_cap.or(request.params.max_tokens);
@@ -62,7 +69,6 @@ impl Reading {
         let request = &mut self.request;
         let params = &mut request.params;
         match key {
-            "messages" => {}
             "model" => request.model = node.string()?,
             "stream" => request.stream = node.bool()?,
             "max_tokens" => params.max_tokens = Some(node.count()?),
@@ -119,7 +125,7 @@ impl Reading {
 }
 
 /// A string or an array of strings.
-fn strings(node: &Node<'_>) -> Result<Vec<String>, Malformed> {
+pub(crate) fn strings(node: &Node<'_>) -> Result<Vec<String>, Malformed> {
     if node.is_string() {
         return Ok(vec![node.string()?]);
     }
@@ -129,7 +135,7 @@ fn strings(node: &Node<'_>) -> Result<Vec<String>, Malformed> {
     node.items()?.iter().map(Node::string).collect()
 }
 
-fn tool(node: &Node<'_>) -> Result<Tool, Malformed> {
+pub(crate) fn tool(node: &Node<'_>) -> Result<Tool, Malformed> {
     let members = node.members()?;
     let kind = members.get("type").map(|kind| kind.string()).transpose()?;
     if kind.as_deref().unwrap_or("function") != "function" {
@@ -159,7 +165,7 @@ fn function(node: &Node<'_>) -> Result<Function, Malformed> {
     })
 }
 
-fn choice(node: &Node<'_>, losses: &mut Vec<Loss>) -> Result<Option<ToolChoice>, Malformed> {
+pub(crate) fn choice(node: &Node<'_>, losses: &mut Vec<Loss>) -> Result<Option<ToolChoice>, Malformed> {
     let word = |word: &str| match word {
         "auto" => Some(ToolChoice::Auto),
         "none" => Some(ToolChoice::None),
@@ -196,7 +202,7 @@ fn choice(node: &Node<'_>, losses: &mut Vec<Loss>) -> Result<Option<ToolChoice>,
     Ok(mode.and_then(|mode| word(&mode)))
 }
 
-fn format(node: &Node<'_>) -> Result<Format, Malformed> {
+pub(crate) fn format(node: &Node<'_>) -> Result<Format, Malformed> {
     let members = node.members()?;
     let kind = members.need("type", "a string")?;
     Ok(match &*kind.text()? {
@@ -231,7 +237,7 @@ fn reasoning(node: &Node<'_>, losses: &mut Vec<Loss>) -> Result<Reasoning, Malfo
     Ok(wish)
 }
 
-fn effort(node: &Node<'_>) -> Result<Effort, Malformed> {
+pub(crate) fn effort(node: &Node<'_>) -> Result<Effort, Malformed> {
     let text = node.text()?;
     Effort::parse(&text).ok_or_else(|| {
         let known = Effort::ALL.map(Effort::name).join(", ");

@@ -8,12 +8,12 @@ use bytes::BytesMut;
 use slip_ir::{Dialect, Format, Raw};
 use std::borrow::Cow;
 
-pub(super) fn tool_type(raw: &Raw) -> String {
+pub(crate) fn tool_type(raw: &Raw) -> String {
     let kind = crate::json::field(raw.as_str().as_bytes(), "type").and_then(crate::json::string);
     kind.map_or_else(|| "unknown".to_owned(), |k| k.chars().take(64).collect())
 }
 
-pub(super) fn write_function(
+pub(crate) fn write_function(
     o: &mut Obj<'_, BytesMut>,
     function: &slip_ir::request::Function,
     quirks: &Quirks,
@@ -82,7 +82,7 @@ fn trim_schema(value: &mut serde_json::Value, dropped: &mut Vec<&'static str>) {
 }
 
 /// The format as this upstream can be told it, and what must be said in words instead.
-pub(super) fn lower_format<'a>(
+pub(crate) fn lower_format<'a>(
     format: Option<&'a Format>,
     quirks: &Quirks,
     losses: &mut Losses,
@@ -121,7 +121,7 @@ pub(super) fn lower_format<'a>(
     }
 }
 
-pub(super) fn write_format(o: &mut Obj<'_, BytesMut>, key: &str, format: &Format) {
+pub(crate) fn write_format(o: &mut Obj<'_, BytesMut>, key: &str, format: &Format) {
     match format {
         Format::Opaque { raw, .. } => o.raw(key, raw),
         Format::Text => o.obj(key, |o| o.str("type", "text")),

@@ -8,20 +8,20 @@ use slip_ir::{Media, MediaKind, Raw, Source, Usage};
 use std::collections::HashSet;
 
 /// Tool call ids of one reply: the upstream's own where it gave them, minted where it gave none or the same twice.
-pub(super) struct CallIds {
+pub(crate) struct CallIds {
     stem: String,
     minted: u32,
     seen: HashSet<String>,
 }
 
 impl CallIds {
-    pub(super) fn new(stamp: &Stamp) -> CallIds {
+    pub(crate) fn new(stamp: &Stamp) -> CallIds {
         // The random end of the generation id makes minted ids unique across turns of one conversation.
         let stem: String = stamp.id.rsplit('-').next().unwrap_or_default().chars().take(32).collect();
         CallIds { stem, minted: 0, seen: HashSet::new() }
     }
 
-    pub(super) fn take(&mut self, id: &str) -> String {
+    pub(crate) fn take(&mut self, id: &str) -> String {
         if !id.is_empty() && self.seen.insert(id.to_owned()) {
             return id.to_owned();
         }
@@ -36,18 +36,18 @@ impl CallIds {
 }
 
 /// Only the two kinds strict clients know are shown.
-pub(super) fn is_annotation(raw: &Raw) -> bool {
+pub(crate) fn is_annotation(raw: &Raw) -> bool {
     let kind = json::field(raw.as_str().as_bytes(), "type").and_then(json::string);
     matches!(kind.as_deref(), Some("url_citation" | "file"))
 }
 
-pub(super) fn write_image<B: BufMut>(o: &mut Obj<'_, B>, image: &Media) {
+pub(crate) fn write_image<B: BufMut>(o: &mut Obj<'_, B>, image: &Media) {
     o.str("type", "image_url");
     o.obj("image_url", |o| o.str("url", &media::to_url(&image.source).unwrap_or_default()));
 }
 
 /// OpenAI's `audio` object of a reply.
-pub(super) fn write_audio<B: BufMut>(o: &mut Obj<'_, B>, audio: &Media) {
+pub(crate) fn write_audio<B: BufMut>(o: &mut Obj<'_, B>, audio: &Media) {
     if let Some(extra) = &audio.extra {
         o.merge(extra);
     }
@@ -57,7 +57,7 @@ pub(super) fn write_audio<B: BufMut>(o: &mut Obj<'_, B>, audio: &Media) {
 }
 
 /// Pictures and sound are shown; nothing else has a place in a reply of this dialect.
-pub(super) fn is_shown(media: &Media) -> bool {
+pub(crate) fn is_shown(media: &Media) -> bool {
     match media.kind {
         MediaKind::Image => media::to_url(&media.source).is_some(),
         MediaKind::Audio => matches!(media.source, Source::Data { .. }),
@@ -66,6 +66,6 @@ pub(super) fn is_shown(media: &Media) -> bool {
 }
 
 /// What is told when the provider counted nothing: our estimate of the prompt, and a token for every four bytes of text.
-pub(super) fn estimate(stamp: &Stamp, text_bytes: u64) -> Usage {
+pub(crate) fn estimate(stamp: &Stamp, text_bytes: u64) -> Usage {
     Usage { input: stamp.prompt_estimate, output: text_bytes.div_ceil(4), estimated: true, ..Usage::default() }
 }

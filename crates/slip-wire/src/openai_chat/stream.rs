@@ -11,7 +11,7 @@ use slip_ir::{Event, Fault, FaultKind, Remedy};
 const MAX_STRAYS: u32 = 16;
 
 #[derive(Default)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     reading: Reading,
     strays: u32,
     over: bool,

@@ -5,24 +5,24 @@ use bytes::BufMut;
 use slip_ir::Raw;
 
 /// An object being written.
-pub(super) struct Obj<'a, B: BufMut> {
+pub(crate) struct Obj<'a, B: BufMut> {
     out: &'a mut B,
     first: bool,
 }
 
 /// An array being written.
-pub(super) struct Arr<'a, B: BufMut> {
+pub(crate) struct Arr<'a, B: BufMut> {
     out: &'a mut B,
     first: bool,
 }
 
-pub(super) fn object<B: BufMut>(out: &mut B, fill: impl FnOnce(&mut Obj<'_, B>)) {
+pub(crate) fn object<B: BufMut>(out: &mut B, fill: impl FnOnce(&mut Obj<'_, B>)) {
     out.put_u8(b'{');
     fill(&mut Obj { out, first: true });
     out.put_u8(b'}');
 }
 
-pub(super) fn array<B: BufMut>(out: &mut B, fill: impl FnOnce(&mut Arr<'_, B>)) {
+pub(crate) fn array<B: BufMut>(out: &mut B, fill: impl FnOnce(&mut Arr<'_, B>)) {
     out.put_u8(b'[');
     fill(&mut Arr { out, first: true });
     out.put_u8(b']');
@@ -30,7 +30,7 @@ pub(super) fn array<B: BufMut>(out: &mut B, fill: impl FnOnce(&mut Arr<'_, B>)) 
 
 impl<B: BufMut> Obj<'_, B> {
     /// Start a member; whoever calls writes exactly one value into what is returned.
-    pub(super) fn key(&mut self, key: &str) -> &mut B {
+    pub(crate) fn key(&mut self, key: &str) -> &mut B {
         if !self.first {
             self.out.put_u8(b',');
         }
@@ -40,58 +40,58 @@ impl<B: BufMut> Obj<'_, B> {
         self.out
     }
 
-    pub(super) fn str(&mut self, key: &str, value: &str) {
+    pub(crate) fn str(&mut self, key: &str, value: &str) {
         json::write_string(value, self.key(key));
     }
 
-    pub(super) fn opt_str(&mut self, key: &str, value: Option<&str>) {
+    pub(crate) fn opt_str(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.str(key, value);
         }
     }
 
-    pub(super) fn str_or_null(&mut self, key: &str, value: Option<&str>) {
+    pub(crate) fn str_or_null(&mut self, key: &str, value: Option<&str>) {
         match value {
             Some(value) => self.str(key, value),
             None => self.null(key),
         }
     }
 
-    pub(super) fn null(&mut self, key: &str) {
+    pub(crate) fn null(&mut self, key: &str) {
         self.key(key).put_slice(b"null");
     }
 
-    pub(super) fn bool(&mut self, key: &str, value: bool) {
+    pub(crate) fn bool(&mut self, key: &str, value: bool) {
         self.key(key).put_slice(if value { b"true" } else { b"false" });
     }
 
-    pub(super) fn num(&mut self, key: &str, value: impl itoa::Integer) {
+    pub(crate) fn num(&mut self, key: &str, value: impl itoa::Integer) {
         self.key(key).put_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// Anything that prints as JSON.
-    pub(super) fn shown(&mut self, key: &str, value: impl std::fmt::Display) {
+    pub(crate) fn shown(&mut self, key: &str, value: impl std::fmt::Display) {
         self.key(key).put_slice(value.to_string().as_bytes());
     }
 
-    pub(super) fn raw(&mut self, key: &str, value: &Raw) {
+    pub(crate) fn raw(&mut self, key: &str, value: &Raw) {
         self.span(key, value.as_str().as_bytes());
     }
 
-    pub(super) fn span(&mut self, key: &str, value: &[u8]) {
+    pub(crate) fn span(&mut self, key: &str, value: &[u8]) {
         in_one_line(value, self.key(key));
     }
 
-    pub(super) fn obj(&mut self, key: &str, fill: impl FnOnce(&mut Obj<'_, B>)) {
+    pub(crate) fn obj(&mut self, key: &str, fill: impl FnOnce(&mut Obj<'_, B>)) {
         object(self.key(key), fill);
     }
 
-    pub(super) fn arr(&mut self, key: &str, fill: impl FnOnce(&mut Arr<'_, B>)) {
+    pub(crate) fn arr(&mut self, key: &str, fill: impl FnOnce(&mut Arr<'_, B>)) {
         array(self.key(key), fill);
     }
 
     /// Every member of the object that `raw` is.
-    pub(super) fn merge(&mut self, raw: &Raw) {
+    pub(crate) fn merge(&mut self, raw: &Raw) {
         for (key, value) in json::fields(raw.as_str().as_bytes()) {
             self.span(&key.text(), value);
         }
@@ -100,7 +100,7 @@ impl<B: BufMut> Obj<'_, B> {
 
 impl<B: BufMut> Arr<'_, B> {
     /// Start an element; whoever calls writes exactly one value into what is returned.
-    pub(super) fn item(&mut self) -> &mut B {
+    pub(crate) fn item(&mut self) -> &mut B {
         if !self.first {
             self.out.put_u8(b',');
         }
@@ -108,15 +108,15 @@ impl<B: BufMut> Arr<'_, B> {
         self.out
     }
 
-    pub(super) fn str(&mut self, value: &str) {
+    pub(crate) fn str(&mut self, value: &str) {
         json::write_string(value, self.item());
     }
 
-    pub(super) fn raw(&mut self, value: &Raw) {
+    pub(crate) fn raw(&mut self, value: &Raw) {
         in_one_line(value.as_str().as_bytes(), self.item());
     }
 
-    pub(super) fn obj(&mut self, fill: impl FnOnce(&mut Obj<'_, B>)) {
+    pub(crate) fn obj(&mut self, fill: impl FnOnce(&mut Obj<'_, B>)) {
         object(self.item(), fill);
     }
 }

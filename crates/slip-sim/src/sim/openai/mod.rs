@@ -1,6 +1,7 @@
 //! OpenAI chat completions, as an OpenAI-shaped server speaks it. Reading is in `read.rs`.
 
 mod read;
+pub(super) mod text;
 
 use super::ask::{Ask, Refusal, Thinking, Why, mix};
 use super::mind::{Answer, Choice, Finish};

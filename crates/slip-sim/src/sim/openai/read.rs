@@ -6,6 +6,23 @@ use super::super::picture;
 use serde_json::{Value, json};
 
 pub(super) fn ask(body: &Value) -> Result<Ask, Refusal> {
+    let mut ask = plain(body)?;
+    tools(body, &mut ask)?;
+    messages(body, &mut ask)?;
+    ask.prompt.mark();
+    ask.max_tokens = number(body, "max_completion_tokens", 1, u64::MAX)?.or(ask.max_tokens);
+    ask.thinking = thinking(body);
+    let top = number(body, "top_logprobs", 0, 20)?;
+    if flag(body, "logprobs")?.unwrap_or(false) {
+        ask.logprobs = Some(top.unwrap_or(0));
+    } else if top.is_some() {
+        return Err(Refusal::invalid("'top_logprobs' is only allowed when 'logprobs' is true").at("top_logprobs"));
+    }
+    Ok(ask)
+}
+
+/// What chat and completions say alike.
+pub(super) fn plain(body: &Value) -> Result<Ask, Refusal> {
     let Some(model) = body.get("model").and_then(Value::as_str).filter(|m| !m.is_empty()) else {
         return Err(Refusal::invalid("you must provide a model parameter").at("model"));
     };
@@ -18,25 +35,12 @@ pub(super) fn ask(body: &Value) -> Result<Ask, Refusal> {
         }
         ask.include_usage = flag(options, "include_usage")?.unwrap_or(false);
     }
-    tools(body, &mut ask)?;
-    messages(body, &mut ask)?;
-    ask.prompt.mark();
-    ask.max_tokens = match number(body, "max_completion_tokens", 1, u64::MAX)? {
-        Some(n) => Some(n),
-        None => number(body, "max_tokens", 1, u64::MAX)?,
-    };
+    ask.max_tokens = number(body, "max_tokens", 1, u64::MAX)?;
     if let Some(n) = number(body, "n", 1, u64::from(MAX_CHOICES))? {
         ask.n = n as u32;
     }
     ask.stops = stops(body)?;
-    ask.thinking = thinking(body);
     ask.format = format(body)?;
-    let top = number(body, "top_logprobs", 0, 20)?;
-    if flag(body, "logprobs")?.unwrap_or(false) {
-        ask.logprobs = Some(top.unwrap_or(0));
-    } else if top.is_some() {
-        return Err(Refusal::invalid("'top_logprobs' is only allowed when 'logprobs' is true").at("top_logprobs"));
-    }
     for (member, most) in [("temperature", 2.0), ("top_p", 1.0)] {
         if let Some(value) = given(body, member)
             && !value.as_f64().is_some_and(|t| (0.0..=most).contains(&t))
@@ -56,7 +60,7 @@ fn flag(body: &Value, member: &str) -> Result<Option<bool>, Refusal> {
     }
 }
 
-fn number(body: &Value, member: &str, least: u64, most: u64) -> Result<Option<u64>, Refusal> {
+pub(super) fn number(body: &Value, member: &str, least: u64, most: u64) -> Result<Option<u64>, Refusal> {
     let Some(value) = given(body, member) else { return Ok(None) };
     match value.as_u64().filter(|n| (least..=most).contains(n)) {
         Some(n) => Ok(Some(n)),
