@@ -16,6 +16,7 @@ pub static PROVIDER: Provider = Provider {
         router: true,
         ..Quirks::OPENAI_CHAT
     },
+    also: list![responses(Quirks { router: true, ..Quirks::RESPONSES })],
     faults: list![(402, FaultKind::UpstreamQuota, Remedy::Elsewhere)],
     links: links("https://openrouter.ai/privacy", "https://openrouter.ai/terms", Some("https://status.openrouter.ai")),
     headquarters: Some(s("US")),

@@ -1,6 +1,6 @@
 //! What a provider's file needs, so that it can be all data.
 
-pub use crate::provider::{Auth, Links, Local, Policy, Provider};
+pub use crate::provider::{Also, Auth, Links, Local, Policy, Provider};
 pub use slip_ir::{Dialect, FaultKind, Remedy};
 pub use slip_wire::Quirks;
 pub use slip_wire::quirks::{MaxTokens, ReasoningStyle, Replay, Structured, ToolIds};
@@ -32,4 +32,9 @@ pub const fn links(privacy: &'static str, terms: &'static str, status: Option<&'
         None => None,
     };
     Links { privacy: Some(s(privacy)), terms: Some(s(terms)), status }
+}
+
+/// OpenAI Responses at its usual path, for callers who speak it.
+pub const fn responses(quirks: Quirks) -> Also {
+    Also { dialect: Dialect::Responses, path: None, quirks }
 }

@@ -72,6 +72,13 @@ pub static ROUTES: &[Route] = &[
     ),
     route(
         Method::POST,
+        "/responses",
+        Auth::Key,
+        To::Generate(Dialect::Responses),
+        "the same, as clients of OpenAI's Responses say it",
+    ),
+    route(
+        Method::POST,
         "//v1beta/models/{model...}",
         Auth::Key,
         To::Generate(Dialect::Gemini),

@@ -3,7 +3,7 @@
 use slip_ir::{Media, MediaKind, Source};
 
 /// A URL as a source: `data:` URLs in base64 are taken apart, everything else stays a URL.
-pub(super) fn from_url(url: &str) -> Source {
+pub(crate) fn from_url(url: &str) -> Source {
     let inline = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match inline {
         Some((mime, base64)) => {
@@ -15,7 +15,7 @@ pub(super) fn from_url(url: &str) -> Source {
 }
 
 /// The source as one URL, where it has one.
-pub(super) fn to_url(source: &Source) -> Option<String> {
+pub(crate) fn to_url(source: &Source) -> Option<String> {
     match source {
         Source::Url(url) => Some(url.clone()),
         Source::Data { mime, base64 } => Some(format!("data:{mime};base64,{base64}")),
@@ -23,7 +23,7 @@ pub(super) fn to_url(source: &Source) -> Option<String> {
     }
 }
 
-pub(super) fn new(kind: MediaKind, source: Source) -> Media {
+pub(crate) fn new(kind: MediaKind, source: Source) -> Media {
     Media { kind, source, name: None, detail: None, cache: None, extra: None }
 }
 
@@ -52,7 +52,7 @@ pub(super) fn sniff(base64: &str) -> Option<&'static str> {
 }
 
 /// A file whose type was not given: by its name, then by its first bytes.
-pub(super) fn file_mime(name: Option<&str>, base64: &str) -> &'static str {
+pub(crate) fn file_mime(name: Option<&str>, base64: &str) -> &'static str {
     let extension = name.and_then(|n| n.rsplit_once('.')).map(|(_, e)| e.to_ascii_lowercase());
     match extension.as_deref() {
         Some("pdf") => "application/pdf",
@@ -68,7 +68,7 @@ pub(super) fn file_mime(name: Option<&str>, base64: &str) -> &'static str {
 }
 
 /// OpenAI's word for an audio type: `audio/mpeg` is `mp3`.
-pub(super) fn audio_format(mime: &str) -> &str {
+pub(crate) fn audio_format(mime: &str) -> &str {
     let kind = mime.split(';').next().unwrap_or(mime).trim();
     match kind.strip_prefix("audio/").unwrap_or(kind) {
         "mpeg" | "mpga" => "mp3",
