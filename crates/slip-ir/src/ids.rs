@@ -27,7 +27,8 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub const ALL: [Dialect; 4] = [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini, Dialect::Completions];
+    pub const ALL: [Dialect; 5] =
+        [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini, Dialect::Responses, Dialect::Completions];
 
     /// The name used in configuration files, logs and the catalogue.
     pub const fn name(self) -> &'static str {

@@ -14,6 +14,7 @@ pub static PROVIDER: Provider = Provider {
         refuses: names!["logprobs", "logit_bias", "top_logprobs", "n"],
         ..Quirks::OPENAI_CHAT
     },
+    also: list![responses(Quirks { replay: Replay::Reasoning, ..Quirks::RESPONSES })],
     faults: list![(498, FaultKind::Overloaded, Remedy::Elsewhere)],
     policy: Policy { trains: Some(false), retains: Some(false), zdr: false },
     links: links("https://groq.com/privacy-policy", "https://groq.com/terms-of-use", Some("https://groqstatus.com")),

@@ -9,7 +9,7 @@ pub static PROVIDER: Provider = Provider {
     base: s("http://127.0.0.1:1234/v1"),
     auth: Auth::None,
     quirks: Quirks { image_urls: false, ..Quirks::OPENAI_CHAT },
-    also: list![TEXT],
+    also: list![responses(Quirks { replay: Replay::Reasoning, image_urls: false, ..Quirks::RESPONSES }), TEXT],
     local: Some(Local { port: 1234, probe: s("/v1/models"), host_env: None }),
     cancel_stops_billing: true,
     policy: Policy::ZERO,

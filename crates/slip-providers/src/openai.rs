@@ -9,6 +9,7 @@ pub static PROVIDER: Provider = Provider {
     base: s("https://api.openai.com/v1"),
     key_env: names!["OPENAI_API_KEY"],
     quirks: Quirks { max_tokens: MaxTokens::Completion, developer_role: true, ..Quirks::OPENAI_CHAT },
+    also: list![responses(Quirks::RESPONSES)],
     cancel_stops_billing: true,
     policy: Policy::RETAINS,
     links: links(

@@ -16,10 +16,10 @@ pub static PROVIDER: Provider = Provider {
         router: true,
         ..Quirks::OPENAI_CHAT
     },
-    also: list![Also {
-        quirks: Quirks { reasoning: ReasoningStyle::Object, router: true, ..Quirks::OPENAI_CHAT },
-        ..TEXT
-    }],
+    also: list![
+        responses(Quirks { router: true, ..Quirks::RESPONSES }),
+        Also { quirks: Quirks { reasoning: ReasoningStyle::Object, router: true, ..Quirks::OPENAI_CHAT }, ..TEXT }
+    ],
     faults: list![(402, FaultKind::UpstreamQuota, Remedy::Elsewhere)],
     links: links("https://openrouter.ai/privacy", "https://openrouter.ai/terms", Some("https://status.openrouter.ai")),
     headquarters: Some(s("US")),

@@ -37,3 +37,8 @@ pub const fn links(privacy: &'static str, terms: &'static str, status: Option<&'
     };
     Links { privacy: Some(s(privacy)), terms: Some(s(terms)), status }
 }
+
+/// OpenAI Responses at its usual path, for callers who speak it.
+pub const fn responses(quirks: Quirks) -> Also {
+    Also { dialect: Dialect::Responses, path: None, quirks }
+}

@@ -14,6 +14,7 @@ pub static PROVIDER: Provider = Provider {
         refuses: names!["presence_penalty", "frequency_penalty", "stop", "logit_bias"],
         ..Quirks::OPENAI_CHAT
     },
+    also: list![responses(Quirks::RESPONSES)],
     cancel_stops_billing: true,
     policy: Policy::RETAINS,
     links: links(

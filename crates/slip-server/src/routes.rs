@@ -75,6 +75,13 @@ pub static ROUTES: &[Route] = &[
     ),
     route(
         Method::POST,
+        "/responses",
+        Auth::Key,
+        To::Generate(Dialect::Responses),
+        "the same, as clients of OpenAI's Responses say it",
+    ),
+    route(
+        Method::POST,
         "/completions",
         Auth::Key,
         To::Generate(Dialect::Completions),

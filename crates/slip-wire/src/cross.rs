@@ -6,6 +6,18 @@ use std::borrow::Cow;
 /// The request as an encoder of `to` may have it. Members of another dialect's top level mean nothing to an OpenAI-shaped server,
 /// and many refuse what they do not know; the other encoders keep lists of the members they know and tell the rest.
 pub fn cross(request: &Request, from: Dialect, to: Dialect) -> (Cow<'_, Request>, Vec<Loss>) {
+    if from == Dialect::Responses && to != Dialect::Responses {
+        let mut lost = Vec::new();
+        let plain = crate::responses::plain(request, &mut lost);
+        let (crossed, left) = without_extra(&plain, from, to);
+        let crossed = crossed.into_owned();
+        lost.extend(left);
+        return (Cow::Owned(crossed), lost);
+    }
+    without_extra(request, from, to)
+}
+
+fn without_extra(request: &Request, from: Dialect, to: Dialect) -> (Cow<'_, Request>, Vec<Loss>) {
     let tells = matches!(to, Dialect::OpenAiChat | Dialect::Completions);
     if from == to || !tells || request.extra.is_empty() {
         return (Cow::Borrowed(request), Vec::new());

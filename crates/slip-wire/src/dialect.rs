@@ -109,7 +109,7 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
         Dialect::OpenAiChat => &crate::openai_chat::OpenAiChat,
         Dialect::Anthropic => &crate::anthropic::Anthropic,
         Dialect::Gemini => &crate::gemini::Gemini,
-        Dialect::Responses => &crate::unwritten::Unwritten(Dialect::Responses),
+        Dialect::Responses => &crate::responses::Responses,
         Dialect::Completions => &crate::completions::Completions,
         Dialect::Ollama => &crate::unwritten::Unwritten(Dialect::Ollama),
         Dialect::OllamaGenerate => &crate::unwritten::Unwritten(Dialect::OllamaGenerate),

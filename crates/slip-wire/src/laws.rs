@@ -83,6 +83,28 @@ fn frames(dialect: Dialect) -> &'static [&'static str] {
             "[DONE]",
             "{",
         ],
+        Dialect::Responses => &[
+            r#"{"type":"response.created","response":{"id":"r","model":"x","created_at":1,"status":"in_progress","output":[]}}"#,
+            r#"{"type":"response.output_item.added","output_index":0,"item":{"id":"m","type":"message","role":"assistant","content":[]}}"#,
+            r#"{"type":"response.output_text.delta","output_index":0,"item_id":"m","content_index":0,"delta":"zażółć \ud83d\ude00","logprobs":[{"token":"z","logprob":-0.1}]}"#,
+            r#"{"type":"response.output_text.annotation.added","output_index":0,"item_id":"m","content_index":0,"annotation":{"type":"url_citation","url":"u"}}"#,
+            r#"{"type":"response.refusal.delta","output_index":0,"item_id":"m","content_index":1,"delta":"no"}"#,
+            r#"{"type":"response.output_item.done","output_index":0,"item":{"id":"m","type":"message","role":"assistant","content":[{"type":"output_text","text":"all"}]}}"#,
+            r#"{"type":"response.output_item.added","output_index":1,"item":{"id":"c","type":"function_call","call_id":"k","name":"f","arguments":""}}"#,
+            r#"{"type":"response.function_call_arguments.delta","output_index":1,"item_id":"c","delta":"{}"}"#,
+            r#"{"type":"response.output_item.done","output_index":2,"item":{"id":"d","type":"custom_tool_call","call_id":"l","name":"g","input":"x"}}"#,
+            r#"{"type":"response.reasoning_summary_text.delta","output_index":3,"item_id":"rs_1","summary_index":0,"delta":"hm"}"#,
+            r#"{"type":"response.reasoning_text.delta","output_index":3,"item_id":"rs_1","content_index":0,"delta":"hm"}"#,
+            r#"{"type":"response.output_item.done","output_index":3,"item":{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"gAAA"}}"#,
+            r#"{"type":"response.output_item.done","output_index":4,"item":{"id":"w","type":"web_search_call","status":"completed"}}"#,
+            r#"{"type":"response.output_item.done","output_index":5,"item":{"id":"i","type":"image_generation_call","result":"iVBORw0KGgo="}}"#,
+            r#"{"type":"response.completed","response":{"status":"completed","output":[],"usage":{"input_tokens":9,"output_tokens":5,"total_tokens":14,"input_tokens_details":{"cached_tokens":4}}}}"#,
+            r#"{"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}}}"#,
+            r#"{"type":"response.failed","response":{"status":"failed","error":{"code":"server_error","message":"m"}}}"#,
+            r#"{"type":"error","error":{"type":"insufficient_quota","code":"insufficient_quota","message":"m"}}"#,
+            "[DONE]",
+            "{",
+        ],
         other => panic!("what does a server of {other} send?"),
     }
 }
@@ -242,11 +264,13 @@ proptest! {
     fn verbatim_out_equals_in(
         anthropic in vec(proptest::sample::select(&frames(Dialect::Anthropic)[..9]), 0..9),
         gemini in vec(proptest::sample::select(&frames(Dialect::Gemini)[..4]), 0..9),
+        responses in vec(proptest::sample::select(&frames(Dialect::Responses)[..14]), 0..9),
         sizes in vec(1usize..40, 1..8),
     ) {
         let ends = [
             (Dialect::Anthropic, anthropic, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":7}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"),
             (Dialect::Gemini, gemini, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\"}]}\r\n\r\n"),
+            (Dialect::Responses, responses, "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n"),
         ];
         for (dialect, frames, end) in ends {
             let mut bytes: Vec<u8> = frames.iter().flat_map(|frame| {

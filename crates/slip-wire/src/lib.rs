@@ -20,6 +20,7 @@ pub mod openai_chat;
 pub mod ops;
 pub mod peek;
 pub mod quirks;
+pub mod responses;
 pub mod stamp;
 mod unwritten;
 pub mod upstream_error;

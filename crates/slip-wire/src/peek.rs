@@ -120,7 +120,10 @@ impl Peek {
             (Dialect::Gemini | Dialect::Bedrock, None) => wrong("", "the path names no model"),
             _ => {
                 let understood = wire(dialect).decode_request(body)?;
-                let peek = meaning::peek(body, &understood.0, named)?;
+                let mut peek = meaning::peek(body, &understood.0, named)?;
+                if dialect == Dialect::Responses {
+                    peek.spliceable = crate::responses::speaks_natively(&understood.0);
+                }
                 Ok((peek, Some(understood)))
             }
         }

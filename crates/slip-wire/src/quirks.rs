@@ -101,8 +101,8 @@ impl Quirks {
         match dialect {
             Dialect::Anthropic => &Quirks::ANTHROPIC,
             Dialect::Gemini => &Quirks::GEMINI,
+            Dialect::Responses => &Quirks::RESPONSES,
             Dialect::OpenAiChat
-            | Dialect::Responses
             | Dialect::Completions
             | Dialect::Ollama
             | Dialect::OllamaGenerate
@@ -140,6 +140,9 @@ impl Quirks {
         default_max_tokens: 8192,
         ..Quirks::OPENAI_CHAT
     };
+
+    /// The Responses API as OpenAI serves it.
+    pub const RESPONSES: Quirks = Quirks { replay: Replay::Details, developer_role: true, ..Quirks::OPENAI_CHAT };
 
     /// The Gemini API as Google AI Studio serves it.
     pub const GEMINI: Quirks =

@@ -1,5 +1,6 @@
 //! What the house writes onto a reply: the generation's identity and its price.
 
+use crate::responses::Echo;
 use slip_ir::Price;
 use std::sync::Arc;
 
@@ -21,4 +22,6 @@ pub struct Stamp {
     pub hide_reasoning: bool,
     /// Our estimate of the prompt, used when the provider reports no usage.
     pub prompt_estimate: u64,
+    /// What the reply repeats of its request, where the caller's dialect does so.
+    pub echo: Option<Box<Echo>>,
 }

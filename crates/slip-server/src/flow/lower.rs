@@ -15,6 +15,7 @@ use slip_wire::house;
 use slip_wire::openai_chat::splice;
 use slip_wire::ops::{self, Inquiry};
 use slip_wire::quirks::ReasoningStyle;
+use slip_wire::responses::Echo;
 use slip_wire::{Peek, Quirks, Stamp, cross, wire};
 
 pub struct Outbound {
@@ -192,5 +193,11 @@ pub fn stamp(inbound: &Inbound, id: &str, endpoint: &Endpoint) -> Stamp {
         byok: false,
         hide_reasoning: inbound.peek.hide_reasoning,
         prompt_estimate: inbound.peek.want.prompt_tokens,
+        echo: echo(inbound),
     }
+}
+
+/// Only one dialect repeats the request in the reply.
+pub fn echo(inbound: &Inbound) -> Option<Box<Echo>> {
+    (inbound.dialect == Dialect::Responses).then(|| Box::new(Echo::of(&inbound.raw, &inbound.peek)))
 }

@@ -43,9 +43,13 @@ async fn a_panic_is_a_500_of_constant_text_and_gives_its_place_back() {
 
 #[tokio::test]
 async fn a_panic_behind_a_committed_head_becomes_an_error_inside_the_stream() {
-    for (dialect, end) in
-        [(Dialect::OpenAiChat, "data: [DONE]\n\n"), (Dialect::Anthropic, "event: error"), (Dialect::Gemini, "data: ")]
-    {
+    let rows = [
+        (Dialect::OpenAiChat, "data: [DONE]\n\n"),
+        (Dialect::Anthropic, "event: error"),
+        (Dialect::Gemini, "data: "),
+        (Dialect::Responses, "\"type\":\"response.failed\""),
+    ];
+    for (dialect, end) in rows {
         let attempts: Attempts = Box::pin(async { panic!("with a secret in it") });
         let waiting = Waiting::new(app(), attempts, dialect, "gen-1-x".into(), Duration::from_secs(1));
         let said = Body::Waiting(Box::new(waiting)).collect().await.expect("an ending").to_bytes();

@@ -70,7 +70,7 @@ pub fn mint(seed: &str, number: u64) -> String {
 
 /// Letters and digits spelt out of a 64-bit FNV-1a hash, rehashed as often as needed. Nobody is kept out by it: two ids of one
 /// conversation must not meet by accident, that is all.
-fn letters(seed: &str, number: u64, len: usize) -> String {
+pub(crate) fn letters(seed: &str, number: u64, len: usize) -> String {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut eat = |bytes: &[u8]| {

@@ -46,7 +46,9 @@ impl Ferry {
         let message = !matches!(to, Dialect::OpenAiChat | Dialect::Completions | Dialect::Gemini);
         match event {
             Event::Open { choice: 1.., .. } if message => self.lose("choices", "a message has one choice"),
-            Event::Logprobs { .. } if message => self.lose("logprobs", format!("has no place in {to}")),
+            Event::Logprobs { .. } if message && to != Dialect::Responses => {
+                self.lose("logprobs", format!("has no place in {to}"))
+            }
             Event::Delta { piece: Piece::Media(media), .. } => {
                 let shown = match to {
                     Dialect::OpenAiChat => matches!(media.kind, MediaKind::Image | MediaKind::Audio),

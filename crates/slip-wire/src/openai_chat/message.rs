@@ -199,7 +199,7 @@ fn tool_call(node: &Node<'_>) -> Result<ToolCall, Malformed> {
 }
 
 /// How a call of one of OpenAI's free-text `custom` tools is told apart: its arguments are not JSON.
-pub(super) fn custom_mark() -> Option<slip_ir::Raw> {
+pub(crate) fn custom_mark() -> Option<slip_ir::Raw> {
     slip_ir::Raw::parse(r#"{"type":"custom"}"#)
 }
 

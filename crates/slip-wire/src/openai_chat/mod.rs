@@ -11,7 +11,7 @@ pub(crate) mod encoder;
 pub(crate) mod error;
 pub(crate) mod ids;
 pub(crate) mod media;
-mod message;
+pub(crate) mod message;
 pub(crate) mod node;
 pub mod patch;
 pub(crate) mod reply;
