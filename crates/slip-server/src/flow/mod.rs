@@ -332,8 +332,9 @@ impl Trip {
             alone: self.plan.line().len() < 2,
         };
         let target = &seat.target;
+        let accept = if stream { spoken.quirks.framing(spoken.dialect).media_type() } else { "application/json" };
         let response =
-            upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;
+            upstream::open(target, &outbound.path, outbound.body, accept, &outbound.headers, deadlines).await?;
         let bench = judge::Bench {
             upstream: spoken.dialect,
             caller: self.inbound.dialect,
