@@ -4,7 +4,7 @@
 use slip_ir::{Dialect, FaultKind, Op, Ops, Remedy};
 use slip_wire::ops::Shape;
 use slip_wire::quirks::MaxTokens;
-use slip_wire::{Quirks, wire};
+use slip_wire::{Envelope, Quirks, wire};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -199,6 +199,14 @@ impl Provider {
         }
     }
 
+    /// The same behind a cloud that wraps the dialect: a bearer token, and no headers of the author's.
+    pub fn wrapped(mut self, envelope: &'static Envelope) -> Provider {
+        self.auth = Auth::Bearer;
+        self.headers = Cow::Borrowed(&[]);
+        self.quirks.envelope = Some(envelope);
+        self
+    }
+
     /// `path` (which may carry a query) below the base URL, or below `base` where an instance has its own.
     pub fn url(&self, base: Option<&str>, path: &str) -> Result<String, BadUrl> {
         let base = check_base(base.unwrap_or(&self.base))?;
@@ -240,9 +248,10 @@ impl Provider {
 
     /// Where a chat request for `model` (the provider's own name for it) goes.
     pub fn chat_url(&self, base: Option<&str>, model: &str, stream: bool) -> Result<String, BadUrl> {
-        match &self.path {
-            Some(path) => self.url(base, path),
-            None => self.url(base, &wire(self.dialect).path(model, stream)),
+        match (&self.path, self.quirks.envelope) {
+            (Some(path), _) => self.url(base, path),
+            (None, Some(envelope)) => self.url(base, &envelope.path(model, stream)),
+            (None, None) => self.url(base, &wire(self.dialect).path(model, stream)),
         }
     }
 

@@ -333,8 +333,9 @@ impl Trip {
             alone: self.plan.line().len() < 2,
         };
         let target = &seat.target;
+        let accept = if stream { spoken.quirks.framing(spoken.dialect).media_type() } else { "application/json" };
         let response =
-            upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;
+            upstream::open(target, &outbound.path, outbound.body, accept, &outbound.headers, deadlines).await?;
         let asked = self.inbound.inquiry.as_ref().zip(service.map(|s| s.shape));
         let bench = judge::Bench {
             upstream: spoken.dialect,
