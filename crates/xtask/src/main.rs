@@ -1,4 +1,4 @@
-//! Chores of the repository: `cargo xtask test | lint | bench | clients | fuzz`. Each installs what it needs, below `target/` or
+//! Chores of the repository: `cargo xtask test | lint | bench | clients | conformance | fuzz`. Each installs what it needs, below `target/` or
 //! from Debian's packages.
 
 mod bench;
@@ -28,6 +28,8 @@ enum Command {
         /// Run only those whose name contains this.
         filter: Option<String>,
     },
+    /// Walk the matrix of surfaces, dialects and features, and write docs/conformance.md from what was seen.
+    Conformance,
     /// Hunt with each fuzz target for a while, going on from what earlier hunts learnt.
     Fuzz {
         #[arg(long, default_value_t = 5)]
@@ -43,6 +45,7 @@ fn main() -> Result<()> {
         Command::Test => test(),
         Command::Lint => lint(),
         Command::Clients { filter } => clients::clients(filter.as_deref()),
+        Command::Conformance => conformance(),
         Command::Fuzz { seconds, target } => fuzz::fuzz(fuzz::Effort::Hunt { seconds }, target.as_deref()),
         Command::Bench(args) => bench::bench(&args),
     }
@@ -56,6 +59,12 @@ fn test() -> Result<()> {
     fuzz::fuzz(fuzz::Effort::Check { inputs: 30_000 }, None)?;
     step("real clients");
     clients::clients(None)
+}
+
+/// The test that compares the page writes it where it is told to.
+fn conformance() -> Result<()> {
+    let args = ["test", "--package", "slipswitch", "--test", "it", "--locked", "conformance::"];
+    sh::run_in(&root(), "cargo", &args, &[("SLIPSWITCH_CONFORMANCE", "write")])
 }
 
 fn lint() -> Result<()> {

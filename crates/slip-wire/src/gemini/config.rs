@@ -111,6 +111,10 @@ fn thinking(m: &Members<'_>) -> Result<Option<Reasoning>, Malformed> {
             None => return Err(wrong(AT, "thinkingLevel", &format!("must be minimal, low, medium or high: {level}"))),
         }
     }
+    // To show thoughts and say no more leaves it to the model whether it thinks. Elsewhere that is not left to a model.
+    if reasoning == Reasoning::default() {
+        reasoning.enabled = Some(true);
+    }
     let silent = Reasoning { exclude: true, ..Reasoning::default() };
     Ok(Some(reasoning).filter(|r| *r != silent))
 }

@@ -141,7 +141,10 @@ fn declaration<'a>(function: &'a Function, index: usize, quirks: &Quirks, ledger
     if let Some(parameters) = &function.parameters {
         if quirks.schema_subset {
             let at = format!("{at}.parameters");
-            node.set("parameters", ledger.with(|losses| schema::to_google(parameters, &at, losses)));
+            let schema = ledger.with(|losses| schema::to_google(parameters, &at, losses));
+            if !schema::takes_nothing(&schema) {
+                node.set("parameters", schema);
+            }
         } else {
             node.set("parametersJsonSchema", parameters);
         }

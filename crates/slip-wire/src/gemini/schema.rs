@@ -64,6 +64,19 @@ pub(super) fn to_google(schema: &Raw, at: &str, losses: &mut Vec<Loss>) -> Node<
     down.convert(&root, at.to_owned(), 0)
 }
 
+/// The parameters of a function without any. Google refuses an object of no properties (or did, by model and by house), and takes a
+/// function that declares none.
+pub(super) fn takes_nothing(schema: &Node<'_>) -> bool {
+    let Node::Object(members) = schema else { return false };
+    let is_object = schema.get("type").and_then(Node::as_str) == Some("OBJECT");
+    is_object
+        && members.iter().all(|(key, value)| match &**key {
+            "properties" => matches!(value, Node::Object(all) if all.is_empty()),
+            "type" | "title" | "description" => true,
+            _ => false,
+        })
+}
+
 struct Down<'r> {
     root: &'r Node<'static>,
     /// Definitions by the reference to them.

@@ -3,18 +3,18 @@
 //!
 //! The recordings are read from the directory that SLIPSWITCH_CORPUS names (`cases/*.json`), and are never kept here.
 
-mod ask;
+pub mod ask;
 mod compare;
-mod errors;
+pub mod errors;
 mod expected;
 mod form;
-mod history;
+pub mod history;
 mod made;
-mod read;
-mod report;
+pub mod read;
+pub mod report;
 mod retold;
-mod said;
-mod sent;
+pub mod said;
+pub mod sent;
 mod siblings;
 mod surface;
 
@@ -45,7 +45,7 @@ pub struct Differences {
 }
 
 impl Differences {
-    fn of(prefix: impl Into<String>) -> Differences {
+    pub fn of(prefix: impl Into<String>) -> Differences {
         Differences { prefix: prefix.into(), found: Vec::new() }
     }
 

@@ -158,7 +158,7 @@ fn requests() -> impl Strategy<Value = Request> {
         }),
         any::<bool>().prop_map(|exclude| Reasoning { effort: Some(Effort::Medium), exclude, ..Reasoning::default() }),
         Just(Reasoning { enabled: Some(false), exclude: true, ..Reasoning::default() }),
-        Just(Reasoning::default()),
+        Just(Reasoning { adaptive: true, ..Reasoning::default() }),
     ];
     let extra = option::of(raw().prop_map(|raw| ("safetySettings".to_owned(), raw)));
     let asked = (option::of(choice), option::of(format), option::of(reasoning));

@@ -74,12 +74,9 @@ fn bodies_come_back_as_they_were() {
     ] {
         same(j!({"contents": says("hi"), "toolConfig": {"functionCallingConfig": calling}}));
     }
-    for thinking in [
-        j!({"thinkingBudget": 0}),
-        j!({"thinkingBudget": -1}),
-        j!({"thinkingBudget": 9, "includeThoughts": true}),
-        j!({"includeThoughts": true}),
-    ] {
+    for thinking in
+        [j!({"thinkingBudget": 0}), j!({"thinkingBudget": -1}), j!({"thinkingBudget": 9, "includeThoughts": true})]
+    {
         same(j!({"contents": says("hi"), "generationConfig": {"thinkingConfig": thinking}}));
     }
     for format in [
@@ -454,4 +451,26 @@ fn what_has_no_place_is_listed() {
         Request { params: Params { seed: Some(1), top_k: number(), ..Params::default() }, ..Request::default() };
     let (value, losses) = written(&request, &refusing);
     assert_eq!((value, losses), (j!({"contents": []}), vec!["top_k".to_owned(), "seed".to_owned()]));
+}
+
+#[test]
+fn a_function_of_no_parameters_declares_none() {
+    let nothing = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+    let function = Function { name: "ping".into(), parameters: slip_ir::Raw::parse(nothing), ..Function::default() };
+    let request = Request { tools: vec![Tool::Function(function)], ..Request::default() };
+    let declared = |quirks: &Quirks| written(&request, quirks).0["tools"][0]["functionDeclarations"][0].clone();
+    assert_eq!(declared(&Quirks::GEMINI), j!({"name": "ping"}));
+    assert_eq!(declared(&WIDE)["parametersJsonSchema"]["type"], "object");
+}
+
+#[test]
+fn to_be_shown_thoughts_is_to_want_them() {
+    let asked = |config: Value| {
+        request(&j!({"contents": says("hi"), "generationConfig": {"thinkingConfig": config}}).to_string())
+    };
+    let on = Reasoning { enabled: Some(true), ..Reasoning::default() };
+    assert_eq!(asked(j!({"includeThoughts": true})).reasoning, Some(on));
+    assert_eq!(asked(j!({"includeThoughts": false})).reasoning, None);
+    let budget = Reasoning { budget: Some(9), ..Reasoning::default() };
+    assert_eq!(asked(j!({"includeThoughts": true, "thinkingBudget": 9})).reasoning, Some(budget));
 }

@@ -1,7 +1,7 @@
 //! JSON Schema, Google's subset of it, and what is said to be lost.
 
 use super::json;
-use crate::gemini::schema::{from_google, to_google};
+use crate::gemini::schema::{from_google, takes_nothing, to_google};
 use slip_ir::Raw;
 
 fn check(schema: &str, want: &str, lost: &[&str]) {
@@ -114,4 +114,21 @@ fn googles_spelling_becomes_json_schema() {
     }
     let plain = r#"{ "type": "object", "zeta": 1.0, "alpha": 2 }"#;
     assert_eq!(from_google(&Raw::parse(plain).expect("JSON")).as_str(), plain, "untouched, byte for byte");
+}
+
+#[test]
+fn parameters_of_nothing_are_told_from_parameters() {
+    let rows = [
+        (r#"{"type":"object","properties":{}}"#, true),
+        (r#"{"type":"object","properties":{},"required":[],"additionalProperties":false,"description":"none"}"#, true),
+        (r#"{"type":"object"}"#, true),
+        (r#"{"type":"object","properties":{"a":{"type":"string"}}}"#, false),
+        (r#"{"type":"object","anyOf":[{"type":"object","properties":{"a":{"type":"string"}}}]}"#, false),
+        (r#"{"type":"string"}"#, false),
+        ("true", false),
+    ];
+    for (schema, want) in rows {
+        let node = to_google(&Raw::parse(schema).expect("the test's own JSON"), "s", &mut Vec::new());
+        assert_eq!(takes_nothing(&node), want, "{schema}");
+    }
 }

@@ -8,24 +8,20 @@ use crate::harness::Got;
 use serde_json::{Value, json};
 
 /// Say the same again with this reply and the results of its calls in the history.
-pub async fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
+pub(super) async fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     let said = bed.said();
     let Some(want) = said.choices.get(&0).filter(|c| !c.seals.is_empty() || !c.calls.is_empty()) else { return };
     if said.fault.is_some() || got.status != 200 {
         return;
     }
-    let turn = match leg.surface {
-        Surface::Chat => chat(got, leg.stream),
-        Surface::Messages => message(got, leg.stream),
-        Surface::Gemini => gemini(got, leg.stream),
-    };
+    let turn = turn(leg.surface, got, leg.stream);
     let reply = leg.surface.read(&parts(got, leg.stream));
     let calls: Vec<Call> = reply.choices.get(&0).map(|c| c.calls.clone()).unwrap_or_default();
     // The old way of calling has no ids to answer.
     if calls.iter().any(|c| c.old) {
         return;
     }
-    let body = request(bed, leg, &turn, &calls);
+    let body = request(leg.surface, &bed.model, leg.stream, true, &turn, &calls);
     let leg = Leg { surface: leg.surface, stream: leg.stream, body, recorded: false };
     let answered = bed.send(&leg).await;
     if answered.status != 200 {
@@ -39,9 +35,19 @@ fn parts(got: &Got, stream: bool) -> Vec<Value> {
     if stream { read::values(&got.body) } else { vec![got.json()] }
 }
 
-fn request(bed: &Bed, leg: &Leg, turn: &Value, calls: &[Call]) -> Value {
+/// The reply as the turn of a conversation.
+pub fn turn(surface: Surface, got: &Got, stream: bool) -> Value {
+    match surface {
+        Surface::Chat => chat(got, stream),
+        Surface::Messages => message(got, stream),
+        Surface::Gemini => gemini(got, stream),
+    }
+}
+
+/// A conversation that goes on after this turn, with an answer to each of its calls.
+pub fn request(surface: Surface, model: &str, stream: bool, thinks: bool, turn: &Value, calls: &[Call]) -> Value {
     let mut ask = Ask::minimal();
-    ask.thinks = true;
+    ask.thinks = thinks;
     ask.max_tokens = Some(8192);
     let mut names: Vec<&str> = calls.iter().map(|c| c.name.as_str()).collect();
     names.dedup();
@@ -64,9 +70,9 @@ fn request(bed: &Bed, leg: &Leg, turn: &Value, calls: &[Call]) -> Value {
         calls.iter().map(answer).collect()
     };
     let go_on = |empty: bool| if empty { vec![json!("go on")] } else { Vec::new() };
-    match leg.surface {
+    match surface {
         Surface::Chat => {
-            let mut body = ask.to_chat(&bed.model, leg.stream);
+            let mut body = ask.to_chat(model, stream);
             let messages = body["messages"].as_array_mut().expect("messages are a list");
             messages.push(turn.clone());
             messages.extend(results(Surface::Chat));
@@ -74,7 +80,7 @@ fn request(bed: &Bed, leg: &Leg, turn: &Value, calls: &[Call]) -> Value {
             body
         }
         Surface::Messages => {
-            let mut body = ask.to_messages(&bed.model, leg.stream);
+            let mut body = ask.to_messages(model, stream);
             let mut content = results(Surface::Messages);
             content.extend(go_on(calls.is_empty()).into_iter().map(|t| json!({"type": "text", "text": t})));
             let messages = body["messages"].as_array_mut().expect("messages are a list");

@@ -10,7 +10,7 @@ use std::io::Write as _;
 pub const RECORDED: &str = "recorded";
 
 /// Print what failed and what was lost; how many failed against expectation.
-pub fn report(what: &str, outcomes: &BTreeMap<String, Outcome>, expected: &[Expected]) -> usize {
+pub(super) fn report(what: &str, outcomes: &BTreeMap<String, Outcome>, expected: &[Expected]) -> usize {
     let mut text = String::from("\n");
     let (mut passed, mut failed) = (0, 0);
     let mut met: BTreeSet<(&str, &str)> = BTreeSet::new();
@@ -55,7 +55,7 @@ pub fn report(what: &str, outcomes: &BTreeMap<String, Outcome>, expected: &[Expe
 }
 
 /// `messages[3].name` and `messages[5].name` are one kind of loss.
-fn unnumbered(loss: &str) -> String {
+pub fn unnumbered(loss: &str) -> String {
     let mut out = String::new();
     let mut rest = loss;
     while let Some((before, after)) = rest.split_once('[') {

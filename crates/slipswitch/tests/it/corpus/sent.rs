@@ -18,7 +18,7 @@ const OURS: [&str; 4] = [
     "usage",
 ];
 
-pub fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
+pub(super) fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     let Some(entry) = bed.last_entry() else {
         return out.say("sent", format!("nothing reached the provider: {} {:.300}", got.status, got.text()));
     };
@@ -158,7 +158,8 @@ fn chat(body: &Value, hashed_ids: bool) -> Value {
     body
 }
 
-fn meaning(want: &Ask, got: &Ask, nameless: bool, out: &mut Differences) {
+/// What was asked in one dialect, and what came of it in another.
+pub fn meaning(want: &Ask, got: &Ask, nameless: bool, out: &mut Differences) {
     let (want_turns, got_turns) = (turns(want, nameless), turns(got, nameless));
     if want_turns != got_turns {
         let at = want_turns.iter().zip(&got_turns).take_while(|(a, b)| a == b).count();

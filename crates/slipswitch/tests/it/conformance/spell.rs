@@ -1,0 +1,80 @@
+//! What each surface and each dialect spells in its own way. Whoever adds one is asked here, by the compiler.
+
+use crate::corpus::Surface;
+use crate::corpus::ask::Ask;
+use crate::harness::KEY;
+use serde_json::{Value, json};
+use slip_ir::Dialect;
+
+/// The request of a client of this surface.
+pub fn body(surface: Surface, ask: &Ask, model: &str, stream: bool) -> Value {
+    match surface {
+        Surface::Chat => ask.to_chat(model, stream),
+        Surface::Messages => ask.to_messages(model, stream),
+        Surface::Gemini => ask.to_gemini(),
+    }
+}
+
+/// The wish for a document that fits the schema.
+pub fn wish(surface: Surface, body: &mut Value, schema: &Value) {
+    match surface {
+        Surface::Chat => {
+            let named = json!({"name": "place", "strict": true, "schema": schema});
+            body["response_format"] = json!({"type": "json_schema", "json_schema": named});
+        }
+        Surface::Messages => body["output_config"] = json!({"format": {"type": "json_schema", "schema": schema}}),
+        Surface::Gemini => {
+            body["generationConfig"]["responseMimeType"] = "application/json".into();
+            body["generationConfig"]["responseJsonSchema"] = schema.clone();
+        }
+    }
+}
+
+/// How a client of this surface shows its key.
+pub fn credential(surface: Surface, key: &str) -> (&'static str, String) {
+    match surface {
+        Surface::Chat => ("authorization", format!("Bearer {key}")),
+        Surface::Messages => ("x-api-key", key.to_owned()),
+        Surface::Gemini => ("x-goog-api-key", key.to_owned()),
+    }
+}
+
+/// What the provider calls its model. Google's third generation refuses calls that come back unsigned.
+pub fn upstream_model(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Gemini => "gemini-3-made",
+        _ => "made",
+    }
+}
+
+/// Who reads the requests that reach a provider of this dialect.
+pub fn reader(dialect: Dialect) -> Surface {
+    match dialect {
+        Dialect::OpenAiChat => Surface::Chat,
+        Dialect::Anthropic => Surface::Messages,
+        Dialect::Gemini => Surface::Gemini,
+        Dialect::Responses
+        | Dialect::Completions
+        | Dialect::Ollama
+        | Dialect::OllamaGenerate
+        | Dialect::Cohere
+        | Dialect::Bedrock => panic!(
+            "{dialect} is in Dialect::ALL and nobody reads its requests here: give the corpus test's Surface \
+             (tests/it/corpus/surface.rs) a reader for it and name it in tests/it/conformance/spell.rs"
+        ),
+    }
+}
+
+/// The dialect has ids for calls.
+pub fn names_calls(dialect: Dialect) -> bool {
+    !matches!(dialect, Dialect::Gemini | Dialect::Ollama | Dialect::OllamaGenerate)
+}
+
+/// The simulated provider signs its thoughts, and wants them back as they were.
+pub fn seals(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Anthropic | Dialect::Gemini | Dialect::Responses | Dialect::Bedrock)
+}
+
+pub fn key(surface: Surface) -> (&'static str, String) {
+    credential(surface, KEY)
+}
