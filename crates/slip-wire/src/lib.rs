@@ -18,6 +18,7 @@ pub mod lens;
 pub mod openai_chat;
 pub mod peek;
 pub mod quirks;
+pub mod seals;
 pub mod stamp;
 mod unwritten;
 pub mod upstream_error;

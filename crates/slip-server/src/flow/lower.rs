@@ -6,7 +6,7 @@ use crate::upstream::{Failed, Sent};
 use crate::world::Seat;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, Loss, Origin, Remedy};
 use slip_providers::provider::Spoken;
 use slip_route::Endpoint;
 use slip_wire::house;
@@ -20,13 +20,21 @@ pub struct Outbound {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `verbatim`, `patched` or `translated`: how the reply will cross back.
     pub lens: &'static str,
-    pub losses: Vec<String>,
+    pub losses: Vec<Loss>,
 }
 
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
-pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<Outbound, Failed> {
+/// What becomes of the seals on a conversation's earlier reasoning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seals {
+    Kept,
+    /// This upstream refused them.
+    Stripped,
+}
+
+pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, seals: Seals) -> Result<Outbound, Failed> {
     let spoken = seat.provider.spoken(inbound.dialect);
     let to = spoken.dialect;
     let stream = inbound.peek.stream;
@@ -48,25 +56,25 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         }
     }
     let same = inbound.dialect == to;
+    let spliceable = inbound.peek.spliceable && seals == Seals::Kept;
     let lens = match to {
         _ if !same => "translated",
         Dialect::OpenAiChat => "patched",
         _ => "verbatim",
     };
     let (body, losses) = if same && to == Dialect::OpenAiChat {
-        if inbound.peek.spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
+        if spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
             let mut body = Vec::new();
             let losses = splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
             (body, losses)
         } else {
-            encode(inbound, endpoint, to, &quirks)?
+            encode(inbound, endpoint, to, &quirks, seals)?
         }
-    } else if same && inbound.peek.spliceable {
+    } else if same && spliceable {
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
-        encode(inbound, endpoint, to, &quirks)?
+        encode(inbound, endpoint, to, &quirks, seals)?
     };
-    let losses = losses.iter().map(ToString::to_string).collect();
     Ok(Outbound { path, body: body.into(), headers, lens, losses })
 }
 
@@ -75,15 +83,18 @@ fn encode(
     endpoint: &Endpoint,
     to: Dialect,
     quirks: &Quirks,
-) -> Result<(Vec<u8>, Vec<slip_ir::Loss>), Failed> {
+    seals: Seals,
+) -> Result<(Vec<u8>, Vec<Loss>), Failed> {
     let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
     // Gemini says in the path what others say in the body.
     let (from, stream) = (inbound.dialect, inbound.peek.stream);
     let (request, decoded) = inbound.ir().map_err(not_sent)?;
     endpoint.upstream.as_ref().clone_into(&mut request.model);
     request.stream = stream;
-    let (crossed, left) = cross(request, from, to);
+    let (mut crossed, left) = cross(request, from, to);
+    let stripped = (seals == Seals::Stripped).then(|| slip_wire::seals::strip(crossed.to_mut()));
     let (body, mut losses) = wire(to).encode_request(&crossed, quirks);
+    losses.splice(0..0, stripped);
     losses.extend(left);
     losses.extend(decoded.iter().cloned());
     Ok((body, losses))

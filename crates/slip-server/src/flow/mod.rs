@@ -10,8 +10,10 @@ pub mod refuse;
 pub mod relay;
 pub mod settle;
 pub mod shield;
+pub mod strict;
 #[cfg(test)]
 mod tests;
+pub mod told;
 pub mod waiting;
 
 use crate::body::Body;
@@ -23,21 +25,23 @@ use crate::{App, api};
 use admit::{Caller, admit};
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
+use lower::Seals;
 use read::Inbound;
 use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind, Origin};
+use slip_ir::{Dialect, Fault, FaultKind, Loss, Origin};
 use slip_route::{Plan, Step};
-use slip_wire::Stamp;
 use slip_wire::peek::Named;
+use slip_wire::{Stamp, seals};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use strict::Strict;
 use tokio::time::timeout;
 
 const MAX_URI: usize = 4096;
@@ -170,7 +174,7 @@ async fn journey(
         Err(fault) => return refuse(dialect, &fault, None),
     };
     let id = api::generation_id();
-    let (plan, refused) = match choose::choose(&app, &inbound, &world) {
+    let choose::Chosen { plan, refusals, strict } = match choose::choose(&app, &inbound, &world) {
         Ok(chosen) => chosen,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
@@ -179,19 +183,21 @@ async fn journey(
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
     let mut book = Book::open(place, slot, id.clone(), &inbound, &caller, arrived);
-    book.refusals(refused);
+    book.refusals(refusals.len());
+    let strict = Strict::new(strict, refusals);
     let stream = inbound.peek.stream;
     let timeouts = world.timeouts;
     let over = arrived + timeouts.total;
-    let trip = Trip { world, inbound, plan, book: Box::new(book), over };
+    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), over };
     if !stream {
         return trip.whole().await;
     }
     let mut attempts: Attempts = Box::pin(trip.streamed());
     match timeout(timeouts.head_commit, attempts.as_mut()).await {
-        Ok(Ok(relay)) => {
-            let provider = relay.provider().to_owned();
-            stamped(refuse::event_stream(dialect, Body::Relay(Box::new(relay))), &id, Some(&provider))
+        Ok(Ok(mut relay)) => {
+            let (provider, losses) = (relay.provider().to_owned(), relay.losses());
+            let response = refuse::event_stream(dialect, Body::Relay(Box::new(relay)));
+            tell(stamped(response, &id, Some(&provider)), losses)
         }
         Ok(Err((fault, mut book))) => {
             book.refuse(&fault);
@@ -209,11 +215,20 @@ fn stamped(mut response: Response<Body>, id: &str, provider: Option<&str>) -> Re
     response
 }
 
+/// Name what was lost, if anything was.
+fn tell(mut response: Response<Body>, losses: Option<HeaderValue>) -> Response<Body> {
+    if let Some(losses) = losses {
+        response.headers_mut().insert(told::LOSSES, losses);
+    }
+    response
+}
+
 /// A request on its way: what it is, whom it may try, and its record.
 struct Trip {
     world: Arc<World>,
     inbound: Inbound,
     plan: Plan,
+    strict: Strict,
     book: Box<Book>,
     over: Instant,
 }
@@ -235,11 +250,12 @@ impl Trip {
         let id = self.book.id().to_owned();
         match self.attempts().await {
             Ok(Won { answer: Answer::Whole(whole), stamp }) => {
+                let losses = self.book.told(Some(&whole.tally));
                 self.book.settle(*whole.tally, false);
                 let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
                 response.headers_mut().insert(http::header::CONTENT_TYPE, refuse::JSON);
                 refuse::common(response.headers_mut());
-                response
+                tell(response, losses)
             }
             Ok(Won { answer: Answer::Stream(_), .. }) => refuse(dialect, &internal(), Some(&id)),
             Err(fault) => {
@@ -268,8 +284,16 @@ impl Trip {
                     let endpoint = attempt.endpoint.clone();
                     let vital = self.world.vital(&endpoint, attempt.instance.id);
                     self.book.attempt(&endpoint, self.spoken(&attempt));
-                    let began = clock::now();
-                    match self.attempt(&attempt, began).await {
+                    let mut began = clock::now();
+                    let mut outcome = self.attempt(&attempt, began, Seals::Kept).await;
+                    if let Err(failed) = &outcome
+                        && seals::refused(self.spoken(&attempt), &failed.fault)
+                    {
+                        self.book.tried(&endpoint, began, Some(&failed.fault));
+                        began = clock::now();
+                        outcome = self.attempt(&attempt, began, Seals::Stripped).await;
+                    }
+                    match outcome {
                         Ok((won, lens, losses)) => {
                             self.book.tried(&endpoint, began, None);
                             let first = match &won.answer {
@@ -284,13 +308,16 @@ impl Trip {
                                 fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
                             }
                             vital.failed(&fault);
-                            self.book.tried(&endpoint, began, Some(&fault));
+                            match fault.kind {
+                                FaultKind::NoEndpoint => self.book.refused(),
+                                _ => self.book.tried(&endpoint, began, Some(&fault)),
+                            }
                             self.plan.failed(&attempt, &fault, sent, clock::unix_ms());
                         }
                     }
                 }
                 Step::Wait(pause) => tokio::time::sleep(pause).await,
-                Step::Stop(fault) => return Err(fault),
+                Step::Stop(fault) => return Err(self.strict.last_word(fault, &self.plan)),
             }
             if clock::now() >= self.over {
                 return Err(hold::out_of_time(self.world.timeouts.total));
@@ -309,11 +336,13 @@ impl Trip {
         &mut self,
         attempt: &slip_route::Attempt,
         began: Instant,
-    ) -> Result<(Won, &'static str, Vec<String>), Failed> {
+        seals: Seals,
+    ) -> Result<(Won, &'static str, Vec<Loss>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken(self.inbound.dialect);
-        let outbound = lower::lower(&mut self.inbound, endpoint, seat)?;
+        let outbound = lower::lower(&mut self.inbound, endpoint, seat, seals)?;
+        self.strict.check(endpoint, &outbound.losses)?;
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;

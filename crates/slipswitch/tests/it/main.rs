@@ -4,6 +4,7 @@ mod bad_input;
 mod cli;
 mod corpus;
 mod faults;
+mod fidelity;
 mod harness;
 mod house;
 mod journey;
