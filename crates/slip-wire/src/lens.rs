@@ -9,11 +9,12 @@ mod verbatim;
 mod whole;
 
 pub(crate) use whole::not_json;
-pub use whole::{reply, stream_from_reply};
+pub use whole::{reply, shaped, shaped_stream_from_reply, stream_from_reply};
 
 use crate::frame::sse::Sink;
 use crate::frame::{Frame, Framer};
 use crate::openai_chat::patch::Patch;
+use crate::structured::{Shape, Way};
 use crate::{Quirks, Stamp, wire};
 use bytes::BytesMut;
 use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Remedy, Usage};
@@ -85,8 +86,15 @@ impl Lens {
         let grade = match (upstream, caller) {
             (Dialect::OpenAiChat, Dialect::OpenAiChat) => Grade::Patched(Box::new(Patch::new(stamp))),
             _ if upstream == caller => Grade::Verbatim(Verbatim::new(caller, stamp, quirks)),
-            _ => Grade::Translated(Translated::new(upstream, caller, stamp, quirks)),
+            _ => Grade::Translated(Translated::new(upstream, caller, stamp, quirks, None)),
         };
+        Lens { framer: Framer::new(wire(upstream).framing()), grade }
+    }
+
+    /// The same for a reply whose form was asked for by other means: it is translated even between equal dialects.
+    pub fn shaped(upstream: Dialect, caller: Dialect, stamp: Arc<Stamp>, quirks: &Quirks, way: Way) -> Lens {
+        let shape = Some(Shape::new(way));
+        let grade = Grade::Translated(Translated::new(upstream, caller, stamp, quirks, shape));
         Lens { framer: Framer::new(wire(upstream).framing()), grade }
     }
 

@@ -20,6 +20,7 @@ pub mod peek;
 pub mod quirks;
 pub mod seals;
 pub mod stamp;
+pub mod structured;
 mod unwritten;
 pub mod upstream_error;
 

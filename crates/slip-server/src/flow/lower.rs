@@ -1,6 +1,7 @@
 //! Verb 5, lower: from what the caller said to what this upstream should read. Spliced where the dialects agree, translated where
 //! they do not.
 
+use super::form::{Ordered, Wrong};
 use super::read::Inbound;
 use crate::upstream::{Failed, Sent};
 use crate::world::Seat;
@@ -12,7 +13,7 @@ use slip_route::Endpoint;
 use slip_wire::house;
 use slip_wire::openai_chat::splice;
 use slip_wire::quirks::ReasoningStyle;
-use slip_wire::{Peek, Quirks, Stamp, cross, wire};
+use slip_wire::{Peek, Quirks, Stamp, cross, structured, wire};
 
 pub struct Outbound {
     pub path: String,
@@ -21,6 +22,16 @@ pub struct Outbound {
     /// `verbatim`, `patched` or `translated`: how the reply will cross back.
     pub lens: &'static str,
     pub losses: Vec<Loss>,
+    /// The form of the answer is asked for by other means than the upstream's own.
+    pub ordered: Option<Ordered>,
+}
+
+/// What is different about asking this upstream this time.
+#[derive(Clone, Copy)]
+pub struct Turn<'a> {
+    pub seals: Seals,
+    /// The answer it gave, when it is asked again for a better one.
+    pub wrong: Option<&'a Wrong>,
 }
 
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
@@ -34,7 +45,7 @@ pub enum Seals {
     Stripped,
 }
 
-pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, seals: Seals) -> Result<Outbound, Failed> {
+pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn<'_>) -> Result<Outbound, Failed> {
     let spoken = seat.provider.spoken(inbound.dialect);
     let to = spoken.dialect;
     let stream = inbound.peek.stream;
@@ -56,26 +67,28 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, seals: Sea
         }
     }
     let same = inbound.dialect == to;
-    let spliceable = inbound.peek.spliceable && seals == Seals::Kept;
+    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept;
     let lens = match to {
         _ if !same => "translated",
         Dialect::OpenAiChat => "patched",
         _ => "verbatim",
     };
+    let mut ordered = None;
     let (body, losses) = if same && to == Dialect::OpenAiChat {
         if spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
             let mut body = Vec::new();
             let losses = splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
             (body, losses)
         } else {
-            encode(inbound, endpoint, to, &quirks, seals)?
+            encode(inbound, endpoint, to, &quirks, turn, &mut ordered)?
         }
     } else if same && spliceable {
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
-        encode(inbound, endpoint, to, &quirks, seals)?
+        encode(inbound, endpoint, to, &quirks, turn, &mut ordered)?
     };
-    Ok(Outbound { path, body: body.into(), headers, lens, losses })
+    let lens = if ordered.is_some() { "translated" } else { lens };
+    Ok(Outbound { path, body: body.into(), headers, lens, losses, ordered })
 }
 
 fn encode(
@@ -83,7 +96,8 @@ fn encode(
     endpoint: &Endpoint,
     to: Dialect,
     quirks: &Quirks,
-    seals: Seals,
+    turn: Turn<'_>,
+    ordered: &mut Option<Ordered>,
 ) -> Result<(Vec<u8>, Vec<Loss>), Failed> {
     let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
     // Gemini says in the path what others say in the body.
@@ -92,12 +106,31 @@ fn encode(
     endpoint.upstream.as_ref().clone_into(&mut request.model);
     request.stream = stream;
     let (mut crossed, left) = cross(request, from, to);
-    let stripped = (seals == Seals::Stripped).then(|| slip_wire::seals::strip(crossed.to_mut()));
+    let mut told = Vec::new();
+    if turn.seals == Seals::Stripped {
+        told.push(slip_wire::seals::strip(crossed.to_mut()));
+    }
+    if let Some(way) = structured::way(&crossed, to, quirks, can_force(endpoint, to)) {
+        *ordered = Some(Ordered::new(way, crossed.format.as_ref()));
+        let request = crossed.to_mut();
+        told.extend(structured::impose(request, way, to, quirks));
+        if let Some(wrong) = turn.wrong {
+            structured::ask_again(request, &wrong.said, &wrong.why);
+        }
+    }
     let (body, mut losses) = wire(to).encode_request(&crossed, quirks);
-    losses.splice(0..0, stripped);
+    losses.splice(0..0, told);
     losses.extend(left);
     losses.extend(decoded.iter().cloned());
     Ok((body, losses))
+}
+
+/// Does the model take tools, and can it be made to call one? Where nobody said, dialects that can say so at all are believed.
+fn can_force(endpoint: &Endpoint, to: Dialect) -> bool {
+    match &endpoint.params {
+        Some(params) => ["tools", "tool_choice"].iter().all(|name| params.iter().any(|p| p == name)),
+        None => matches!(to, Dialect::Anthropic | Dialect::Bedrock),
+    }
 }
 
 /// Tools of type `openrouter:…` are run by a house like this one, never by a provider: where nobody would run it, it must not go.

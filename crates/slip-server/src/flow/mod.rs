@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod choose;
+pub mod form;
 pub mod hold;
 pub mod judge;
 pub mod lower;
@@ -23,6 +24,7 @@ use crate::upstream::{self, Failed};
 use crate::world::World;
 use crate::{App, api};
 use admit::{Caller, admit};
+use form::Wrong;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use lower::Seals;
@@ -244,6 +246,12 @@ struct Won {
     stamp: Arc<Stamp>,
 }
 
+/// How a request went out that was answered.
+struct Answered {
+    lens: &'static str,
+    losses: Vec<Loss>,
+}
+
 impl Trip {
     async fn whole(mut self) -> Response<Body> {
         let dialect = self.inbound.dialect;
@@ -291,7 +299,8 @@ impl Trip {
                     {
                         self.book.tried(&endpoint, began, Some(&failed.fault));
                         began = clock::now();
-                        outcome = self.attempt(&attempt, began, Seals::Stripped).await;
+                        // Boxed because it is rare: it must not be room that every request carries.
+                        outcome = Box::pin(self.attempt(&attempt, began, Seals::Stripped)).await;
                     }
                     match outcome {
                         Ok((won, lens, losses)) => {
@@ -331,17 +340,34 @@ impl Trip {
         self.world.seat(attempt.instance.id).map_or(attempt.endpoint.dialect, |s| s.provider.spoken(caller).dialect)
     }
 
-    /// One attempt: lower, open, judge.
+    /// One attempt: lower, open, judge. An answer without the form that was asked for is shown to the model, and it is asked once
+    /// more.
     async fn attempt(
         &mut self,
         attempt: &slip_route::Attempt,
         began: Instant,
         seals: Seals,
     ) -> Result<(Won, &'static str, Vec<Loss>), Failed> {
+        let (won, outbound, wrong) = self.call(attempt, began, lower::Turn { seals, wrong: None }).await?;
+        let Some(wrong) = wrong else { return Ok((won, outbound.lens, outbound.losses)) };
+        let turn = lower::Turn { seals, wrong: Some(&wrong) };
+        match Box::pin(self.call(attempt, clock::now(), turn)).await? {
+            (won, outbound, None) => Ok((won, outbound.lens, outbound.losses)),
+            (.., Some(wrong)) => Err(wrong.failed()),
+        }
+    }
+
+    /// Ask once, and say what is wrong with the form of the answer.
+    async fn call(
+        &mut self,
+        attempt: &slip_route::Attempt,
+        began: Instant,
+        turn: lower::Turn<'_>,
+    ) -> Result<(Won, Answered, Option<Wrong>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken(self.inbound.dialect);
-        let outbound = lower::lower(&mut self.inbound, endpoint, seat, seals)?;
+        let outbound = lower::lower(&mut self.inbound, endpoint, seat, turn)?;
         self.strict.check(endpoint, &outbound.losses)?;
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
@@ -368,16 +394,23 @@ impl Trip {
             caller: self.inbound.dialect,
             stamp: stamp.clone(),
             quirks: spoken.quirks,
+            way: outbound.ordered.as_ref().map(|ordered| ordered.way),
+            earlier: turn.wrong.and_then(|wrong| wrong.usage.as_ref()),
             faults: &seat.provider.faults,
             timeouts,
             began,
             over: self.over,
         };
+        let mut wrong = None;
         let answer = if stream {
             Answer::Stream(judge::stream(&bench, response).await?)
         } else {
-            Answer::Whole(judge::whole(&bench, response).await?)
+            let whole = judge::whole(&bench, response).await?;
+            if let Some(ordered) = &outbound.ordered {
+                wrong = ordered.check(&whole.said, whole.tally.usage.as_ref()).await.err();
+            }
+            Answer::Whole(whole)
         };
-        Ok((Won { answer, stamp }, outbound.lens, outbound.losses))
+        Ok((Won { answer, stamp }, Answered { lens: outbound.lens, losses: outbound.losses }, wrong))
     }
 }

@@ -2,6 +2,7 @@
 
 mod losses;
 mod seals;
+mod structured;
 
 use crate::harness::{Gateway, provider};
 use serde_json::{Value, json};
