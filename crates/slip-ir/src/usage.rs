@@ -48,6 +48,30 @@ impl Usage {
         [self.output, self.reasoning, self.audio_out, self.image_out].iter().fold(0u64, |sum, n| sum.saturating_add(*n))
     }
 
+    /// Another answer to the same question was paid for too.
+    pub fn add(&mut self, other: &Usage) {
+        let counts: [(&mut u64, u64); 12] = [
+            (&mut self.input, other.input),
+            (&mut self.cache_read, other.cache_read),
+            (&mut self.cache_write, other.cache_write),
+            (&mut self.cache_write_1h, other.cache_write_1h),
+            (&mut self.audio_in, other.audio_in),
+            (&mut self.output, other.output),
+            (&mut self.reasoning, other.reasoning),
+            (&mut self.audio_out, other.audio_out),
+            (&mut self.image_out, other.image_out),
+            (&mut self.accepted_prediction, other.accepted_prediction),
+            (&mut self.rejected_prediction, other.rejected_prediction),
+            (&mut self.web_searches, other.web_searches),
+        ];
+        counts.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        self.upstream_cost = match (self.upstream_cost, other.upstream_cost) {
+            (Some(one), Some(two)) => Some(Nano(one.0.saturating_add(two.0))),
+            (one, two) => one.or(two),
+        };
+        self.estimated |= other.estimated;
+    }
+
     pub fn total(&self) -> u64 {
         self.prompt_total().saturating_add(self.completion_total())
     }

@@ -9,12 +9,13 @@ mod verbatim;
 mod whole;
 
 pub(crate) use whole::not_json;
-pub use whole::{reply, stream_from_reply};
+pub use whole::{reply, shaped, shaped_stream_from_reply, stream_from_reply};
 
 use crate::completions::patch::Patch as TextPatch;
 use crate::frame::sse::Sink;
 use crate::frame::{Frame, Framer};
 use crate::openai_chat::patch::Patch;
+use crate::structured::{Shape, Way};
 use crate::{Quirks, Stamp};
 use bytes::BytesMut;
 use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Remedy, Usage};
@@ -89,8 +90,15 @@ impl Lens {
             (Dialect::OpenAiChat, Dialect::OpenAiChat) => Grade::Patched(Box::new(Patch::new(stamp))),
             (Dialect::Completions, Dialect::Completions) => Grade::PatchedText(Box::new(TextPatch::new(stamp))),
             _ if upstream == caller => Grade::Verbatim(Verbatim::new(caller, stamp, quirks)),
-            _ => Grade::Translated(Translated::new(upstream, caller, stamp, quirks)),
+            _ => Grade::Translated(Translated::new(upstream, caller, stamp, quirks, None)),
         };
+        Lens { framer: Framer::new(quirks.framing(upstream)), grade }
+    }
+
+    /// The same for a reply whose form was asked for by other means: it is translated even between equal dialects.
+    pub fn shaped(upstream: Dialect, caller: Dialect, stamp: Arc<Stamp>, quirks: &Quirks, way: Way) -> Lens {
+        let shape = Some(Shape::new(way));
+        let grade = Grade::Translated(Translated::new(upstream, caller, stamp, quirks, shape));
         Lens { framer: Framer::new(quirks.framing(upstream)), grade }
     }
 

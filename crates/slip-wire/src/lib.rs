@@ -22,7 +22,9 @@ pub mod ops;
 pub mod peek;
 pub mod quirks;
 pub mod responses;
+pub mod seals;
 pub mod stamp;
+pub mod structured;
 mod unwritten;
 pub mod upstream_error;
 

@@ -57,6 +57,11 @@ impl Plan {
             return;
         }
         self.next = Next::Open;
+        if fault.kind == FaultKind::NoEndpoint {
+            // Nothing was tried: it is somebody who turned out not to be able to take this request.
+            self.attempts = self.attempts.saturating_sub(1);
+            return;
+        }
         if sent == Sent::Ambiguous {
             // It may have been worked on and billed: one more try, somewhere else, and that is all.
             self.grace = Some(self.grace.map_or(1, |left| left.min(1)));
@@ -139,8 +144,11 @@ impl Plan {
         self.past.iter().filter(|p| p.candidate == candidate).count() as u32
     }
 
-    /// A model that cannot take this request is not asked again, whoever serves it.
+    /// Who cannot take this request is not asked again, nor is a model that cannot, whoever serves it.
     fn barred(&self, candidate: usize) -> bool {
+        if self.past.iter().any(|p| p.candidate == candidate && p.fault.kind == FaultKind::NoEndpoint) {
+            return true;
+        }
         let mut bars = self.past.iter().filter(|p| p.fault.remedy == Remedy::OtherModel).peekable();
         if bars.peek().is_none() {
             return false;

@@ -121,6 +121,15 @@ fn no_more_than_six_are_tried() {
 }
 
 #[test]
+fn who_turns_out_unable_costs_no_attempt_and_is_not_asked_again() {
+    let pools: Vec<[u32; 2]> = (0..9).map(|id| [id, id + 100]).collect();
+    let field = world(&pools.iter().map(|p| &p[..]).collect::<Vec<_>>());
+    let unable = (Fault::house(FaultKind::NoEndpoint, "it would lose something"), Sent::NotSent);
+    let (path, last) = run(plan(&field, &ask(&["m/one"], SORTED)), &vec![unable; 20]);
+    assert_eq!((path.len(), last.map(|f| f.kind)), (9, Some(FaultKind::NoEndpoint)), "{path:?}");
+}
+
+#[test]
 fn the_same_endpoint_is_asked_again_only_when_nobody_else_is_left() {
     let again = (fault(FaultKind::Upstream, Remedy::Again), Sent::NotSent);
     let gone = (fault(FaultKind::Upstream, Remedy::Elsewhere), Sent::Rejected);

@@ -4,7 +4,7 @@ use super::read::{Inbound, bad_request};
 use crate::world::World;
 use crate::{App, clock};
 use slip_ir::Fault;
-use slip_route::{Ask, Plan, Rules, View};
+use slip_route::{Ask, Plan, Refusal, Rules, View};
 use slip_wire::Malformed;
 use std::cell::RefCell;
 use std::sync::atomic::Ordering;
@@ -13,8 +13,15 @@ thread_local! {
     static DICE: RefCell<fastrand::Rng> = RefCell::new(fastrand::Rng::new());
 }
 
-/// The plan, and how many endpoints were ruled out.
-pub fn choose(app: &App, inbound: &Inbound, world: &World) -> Result<(Plan, usize), Fault> {
+/// The plan, and who was ruled out.
+pub struct Chosen {
+    pub plan: Plan,
+    pub refusals: Vec<Refusal>,
+    /// `provider.require_parameters`.
+    pub strict: bool,
+}
+
+pub fn choose(app: &App, inbound: &Inbound, world: &World) -> Result<Chosen, Fault> {
     let peek = &inbound.peek;
     let rules = match &peek.provider {
         Some(raw) => Rules::parse(raw).map_err(|bad| bad_request(Malformed::new(bad.at, bad.why)))?,
@@ -23,12 +30,13 @@ pub fn choose(app: &App, inbound: &Inbound, world: &World) -> Result<(Plan, usiz
     let mut models = Vec::with_capacity(1 + peek.models.len());
     models.extend(peek.model.clone().filter(|m| !m.trim().is_empty()));
     models.extend(peek.models.iter().filter(|m| Some(*m) != peek.model.as_ref()).cloned());
+    let strict = rules.require_parameters;
     let ask = Ask { models, rules, allow: None };
     let view = View { vitals: world, turn: app.turn.fetch_add(1, Ordering::Relaxed) };
     let chosen =
         DICE.with_borrow_mut(|dice| slip_route::choose(&world.field, &ask, &peek.want, &view, clock::unix_ms(), dice));
     match chosen {
-        Ok(chosen) => Ok((chosen.plan, chosen.refusals.len())),
+        Ok(chosen) => Ok(Chosen { plan: chosen.plan, refusals: chosen.refusals, strict }),
         Err(no) => Err(no.into()),
     }
 }

@@ -10,8 +10,9 @@ use crate::upstream::{Failed, Incoming, Sent, show};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt;
-use slip_ir::{Dialect, Fault, FaultKind, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, Remedy, Usage};
 use slip_wire::ops::{self, Inquiry, Shape};
+use slip_wire::structured::Way;
 use slip_wire::{End, Lens, Phase, Quirks, Stamp, Tally, lens, wire};
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +33,10 @@ pub struct Bench<'a> {
     pub asked: Option<(&'a Inquiry, Shape)>,
     pub stamp: Arc<Stamp>,
     pub quirks: &'a Quirks,
+    /// The form of the answer was asked for by other means.
+    pub way: Option<Way>,
+    /// What an answer cost that was asked again.
+    pub earlier: Option<&'a Usage>,
     pub faults: &'a [(u16, FaultKind, Remedy)],
     pub timeouts: Timeouts,
     /// When the attempt began.
@@ -45,6 +50,8 @@ pub struct Whole {
     pub bytes: Bytes,
     pub media_type: HeaderValue,
     pub tally: Box<Tally>,
+    /// What each complete choice said, where its form is to be checked.
+    pub said: Vec<String>,
 }
 
 /// A stream whose first content has come (or which ended properly without any).
@@ -115,11 +122,15 @@ pub async fn whole(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Wh
         let body = ops::Body { media_type, bytes: &body };
         let answer = ops::reply(inquiry, shape, body, &bench.stamp).map_err(|fault| failed(fault, Sent::Rejected))?;
         let media_type = HeaderValue::try_from(answer.media_type).unwrap_or(refuse::JSON);
-        return Ok(Whole { bytes: answer.body, media_type, tally: Box::new(answer.tally) });
+        return Ok(Whole { bytes: answer.body, media_type, tally: Box::new(answer.tally), said: Vec::new() });
     }
-    let (bytes, tally) = lens::reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks)
-        .map_err(|fault| failed(fault, Sent::Rejected))?;
-    Ok(Whole { bytes: bytes.into(), media_type: refuse::JSON, tally: Box::new(tally) })
+    let (up, caller, stamp, quirks) = (bench.upstream, bench.caller, &bench.stamp, bench.quirks);
+    let crossed = match bench.way {
+        None => lens::reply(up, caller, &body, stamp, quirks).map(|(bytes, tally)| (bytes, tally, Vec::new())),
+        Some(way) => lens::shaped(up, caller, &body, stamp, quirks, way, bench.earlier),
+    };
+    let (bytes, tally, said) = crossed.map_err(|fault| failed(fault, Sent::Rejected))?;
+    Ok(Whole { bytes: bytes.into(), media_type: refuse::JSON, tally: Box::new(tally), said })
 }
 
 async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize) -> Result<Bytes, Failed> {
@@ -173,8 +184,12 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
         // It was asked for a stream and answered whole: a valid completion becomes a short stream.
         let body = collect(bench, body, MAX_REPLY).await?;
         let mut out = greeting(bench.caller);
-        let tally = lens::stream_from_reply(bench.upstream, bench.caller, &body, &bench.stamp, bench.quirks, &mut out)
-            .map_err(|fault| failed(fault, Sent::Rejected))?;
+        let (up, caller, stamp, quirks) = (bench.upstream, bench.caller, &bench.stamp, bench.quirks);
+        let tally = match bench.way {
+            None => lens::stream_from_reply(up, caller, &body, stamp, quirks, &mut out),
+            Some(way) => lens::shaped_stream_from_reply(up, caller, &body, stamp, quirks, way, &mut out),
+        };
+        let tally = tally.map_err(|fault| failed(fault, Sent::Rejected))?;
         return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
     }
     if kind.starts_with("text/html") {
@@ -185,7 +200,11 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
         );
         return Err(failed(fault, Sent::Rejected));
     }
-    let mut lens = Lens::new(bench.upstream, bench.caller, bench.stamp.clone(), bench.quirks);
+    let stamp = bench.stamp.clone();
+    let mut lens = match bench.way {
+        None => Lens::new(bench.upstream, bench.caller, stamp, bench.quirks),
+        Some(way) => Lens::shaped(bench.upstream, bench.caller, stamp, bench.quirks, way),
+    };
     let mut out = greeting(bench.caller);
     let deadline = (bench.began + bench.timeouts.first_content).min(bench.over);
     loop {

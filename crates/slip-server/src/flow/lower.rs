@@ -1,13 +1,14 @@
 //! Verb 5, lower: from what the caller said to what this upstream should read. Spliced where the dialects agree, translated where
 //! they do not.
 
+use super::form::{Ordered, Wrong};
 use super::read::Inbound;
 use super::refuse;
 use crate::upstream::{Failed, Sent};
 use crate::world::Seat;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, Loss, Origin, Remedy};
 use slip_providers::provider::{Serves, Spoken};
 use slip_route::Endpoint;
 use slip_wire::completions;
@@ -16,7 +17,7 @@ use slip_wire::openai_chat::splice;
 use slip_wire::ops::{self, Inquiry};
 use slip_wire::quirks::ReasoningStyle;
 use slip_wire::responses::Echo;
-use slip_wire::{Peek, Quirks, Stamp, cross, wire};
+use slip_wire::{Peek, Quirks, Stamp, cross, structured, wire};
 
 pub struct Outbound {
     pub path: String,
@@ -24,13 +25,31 @@ pub struct Outbound {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `verbatim`, `patched` or `translated`: how the reply will cross back.
     pub lens: &'static str,
-    pub losses: Vec<String>,
+    pub losses: Vec<Loss>,
+    /// The form of the answer is asked for by other means than the upstream's own.
+    pub ordered: Option<Ordered>,
+}
+
+/// What is different about asking this upstream this time.
+#[derive(Clone, Copy)]
+pub struct Turn<'a> {
+    pub seals: Seals,
+    /// The answer it gave, when it is asked again for a better one.
+    pub wrong: Option<&'a Wrong>,
 }
 
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
-pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<Outbound, Failed> {
+/// What becomes of the seals on a conversation's earlier reasoning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seals {
+    Kept,
+    /// This upstream refused them.
+    Stripped,
+}
+
+pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn<'_>) -> Result<Outbound, Failed> {
     let spoken = seat.provider.spoken(inbound.dialect);
     let to = spoken.dialect;
     let stream = inbound.peek.stream;
@@ -55,34 +74,36 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         }
     }
     let same = inbound.dialect == to;
+    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept;
     let lens = match to {
         _ if !same => "translated",
         Dialect::OpenAiChat | Dialect::Completions => "patched",
         _ => "verbatim",
     };
+    let mut ordered = None;
     let (body, losses) = if same && to == Dialect::OpenAiChat {
-        if inbound.peek.spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
+        if spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
             let mut body = Vec::new();
             let losses = splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
             (body, losses)
         } else {
-            encode(inbound, endpoint, to, &quirks)?
+            encode(inbound, endpoint, to, &quirks, turn, &mut ordered)?
         }
     } else if same && to == Dialect::Completions {
         let mut body = Vec::new();
         let losses = completions::splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
         (body, losses)
-    } else if same && inbound.peek.spliceable {
+    } else if same && spliceable {
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
-        encode(inbound, endpoint, to, &quirks)?
+        encode(inbound, endpoint, to, &quirks, turn, &mut ordered)?
     };
     let body = match quirks.envelope {
         Some(envelope) => envelope.wrap(body, inbound.heads.beta.as_ref().and_then(|beta| beta.to_str().ok())),
         None => body,
     };
-    let losses = losses.iter().map(ToString::to_string).collect();
-    Ok(Outbound { path, body: body.into(), headers, lens, losses })
+    let lens = if ordered.is_some() { "translated" } else { lens };
+    Ok(Outbound { path, body: body.into(), headers, lens, losses, ordered })
 }
 
 /// A service beside chat, as this provider spells it.
@@ -98,7 +119,8 @@ pub fn service(inquiry: &Inquiry, endpoint: &Endpoint, service: &Serves) -> Resu
         body: sent.body.into(),
         headers: vec![(http::header::CONTENT_TYPE, media_type)],
         lens: if inquiry.shape == service.shape { "patched" } else { "translated" },
-        losses: sent.losses.iter().map(ToString::to_string).collect(),
+        losses: sent.losses,
+        ordered: None,
     })
 }
 
@@ -107,7 +129,9 @@ fn encode(
     endpoint: &Endpoint,
     to: Dialect,
     quirks: &Quirks,
-) -> Result<(Vec<u8>, Vec<slip_ir::Loss>), Failed> {
+    turn: Turn<'_>,
+    ordered: &mut Option<Ordered>,
+) -> Result<(Vec<u8>, Vec<Loss>), Failed> {
     let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
     // Gemini says in the path what others say in the body.
     let (from, stream) = (inbound.dialect, inbound.peek.stream);
@@ -119,11 +143,32 @@ fn encode(
     }
     endpoint.upstream.as_ref().clone_into(&mut request.model);
     request.stream = stream;
-    let (crossed, left) = cross(request, from, to);
+    let (mut crossed, left) = cross(request, from, to);
+    let mut told = Vec::new();
+    if turn.seals == Seals::Stripped {
+        told.push(slip_wire::seals::strip(crossed.to_mut()));
+    }
+    if let Some(way) = structured::way(&crossed, to, quirks, can_force(endpoint, to)) {
+        *ordered = Some(Ordered::new(way, crossed.format.as_ref()));
+        let request = crossed.to_mut();
+        told.extend(structured::impose(request, way, to, quirks));
+        if let Some(wrong) = turn.wrong {
+            structured::ask_again(request, &wrong.said, &wrong.why);
+        }
+    }
     let (body, mut losses) = wire(to).encode_request(&crossed, quirks);
+    losses.splice(0..0, told);
     losses.extend(left);
     losses.extend(decoded.iter().cloned());
     Ok((body, losses))
+}
+
+/// Does the model take tools, and can it be made to call one? Where nobody said, dialects that can say so at all are believed.
+fn can_force(endpoint: &Endpoint, to: Dialect) -> bool {
+    match &endpoint.params {
+        Some(params) => ["tools", "tool_choice"].iter().all(|name| params.iter().any(|p| p == name)),
+        None => matches!(to, Dialect::Anthropic | Dialect::Bedrock),
+    }
 }
 
 /// Tools of type `openrouter:…` are run by a house like this one, never by a provider: where nobody would run it, it must not go.

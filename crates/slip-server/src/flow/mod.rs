@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod choose;
+pub mod form;
 pub mod hold;
 pub mod judge;
 pub mod lower;
@@ -10,8 +11,10 @@ pub mod refuse;
 pub mod relay;
 pub mod settle;
 pub mod shield;
+pub mod strict;
 #[cfg(test)]
 mod tests;
+pub mod told;
 pub mod waiting;
 
 use crate::body::Body;
@@ -21,22 +24,25 @@ use crate::upstream::{self, Failed};
 use crate::world::World;
 use crate::{App, api};
 use admit::{Caller, admit};
+use form::Wrong;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
+use lower::Seals;
 use read::{Call, Inbound};
 use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind, Origin};
+use slip_ir::{Dialect, Fault, FaultKind, Loss, Origin};
 use slip_route::{Plan, Step};
-use slip_wire::Stamp;
+use slip_wire::{Stamp, seals};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use strict::Strict;
 use tokio::time::timeout;
 
 const MAX_URI: usize = 4096;
@@ -167,7 +173,7 @@ async fn journey(
         Err(fault) => return refuse(dialect, &fault, None),
     };
     let id = api::generation_id();
-    let (plan, refused) = match choose::choose(&app, &inbound, &world) {
+    let choose::Chosen { plan, refusals, strict } = match choose::choose(&app, &inbound, &world) {
         Ok(chosen) => chosen,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
@@ -176,19 +182,21 @@ async fn journey(
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
     let mut book = Book::open(place, slot, id.clone(), &inbound, &caller, arrived);
-    book.refusals(refused);
+    book.refusals(refusals.len());
+    let strict = Strict::new(strict, refusals);
     let stream = inbound.peek.stream;
     let timeouts = world.timeouts;
     let over = arrived + timeouts.total;
-    let trip = Trip { world, inbound, plan, book: Box::new(book), over };
+    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), over };
     if !stream {
         return trip.whole().await;
     }
     let mut attempts: Attempts = Box::pin(trip.streamed());
     match timeout(timeouts.head_commit, attempts.as_mut()).await {
-        Ok(Ok(relay)) => {
-            let provider = relay.provider().to_owned();
-            stamped(refuse::event_stream(dialect, Body::Relay(Box::new(relay))), &id, Some(&provider))
+        Ok(Ok(mut relay)) => {
+            let (provider, losses) = (relay.provider().to_owned(), relay.losses());
+            let response = refuse::event_stream(dialect, Body::Relay(Box::new(relay)));
+            tell(stamped(response, &id, Some(&provider)), losses)
         }
         Ok(Err((fault, mut book))) => {
             book.refuse(&fault);
@@ -206,11 +214,20 @@ fn stamped(mut response: Response<Body>, id: &str, provider: Option<&str>) -> Re
     response
 }
 
+/// Name what was lost, if anything was.
+fn tell(mut response: Response<Body>, losses: Option<HeaderValue>) -> Response<Body> {
+    if let Some(losses) = losses {
+        response.headers_mut().insert(told::LOSSES, losses);
+    }
+    response
+}
+
 /// A request on its way: what it is, whom it may try, and its record.
 struct Trip {
     world: Arc<World>,
     inbound: Inbound,
     plan: Plan,
+    strict: Strict,
     book: Box<Book>,
     over: Instant,
 }
@@ -226,17 +243,24 @@ struct Won {
     stamp: Arc<Stamp>,
 }
 
+/// How a request went out that was answered.
+struct Answered {
+    lens: &'static str,
+    losses: Vec<Loss>,
+}
+
 impl Trip {
     async fn whole(mut self) -> Response<Body> {
         let dialect = self.inbound.dialect;
         let id = self.book.id().to_owned();
         match self.attempts().await {
             Ok(Won { answer: Answer::Whole(whole), stamp }) => {
+                let losses = self.book.told(Some(&whole.tally));
                 self.book.settle(*whole.tally, false);
                 let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
                 response.headers_mut().insert(http::header::CONTENT_TYPE, whole.media_type);
                 refuse::common(response.headers_mut());
-                response
+                tell(response, losses)
             }
             Ok(Won { answer: Answer::Stream(_), .. }) => refuse(dialect, &internal(), Some(&id)),
             Err(fault) => {
@@ -265,8 +289,17 @@ impl Trip {
                     let endpoint = attempt.endpoint.clone();
                     let vital = self.world.vital(&endpoint, attempt.instance.id);
                     self.book.attempt(&endpoint, self.spoken(&attempt));
-                    let began = clock::now();
-                    match self.attempt(&attempt, began).await {
+                    let mut began = clock::now();
+                    let mut outcome = self.attempt(&attempt, began, Seals::Kept).await;
+                    if let Err(failed) = &outcome
+                        && seals::refused(self.spoken(&attempt), &failed.fault)
+                    {
+                        self.book.tried(&endpoint, began, Some(&failed.fault));
+                        began = clock::now();
+                        // Boxed because it is rare: it must not be room that every request carries.
+                        outcome = Box::pin(self.attempt(&attempt, began, Seals::Stripped)).await;
+                    }
+                    match outcome {
                         Ok((won, lens, losses)) => {
                             self.book.tried(&endpoint, began, None);
                             let first = match &won.answer {
@@ -281,13 +314,16 @@ impl Trip {
                                 fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
                             }
                             vital.failed(&fault);
-                            self.book.tried(&endpoint, began, Some(&fault));
+                            match fault.kind {
+                                FaultKind::NoEndpoint => self.book.refused(),
+                                _ => self.book.tried(&endpoint, began, Some(&fault)),
+                            }
                             self.plan.failed(&attempt, &fault, sent, clock::unix_ms());
                         }
                     }
                 }
                 Step::Wait(pause) => tokio::time::sleep(pause).await,
-                Step::Stop(fault) => return Err(fault),
+                Step::Stop(fault) => return Err(self.strict.last_word(fault, &self.plan)),
             }
             if clock::now() >= self.over {
                 return Err(hold::out_of_time(self.world.timeouts.total));
@@ -301,20 +337,39 @@ impl Trip {
         self.world.seat(attempt.instance.id).map_or(attempt.endpoint.dialect, |s| s.provider.spoken(caller).dialect)
     }
 
-    /// One attempt: lower, open, judge.
+    /// One attempt: lower, open, judge. An answer without the form that was asked for is shown to the model, and it is asked once
+    /// more.
     async fn attempt(
         &mut self,
         attempt: &slip_route::Attempt,
         began: Instant,
-    ) -> Result<(Won, &'static str, Vec<String>), Failed> {
+        seals: Seals,
+    ) -> Result<(Won, &'static str, Vec<Loss>), Failed> {
+        let (won, outbound, wrong) = self.call(attempt, began, lower::Turn { seals, wrong: None }).await?;
+        let Some(wrong) = wrong else { return Ok((won, outbound.lens, outbound.losses)) };
+        let turn = lower::Turn { seals, wrong: Some(&wrong) };
+        match Box::pin(self.call(attempt, clock::now(), turn)).await? {
+            (won, outbound, None) => Ok((won, outbound.lens, outbound.losses)),
+            (.., Some(wrong)) => Err(wrong.failed()),
+        }
+    }
+
+    /// Ask once, and say what is wrong with the form of the answer.
+    async fn call(
+        &mut self,
+        attempt: &slip_route::Attempt,
+        began: Instant,
+        turn: lower::Turn<'_>,
+    ) -> Result<(Won, Answered, Option<Wrong>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken(self.inbound.dialect);
         let service = self.inbound.inquiry.as_ref().and_then(|asked| seat.provider.service(asked.op));
         let outbound = match (&self.inbound.inquiry, service) {
             (Some(inquiry), Some(service)) => lower::service(inquiry, endpoint, service)?,
-            _ => lower::lower(&mut self.inbound, endpoint, seat)?,
+            _ => lower::lower(&mut self.inbound, endpoint, seat, turn)?,
         };
+        self.strict.check(endpoint, &outbound.losses)?;
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
@@ -343,16 +398,23 @@ impl Trip {
             asked,
             stamp: stamp.clone(),
             quirks: spoken.quirks,
+            way: outbound.ordered.as_ref().map(|ordered| ordered.way),
+            earlier: turn.wrong.and_then(|wrong| wrong.usage.as_ref()),
             faults: &seat.provider.faults,
             timeouts,
             began,
             over: self.over,
         };
+        let mut wrong = None;
         let answer = if stream {
             Answer::Stream(judge::stream(&bench, response).await?)
         } else {
-            Answer::Whole(judge::whole(&bench, response).await?)
+            let whole = judge::whole(&bench, response).await?;
+            if let Some(ordered) = &outbound.ordered {
+                wrong = ordered.check(&whole.said, whole.tally.usage.as_ref()).await.err();
+            }
+            Answer::Whole(whole)
         };
-        Ok((Won { answer, stamp }, outbound.lens, outbound.losses))
+        Ok((Won { answer, stamp }, Answered { lens: outbound.lens, losses: outbound.losses }, wrong))
     }
 }

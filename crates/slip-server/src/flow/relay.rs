@@ -9,6 +9,7 @@ use crate::clock;
 use crate::config::Timeouts;
 use crate::upstream::{Incoming, show};
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use http_body::Body as _;
 use slip_ir::{Dialect, Fault, FaultKind, Remedy};
 use slip_wire::{End, Lens, Phase};
@@ -52,12 +53,14 @@ pub struct Relay {
     spoke: Instant,
     timer: Pin<Box<Sleep>>,
     provider: Arc<str>,
+    losses: Option<HeaderValue>,
 }
 
 impl Relay {
     pub fn new(opening: Opening, mut book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
         let Opening { out, flow, first } = opening;
         let provider = book.provider();
+        let losses = book.told(None);
         let run = match flow {
             Flow::Running { lens, body } => Some(Run { lens, body, book }),
             Flow::Ended(tally) => {
@@ -68,12 +71,17 @@ impl Relay {
         let finished = run.as_ref().is_some_and(|run| run.lens.phase() == Phase::Finished);
         let look = if finished { TAIL } else { timeouts.keepalive.min(timeouts.idle) };
         let timer = Box::pin(sleep_until((first + look).into()));
-        Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
+        Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider, losses }
     }
 
     /// Display name of the provider whose stream this is.
     pub fn provider(&self) -> &str {
         &self.provider
+    }
+
+    /// The losses its head should tell.
+    pub fn losses(&mut self) -> Option<HeaderValue> {
+        self.losses.take()
     }
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

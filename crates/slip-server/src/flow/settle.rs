@@ -3,10 +3,12 @@
 use super::admit::Caller;
 use super::read::Inbound;
 use super::shield::internal;
+use super::told;
 use crate::App;
 use crate::clock;
 use crate::vitals::Vital;
-use slip_ir::{Dialect, Fault, FaultKind, Finish, Nano, Usage};
+use http::HeaderValue;
+use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Usage};
 use slip_route::Endpoint;
 use slip_store::{Attempt, Failure, Generation, Slot};
 use slip_wire::{Stamp, Tally};
@@ -64,6 +66,8 @@ pub struct Book {
     first: Option<Instant>,
     /// When the attempt that answered began.
     began: Instant,
+    /// What of the request could not be carried to whoever answered.
+    losses: Vec<Loss>,
     in_flight: InFlight,
 }
 
@@ -105,6 +109,7 @@ impl Book {
             vital: None,
             first: None,
             began: started,
+            losses: Vec::new(),
             in_flight,
         }
     }
@@ -127,6 +132,11 @@ impl Book {
 
     pub fn refusals(&mut self, count: usize) {
         self.row.refusals = u32::try_from(count).unwrap_or(u32::MAX);
+    }
+
+    /// One more endpoint was ruled out, before anything was sent.
+    pub fn refused(&mut self) {
+        self.row.refusals = self.row.refusals.saturating_add(1);
     }
 
     /// An attempt begins: from now on this is who the record is about.
@@ -158,12 +168,12 @@ impl Book {
         &mut self,
         stamp: Arc<Stamp>,
         lens: &'static str,
-        losses: Vec<String>,
+        losses: Vec<Loss>,
         first: Instant,
         vital: Arc<Vital>,
     ) {
         self.row.lens = lens;
-        self.row.losses = losses;
+        self.losses = losses;
         self.row.ttft_ms = Some(clock::ms(first.duration_since(self.started)));
         self.row.status = 200;
         self.row.byok = stamp.byok;
@@ -175,6 +185,11 @@ impl Book {
         self.first = Some(first);
     }
 
+    /// What is lost as far as it is known now, for the reply's head.
+    pub fn told(&self, tally: Option<&Tally>) -> Option<HeaderValue> {
+        told::header(self.losses.iter().chain(tally.into_iter().flat_map(|tally| &tally.losses)))
+    }
+
     /// The reply is over, well or badly.
     pub fn settle(&mut self, tally: Tally, cancelled: bool) {
         let Some(slot) = self.slot.take() else { return };
@@ -184,8 +199,8 @@ impl Book {
         row.finish = tally.finish.or_else(|| tally.fault.as_ref().map(|_| Finish::Error));
         row.native_finish = tally.native.map(|native| short(native, MAX_TEXT));
         row.upstream_id = tally.upstream_id.map(|id| short(id, MAX_TEXT));
-        row.losses.extend(tally.losses.iter().map(|l| l.to_string()));
-        row.losses.truncate(MAX_LOSSES);
+        let losses = self.losses.iter().chain(&tally.losses).take(MAX_LOSSES);
+        row.losses = losses.map(|loss| short(loss.to_string(), MAX_TEXT)).collect();
         if let Some(last) = row.attempts.last_mut() {
             last.upstream_id = row.upstream_id.clone();
         }

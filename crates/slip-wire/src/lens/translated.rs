@@ -4,6 +4,7 @@ use super::ferry::Ferry;
 use super::meter::Meter;
 use super::{End, Phase, Tally, is_cut};
 use crate::frame::Frame;
+use crate::structured::Shape;
 use crate::{Decode, Encode, Quirks, Stamp, wire};
 use bytes::BytesMut;
 use slip_ir::{Dialect, Event, Fault};
@@ -14,17 +15,26 @@ pub(super) struct Translated {
     decode: Box<dyn Decode>,
     encode: Box<dyn Encode>,
     events: Vec<Event>,
+    /// Only where the form of the answer was asked for by other means.
+    shape: Option<Shape>,
     ferry: Ferry,
     pub meter: Meter,
 }
 
 impl Translated {
-    pub fn new(upstream: Dialect, caller: Dialect, stamp: Arc<Stamp>, quirks: &Quirks) -> Translated {
+    pub fn new(
+        upstream: Dialect,
+        caller: Dialect,
+        stamp: Arc<Stamp>,
+        quirks: &Quirks,
+        shape: Option<Shape>,
+    ) -> Translated {
         Translated {
             decode: wire(upstream).decoder(quirks),
             encode: wire(caller).encoder(stamp.clone()),
             stamp,
             events: Vec::new(),
+            shape,
             ferry: Ferry::new(caller),
             meter: Meter::default(),
         }
@@ -49,10 +59,18 @@ impl Translated {
                 }
                 // A count of nothing is no count; an estimate may follow.
                 Event::Usage(usage) if usage.total() == 0 => {}
-                event => self.ferry.event(event, |event| {
-                    self.meter.event(&event);
-                    self.encode.event(&event, out);
-                }),
+                event => {
+                    let mut pass = |event| {
+                        self.ferry.event(event, |event| {
+                            self.meter.event(&event);
+                            self.encode.event(&event, out);
+                        });
+                    };
+                    match &mut self.shape {
+                        None => pass(event),
+                        Some(shape) => shape.event(event, pass),
+                    }
+                }
             }
         }
         if let Some(fault) = instead.or(fault) {

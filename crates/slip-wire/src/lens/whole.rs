@@ -5,9 +5,10 @@
 use super::ferry::Ferry;
 use super::meter::Meter;
 use super::{Phase, Tally};
+use crate::structured::{Shape, Way, extract};
 use crate::{Quirks, Stamp, completions, json, openai_chat, wire};
 use bytes::BytesMut;
-use slip_ir::{Dialect, Event, Fault, FaultKind, Remedy, Reply, fold, unfold};
+use slip_ir::{Block, Dialect, Event, Fault, FaultKind, Finish, Remedy, Reply, Usage, fold, unfold};
 use std::sync::Arc;
 
 /// Never quotes what was answered instead: it is some proxy's HTML, and not for the caller.
@@ -27,7 +28,7 @@ pub fn reply(
     if (upstream, caller) == (Dialect::OpenAiChat, Dialect::OpenAiChat) {
         return openai_chat::patch::reply(body, stamp);
     }
-    let (events, tally) = decoded(upstream, caller, body, stamp, quirks)?;
+    let (events, tally) = decoded(upstream, caller, body, stamp, quirks, None)?;
     if upstream == caller {
         let bytes = match caller {
             Dialect::Completions => completions::patch::reply(body, &tally, stamp),
@@ -39,6 +40,39 @@ pub fn reply(
     Ok((wire(caller).encode_reply(&reply, stamp), tally))
 }
 
+/// A reply whose form was asked for by other means: cleaned of what stands around the JSON, and what each complete choice said.
+/// `earlier` is what an answer before it cost, which was shown to the model and asked again.
+pub fn shaped(
+    upstream: Dialect,
+    caller: Dialect,
+    body: &[u8],
+    stamp: &Stamp,
+    quirks: &Quirks,
+    way: Way,
+    earlier: Option<&Usage>,
+) -> Result<(Vec<u8>, Tally, Vec<String>), Fault> {
+    let (events, mut tally) = decoded(upstream, caller, body, stamp, quirks, Some(Shape::new(way)))?;
+    if let (Some(usage), Some(earlier)) = (&mut tally.usage, earlier) {
+        usage.add(earlier);
+    }
+    let mut reply = Reply { usage: tally.usage.clone(), ..fold(events) };
+    let mut said = Vec::new();
+    for choice in &mut reply.choices {
+        let refused = choice.blocks.iter().any(|block| matches!(block, Block::Refusal(_) | Block::ToolCall(_)));
+        if choice.finish != Some(Finish::Stop) || refused {
+            continue;
+        }
+        let text = choice.text();
+        if let Some(json) = extract(&text).filter(|json| json.len() < text.len()) {
+            let at = choice.blocks.iter().position(|block| matches!(block, Block::Text(_)));
+            choice.blocks.retain(|block| !matches!(block, Block::Text(_)));
+            choice.blocks.insert(at.unwrap_or(0), Block::text(json));
+        }
+        said.push(choice.text());
+    }
+    Ok((wire(caller).encode_reply(&reply, stamp), tally, said))
+}
+
 /// A reply of status 200 told as the stream the caller asked for.
 pub fn stream_from_reply(
     upstream: Dialect,
@@ -48,14 +82,33 @@ pub fn stream_from_reply(
     quirks: &Quirks,
     out: &mut BytesMut,
 ) -> Result<Tally, Fault> {
-    let (events, tally) = decoded(upstream, caller, body, stamp, quirks)?;
+    let (events, tally) = decoded(upstream, caller, body, stamp, quirks, None)?;
+    stream(caller, &events, &tally, stamp, out);
+    Ok(tally)
+}
+
+/// The same for a reply whose form was asked for by other means.
+pub fn shaped_stream_from_reply(
+    upstream: Dialect,
+    caller: Dialect,
+    body: &[u8],
+    stamp: &Arc<Stamp>,
+    quirks: &Quirks,
+    way: Way,
+    out: &mut BytesMut,
+) -> Result<Tally, Fault> {
+    let (events, tally) = decoded(upstream, caller, body, stamp, quirks, Some(Shape::new(way)))?;
+    stream(caller, &events, &tally, stamp, out);
+    Ok(tally)
+}
+
+fn stream(caller: Dialect, events: &[Event], tally: &Tally, stamp: &Arc<Stamp>, out: &mut BytesMut) {
     let mut encode = wire(caller).encoder(stamp.clone());
     let counts = tally.usage.clone().map(Event::Usage);
     for event in events.iter().filter(|event| !matches!(event, Event::Usage(_))).chain(&counts) {
         encode.event(event, out);
     }
     encode.eof(out);
-    Ok(tally)
 }
 
 /// What the upstream said, as far as the caller's dialect has a place for it.
@@ -65,6 +118,7 @@ fn decoded(
     body: &[u8],
     stamp: &Stamp,
     quirks: &Quirks,
+    shape: Option<Shape>,
 ) -> Result<(Vec<Event>, Tally), Fault> {
     if json::check(body).is_err() {
         return Err(not_json());
@@ -79,6 +133,10 @@ fn decoded(
     }
     let (mut told, mut events) = (Vec::new(), Vec::new());
     unfold(&reply, &mut told);
+    if let Some(mut shape) = shape {
+        let asked = std::mem::take(&mut told);
+        asked.into_iter().for_each(|event| shape.event(event, |event| told.push(event)));
+    }
     let mut ferry = Ferry::new(caller);
     told.into_iter().for_each(|event| ferry.event(event, |event| events.push(event)));
     let mut meter = Meter::default();

@@ -5,6 +5,7 @@ mod cli;
 mod conformance;
 mod corpus;
 mod faults;
+mod fidelity;
 mod harness;
 mod house;
 mod journey;

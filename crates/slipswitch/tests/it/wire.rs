@@ -319,7 +319,10 @@ async fn point_7_one_id_everywhere_and_its_record_is_there_before_the_client_can
         let id = whole.header("x-generation-id");
         assert!(is_id(id), "{id}");
         assert_eq!(whole.json()["id"], id, "{model}");
-        assert_eq!(whole.header("access-control-expose-headers"), "X-Generation-Id,X-Provider-Name,request-id,cf-ray");
+        assert_eq!(
+            whole.header("access-control-expose-headers"),
+            "X-Generation-Id,X-Provider-Name,request-id,cf-ray,X-Slipswitch-Losses"
+        );
         let mut stream = gateway.open("/api/v1/chat/completions", &ask(model, true)).await;
         let id = stream.id();
         let text = stream.until("data: [DONE]\n\n").await;

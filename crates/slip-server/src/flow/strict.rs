@@ -1,0 +1,66 @@
+//! `provider.require_parameters`: an endpoint that would lose something the caller asked for is not used, and the refusal says what.
+
+use crate::upstream::{Failed, Sent};
+use slip_ir::{Fault, FaultKind, Loss, Origin, Remedy};
+use slip_route::{Endpoint, Plan, Refusal};
+
+/// Endpoints an error names before it only counts them, and losses of one.
+const NAMED: usize = 40;
+const LOSSES: usize = 8;
+
+#[derive(Default)]
+pub struct Strict {
+    on: bool,
+    /// Who was ruled out before the plan was made.
+    ruled_out: Vec<Refusal>,
+    /// Who turned out to lose something, and what.
+    unfit: Vec<String>,
+}
+
+impl Strict {
+    pub fn new(on: bool, refusals: Vec<Refusal>) -> Strict {
+        Strict { on, ruled_out: if on { refusals } else { Vec::new() }, unfit: Vec::new() }
+    }
+
+    /// May a request that loses this go out? Nothing has been sent yet.
+    pub fn check(&mut self, endpoint: &Endpoint, losses: &[Loss]) -> Result<(), Failed> {
+        if !self.on || losses.is_empty() {
+            return Ok(());
+        }
+        let lost: Vec<String> = losses
+            .iter()
+            .filter(|loss| loss.counts())
+            .take(LOSSES)
+            .map(|loss| format!("{} ({})", loss.what, loss.why))
+            .collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let says = format!("provider.require_parameters is true, and it would lose {}", lost.join(", "));
+        if self.unfit.len() < NAMED {
+            self.unfit.push(format!("{endpoint}: {says}"));
+        }
+        Err(Failed {
+            fault: Fault::new(FaultKind::NoEndpoint, Origin::House, Remedy::Elsewhere, says),
+            sent: Sent::NotSent,
+        })
+    }
+
+    /// What the caller hears when the plan is at its end with `fault`.
+    pub fn last_word(&self, fault: Fault, plan: &Plan) -> Fault {
+        if self.unfit.is_empty() || fault.kind != FaultKind::NoEndpoint {
+            return fault;
+        }
+        // Somebody who could have served it was tried: how that failed says more.
+        if let Some(past) = plan.past().iter().rfind(|past| past.fault.kind != FaultKind::NoEndpoint) {
+            return past.fault.clone();
+        }
+        let mut says = "No endpoints found that can handle the requested parameters".to_owned();
+        let all = self.unfit.iter().cloned().chain(self.ruled_out.iter().map(ToString::to_string));
+        for (at, one) in all.take(NAMED).enumerate() {
+            says.push_str(if at == 0 { ". " } else { "; " });
+            says.push_str(&one);
+        }
+        Fault::caller(FaultKind::NoEndpoint, says)
+    }
+}

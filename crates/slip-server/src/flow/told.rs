@@ -1,0 +1,64 @@
+//! Losses told in a reply's head: the names of what could not be carried, so that nobody has to ask for the record to notice.
+
+use http::{HeaderName, HeaderValue};
+use slip_ir::Loss;
+
+pub const LOSSES: HeaderName = HeaderName::from_static("x-slipswitch-losses");
+/// Proxies give all headers of a reply a few KiB between them.
+const MOST: usize = 1024;
+const CUT: &str = "...";
+
+/// The header's value; `None` when nothing was lost. A wish that was met in another way says in which (`response_format: by prompt`).
+pub fn header<'a>(losses: impl Iterator<Item = &'a Loss>) -> Option<HeaderValue> {
+    let mut text = String::new();
+    let mut told: Vec<String> = Vec::new();
+    for loss in losses {
+        let name = safe(loss);
+        if told.contains(&name) {
+            continue;
+        }
+        let comma = if text.is_empty() { "" } else { ", " };
+        if text.len() + comma.len() + name.len() > MOST - CUT.len() - 2 {
+            text.push_str(comma);
+            text.push_str(CUT);
+            break;
+        }
+        text.push_str(comma);
+        text.push_str(&name);
+        told.push(name);
+    }
+    if text.is_empty() { None } else { HeaderValue::try_from(text).ok() }
+}
+
+/// A name as a header can carry it. It may hold what a caller wrote: no comma, nothing beyond visible ASCII.
+fn safe(loss: &Loss) -> String {
+    const LONGEST: usize = 120;
+    let met = loss.why.starts_with("by ");
+    let parts = [&*loss.what, if met { ": " } else { "" }, if met { &loss.why } else { "" }];
+    let visible = |c: char| if c == ',' || !(c == ' ' || c.is_ascii_graphic()) { '_' } else { c };
+    parts.iter().flat_map(|part| part.chars()).map(visible).take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(losses: &[(&str, &str)]) -> Option<String> {
+        let losses: Vec<Loss> =
+            losses.iter().map(|(what, why)| Loss::new((*what).to_owned(), (*why).to_owned())).collect();
+        header(losses.iter()).map(|value| value.to_str().expect("visible ASCII").to_owned())
+    }
+
+    #[test]
+    fn names_are_told_once_and_safely_and_within_a_kibibyte() {
+        assert_eq!(told(&[]), None);
+        assert_eq!(told(&[("top_k", "x"), ("seed", "y"), ("top_k", "z")]).as_deref(), Some("top_k, seed"));
+        assert_eq!(told(&[("response_format", "by prompt")]).as_deref(), Some("response_format: by prompt"));
+        assert_eq!(told(&[("a,b\r\nSet-Cookie: ü", "x")]).as_deref(), Some("a_b__Set-Cookie: _"));
+        let names: Vec<String> = (0..200).map(|n| format!("messages[{n}].image_url.detail")).collect();
+        let rows: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+        let long = told(&rows).expect("some");
+        assert!(long.len() <= MOST && long.len() > MOST - 40 && long.ends_with(", ..."), "{long}");
+        assert!(told(&[(&"x".repeat(5000), "y")]).expect("some").len() <= MOST);
+    }
+}
