@@ -11,8 +11,8 @@ pub fn check(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mu
         (None, Some(heard)) => out.say("fault", format!("the client heard {heard:?}")),
         _ => {}
     }
-    // A message holds one choice.
-    let all = surface != Surface::Messages;
+    // A message holds one choice, and so does a response.
+    let all = !matches!(surface, Surface::Messages | Surface::Responses);
     let kept = |said: &Said| said.choices.iter().filter(|(i, _)| all || **i == 0).map(|(i, _)| *i).collect::<Vec<_>>();
     if kept(want) != kept(got) && !kept(want).is_empty() {
         out.say("choices", format!("{:?} became {:?}", kept(want), kept(got)));
@@ -27,7 +27,7 @@ pub fn check(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mu
 
 fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut Differences) {
     match surface {
-        Surface::Chat => {
+        Surface::Chat | Surface::Responses => {
             out.same("text", &want.text, &got.text);
             out.same("refusal", &want.refusal, &got.refusal);
         }
@@ -77,7 +77,7 @@ fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut
     if surface != Surface::Messages && want.images != got.images {
         out.say("images", format!("{} became {}", want.images.len(), got.images.len()));
     }
-    if surface == Surface::Chat && want.logprobs != got.logprobs {
+    if matches!(surface, Surface::Chat | Surface::Responses) && want.logprobs != got.logprobs {
         out.say("logprobs", format!("{} entries became {}", want.logprobs.len(), got.logprobs.len()));
     }
 }

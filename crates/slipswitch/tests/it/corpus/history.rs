@@ -1,9 +1,9 @@
 //! The way back: a client sends a reply as part of the conversation, and the provider must find what it sealed as it sealed it.
 
 use super::ask::{Ask, Item, Role};
-use super::read;
 use super::said::{Call, list, text};
 use super::{Bed, Differences, Leg, Surface};
+use super::{read, responses};
 use crate::harness::Got;
 use serde_json::{Value, json};
 
@@ -18,6 +18,7 @@ pub async fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
         Surface::Chat => chat(got, leg.stream),
         Surface::Messages => message(got, leg.stream),
         Surface::Gemini => gemini(got, leg.stream),
+        Surface::Responses => responses::items(got, leg.stream).into(),
     };
     let reply = leg.surface.read(&parts(got, leg.stream));
     let calls: Vec<Call> = reply.choices.get(&0).map(|c| c.calls.clone()).unwrap_or_default();
@@ -52,6 +53,7 @@ fn request(bed: &Bed, leg: &Leg, turn: &Value, calls: &[Call]) -> Value {
     let results = |surface: Surface| -> Vec<Value> {
         let answer = |c: &Call| match surface {
             Surface::Chat => json!({"role": "tool", "tool_call_id": c.id, "content": "fine"}),
+            Surface::Responses => json!({"type": "function_call_output", "call_id": c.id, "output": "fine"}),
             Surface::Messages => json!({"type": "tool_result", "tool_use_id": c.id, "content": "fine"}),
             Surface::Gemini => {
                 let mut response = json!({"name": c.name, "response": {"output": "fine"}});
@@ -79,6 +81,14 @@ fn request(bed: &Bed, leg: &Leg, turn: &Value, calls: &[Call]) -> Value {
             content.extend(go_on(calls.is_empty()).into_iter().map(|t| json!({"type": "text", "text": t})));
             let messages = body["messages"].as_array_mut().expect("messages are a list");
             messages.extend([turn.clone(), json!({"role": "user", "content": content})]);
+            body
+        }
+        Surface::Responses => {
+            let mut body = responses::spell(&ask, &bed.model_for(Surface::Responses), leg.stream);
+            let input = body["input"].as_array_mut().expect("input is a list");
+            input.extend(list(turn).iter().cloned());
+            input.extend(results(Surface::Responses));
+            input.extend(go_on(calls.is_empty()).into_iter().map(|t| json!({"role": "user", "content": t})));
             body
         }
         Surface::Gemini => {
@@ -196,6 +206,7 @@ fn judge(bed: &Bed, want: &super::said::Choice, sent: &Value, out: &mut Differen
     match own {
         Surface::Messages => anthropic(&bed.case.response, sent, out),
         Surface::Gemini => google(&bed.case.response, sent, out),
+        Surface::Responses => responses::sealed(&bed.case.response, sent, out),
         // Who takes reasoning back, and how, is each server's own affair.
         Surface::Chat if bed.case.provider == "openrouter" => {
             let message =
