@@ -62,13 +62,11 @@ pub(crate) fn speaker(dialect: Dialect) -> &'static dyn Speak {
         Dialect::OpenAiChat => &super::openai::OpenAi,
         Dialect::Anthropic => &super::anthropic::Anthropic,
         Dialect::Gemini => &super::gemini::Gemini,
+        Dialect::Responses => &super::responses::Responses,
         // Not simulated yet.
-        Dialect::Responses
-        | Dialect::Completions
-        | Dialect::Ollama
-        | Dialect::OllamaGenerate
-        | Dialect::Cohere
-        | Dialect::Bedrock => &super::openai::OpenAi,
+        Dialect::Completions | Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere | Dialect::Bedrock => {
+            &super::openai::OpenAi
+        }
     }
 }
 

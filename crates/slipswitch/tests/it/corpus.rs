@@ -324,7 +324,11 @@ impl Bed {
         let case = &self.case;
         let own = Surface::of(case).expect("only cases with a surface are kept");
         let known = case.request.recorded && case.request.body.is_object();
-        let ask = if known { own.ask_of(&case.request.body) } else { Ask::minimal() };
+        let mut ask = if known { own.ask_of(&case.request.body) } else { Ask::minimal() };
+        // What is said may be kept by the provider, in a prompt of the caller's.
+        if ask.turns.is_empty() {
+            ask = Ask::minimal();
+        }
         let mut legs = Vec::new();
         for surface in Surface::ALL {
             // A reply that was recorded whole is also asked for as a stream.

@@ -33,7 +33,8 @@ pub async fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
         return out.say("history.status", format!("{}: {:.300}", answered.status, answered.text()));
     }
     let Some(entry) = bed.last_entry() else { return out.say("history", "nothing reached the provider") };
-    judge(bed, want, &entry.json(), out);
+    let twin = leg.surface == Surface::Responses && super::has_twin(&bed.case);
+    judge(bed, twin, want, &entry.json(), out);
 }
 
 fn parts(got: &Got, stream: bool) -> Vec<Value> {
@@ -170,7 +171,7 @@ fn gemini(got: &Got, stream: bool) -> Value {
 }
 
 /// `sent` is the body that reached the provider.
-fn judge(bed: &Bed, want: &super::said::Choice, sent: &Value, out: &mut Differences) {
+fn judge(bed: &Bed, twin: bool, want: &super::said::Choice, sent: &Value, out: &mut Differences) {
     let own = Surface::of(&bed.case).expect("only cases with a surface are kept");
     let nameless = own == Surface::Gemini || bed.case.provider == "mistral";
     let ask = own.ask_of(sent);
@@ -183,7 +184,11 @@ fn judge(bed: &Bed, want: &super::said::Choice, sent: &Value, out: &mut Differen
         })
         .collect();
     let told: Vec<(String, Value)> = want.calls.iter().map(|c| (c.name.clone(), c.value())).collect();
-    if calls != told {
+    // Arguments that were cut in their middle are no object, and some surfaces can only hold one.
+    let same = |(told, got): (&(String, Value), &(String, Value))| {
+        told == got || told.0 == got.0 && told.1.is_string() && (got.1 == json!({}) || got.1.is_null())
+    };
+    if calls.len() != told.len() || !told.iter().zip(&calls).all(same) {
         out.say("history.calls", format!("{told:?} became {calls:?}"));
     }
     let ids = |is_call: bool| -> Vec<String> {
@@ -208,7 +213,7 @@ fn judge(bed: &Bed, want: &super::said::Choice, sent: &Value, out: &mut Differen
         Surface::Gemini => google(&bed.case.response, sent, out),
         Surface::Responses => responses::sealed(&bed.case.response, sent, out),
         // Who takes reasoning back, and how, is each server's own affair.
-        Surface::Chat if bed.case.provider == "openrouter" => {
+        Surface::Chat if bed.case.provider == "openrouter" && !twin => {
             let message =
                 list(&sent["messages"]).iter().find(|m| m["role"] == "assistant").cloned().unwrap_or_default();
             let back = read::chat(&[json!({"choices": [{"index": 0, "message": message}]})]);

@@ -55,7 +55,7 @@ pub fn read(parts: &[Value]) -> Said {
     let choice = said.choice(0);
     for (at, item) in &items {
         match item["(done)"] == true {
-            true => done(item, choice),
+            true => done(*at, item, &told, choice),
             false => begun(*at, item, &told, choice),
         }
     }
@@ -78,17 +78,20 @@ fn error(part: &Value) -> String {
     words.iter().find_map(|words| words.as_str()).unwrap_or("it failed").to_owned()
 }
 
-fn done(item: &Value, choice: &mut Choice) {
+/// Where the text came in pieces it is the pieces that a client has shown: some recordings were shortened in one of the two.
+fn done(at: u64, item: &Value, told: &BTreeMap<(u64, &str, u64), String>, choice: &mut Choice) {
     let of = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
     match item["type"].as_str() {
         Some("message") => {
-            for part in list(&item["content"]) {
-                choice.text.push_str(part["text"].as_str().unwrap_or_default());
+            for (number, part) in (0..).zip(list(&item["content"])) {
+                let pieces = told.get(&(at, "output_text", number)).map(String::as_str);
+                choice.text.push_str(pieces.or(part["text"].as_str()).unwrap_or_default());
                 choice.refusal.push_str(part["refusal"].as_str().unwrap_or_default());
                 choice.logprobs.extend(list(&part["logprobs"]).iter().cloned());
                 for annotation in list(&part["annotations"]) {
                     match text(&annotation["url"]) {
                         Some(url) => choice.cite(url),
+                        None if annotation["type"] == "file" => choice.files += 1,
                         None => {
                             choice.places += 1;
                             choice.cited += 1;
@@ -172,7 +175,8 @@ pub fn ask(body: &Value) -> Ask {
                 }
             }
             "function_call" => {
-                let args = serde_json::from_str(item["arguments"].as_str().unwrap_or("{}")).unwrap_or_default();
+                let text = item["arguments"].as_str().unwrap_or("{}");
+                let args = serde_json::from_str(text).unwrap_or_else(|_| text.into());
                 ask.turns.push((Role::Assistant, Item::Call { id: of("call_id"), name: of("name"), args }));
             }
             "custom_tool_call" => {
