@@ -122,7 +122,7 @@ impl Peek {
                 let understood = wire(dialect).decode_request(body)?;
                 let mut peek = meaning::peek(body, &understood.0, named)?;
                 if dialect == Dialect::Responses {
-                    peek.spliceable = crate::responses::speaks_natively(&understood.0);
+                    peek.spliceable = crate::responses::speaks_natively(body, &understood.0);
                 }
                 Ok((peek, Some(understood)))
             }

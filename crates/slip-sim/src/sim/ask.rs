@@ -33,6 +33,8 @@ pub(crate) struct Ask {
     /// Whether this request may read and write the prompt cache, and whether for an hour.
     pub caches: bool,
     pub caches_1h: bool,
+    /// Reasoning shall come sealed as well (OpenAI's `include`).
+    pub seals: bool,
     /// Set by the simulator from the request's bytes and the seed.
     pub id: u64,
 }

@@ -10,6 +10,7 @@ mod mind;
 mod openai;
 mod picture;
 mod plan;
+mod responses;
 mod schema;
 mod sign;
 mod speak;

@@ -62,11 +62,10 @@ pub(crate) fn speaker(dialect: Dialect) -> &'static dyn Speak {
         Dialect::OpenAiChat => &super::openai::OpenAi,
         Dialect::Anthropic => &super::anthropic::Anthropic,
         Dialect::Gemini => &super::gemini::Gemini,
+        Dialect::Responses => &super::responses::Responses,
         Dialect::Completions => &super::openai::text::Text,
         // Not simulated yet.
-        Dialect::Responses | Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere | Dialect::Bedrock => {
-            &super::openai::OpenAi
-        }
+        Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere | Dialect::Bedrock => &super::openai::OpenAi,
     }
 }
 

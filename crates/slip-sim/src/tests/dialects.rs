@@ -53,8 +53,16 @@ async fn an_echo_a_count_and_a_cut_are_the_same_in_every_dialect() {
         assert_eq!(story.text, "tok1 tok2 tok3 tok4 tok5 tok6 tok7");
         let cut = both(dialect, &Talk { max_tokens: Some(3), ..talk("count to 25") }).await;
         assert_eq!((cut.text.as_str(), cut.usage.1), ("tok1 tok2 tok3", 3));
-        let length = matches!(dialect, Dialect::OpenAiChat | Dialect::Completions);
-        assert_eq!(cut.finish.to_lowercase(), if length { "length" } else { "max_tokens" });
+        let short = match dialect {
+            Dialect::OpenAiChat | Dialect::Completions => "length",
+            Dialect::Responses => "max_output_tokens",
+            _ => "max_tokens",
+        };
+        assert_eq!(cut.finish.to_lowercase(), short);
+        // It has no stop sequences.
+        if dialect == Dialect::Responses {
+            continue;
+        }
         let stopped = both(dialect, &Talk { stop: Some(" tok4"), ..talk("count to 25") }).await;
         assert_eq!((stopped.text.as_str(), stopped.usage.1), ("tok1 tok2 tok3", 3));
         assert_eq!(stopped.finish.to_lowercase(), if dialect == Dialect::Anthropic { "stop_sequence" } else { "stop" });
@@ -92,6 +100,7 @@ async fn tools_are_called_when_they_are_spoken_of_and_only_then() {
                 (Dialect::Anthropic, false) => "tool_use",
                 (Dialect::Anthropic, true) => "end_turn",
                 (Dialect::Gemini, _) => "STOP",
+                (Dialect::Responses, _) => "completed",
                 (Dialect::OpenAiChat, true) => "stop",
                 (other, _) => panic!("how does {other} finish?"),
             };
@@ -144,6 +153,7 @@ async fn the_key_is_checked_where_the_dialect_carries_it() {
         (Dialect::OpenAiChat, ("authorization", "Bearer right"), 401),
         (Dialect::Anthropic, ("x-api-key", "right"), 401),
         (Dialect::Gemini, ("x-goog-api-key", "right"), 400),
+        (Dialect::Responses, ("authorization", "Bearer right"), 401),
         (Dialect::Completions, ("authorization", "Bearer right"), 401),
     ] {
         let key = Some("right".to_owned());
@@ -159,7 +169,9 @@ async fn the_key_is_checked_where_the_dialect_carries_it() {
         let refused = ask(&sim, &talk("hello")).await;
         let error = refused.json();
         match dialect {
-            Dialect::OpenAiChat | Dialect::Completions => assert_eq!(error["error"]["code"], "invalid_api_key"),
+            Dialect::OpenAiChat | Dialect::Completions | Dialect::Responses => {
+                assert_eq!(error["error"]["code"], "invalid_api_key")
+            }
             Dialect::Anthropic => assert_eq!(error["error"]["type"], "authentication_error"),
             Dialect::Gemini => assert_eq!(error["error"]["details"][0]["reason"], "API_KEY_INVALID"),
             other => panic!("how does {other} refuse a key?"),

@@ -120,6 +120,26 @@ pub fn spell(dialect: Dialect, talk: &Talk) -> (String, Value) {
             talk.stop.into_iter().for_each(|s| put(&mut body, "stop", json!(s)));
             ("/v1/completions".into(), body)
         }
+        Dialect::Responses => {
+            body = json!({"model": talk.model, "input": talk.text, "stream": talk.stream, "store": false});
+            if !talk.tools.is_empty() {
+                let tool = |(n, s): &(&str, Value)| json!({"type": "function", "name": n, "parameters": s});
+                put(&mut body, "tools", talk.tools.iter().map(tool).collect());
+            }
+            if talk.force {
+                put(&mut body, "tool_choice", json!("required"));
+            }
+            if let Some(schema) = &talk.schema {
+                let format = json!({"type": "json_schema", "name": "doc", "schema": schema});
+                put(&mut body, "text", json!({ "format": format }));
+            }
+            if talk.think {
+                put(&mut body, "reasoning", json!({"effort": "low", "summary": "auto"}));
+                put(&mut body, "include", json!(["reasoning.encrypted_content"]));
+            }
+            talk.max_tokens.into_iter().for_each(|n| put(&mut body, "max_output_tokens", json!(n)));
+            ("/v1/responses".into(), body)
+        }
         other => panic!("how is {other} spelt?"),
     }
 }
@@ -168,6 +188,8 @@ pub fn said(dialect: Dialect, got: &Got, stream: bool) -> Said {
         (Dialect::Anthropic, true) => anthropic(&anthropic_joined(&got.events())),
         (Dialect::Gemini, false) => gemini(&[got.json()]),
         (Dialect::Gemini, true) => gemini(&got.events()),
+        (Dialect::Responses, false) => responses(&got.json()),
+        (Dialect::Responses, true) => responses(&responses_joined(&got.events())),
         (Dialect::Completions, false) => completed(&[got.json()]),
         (Dialect::Completions, true) => completed(&got.events()),
         (other, _) => panic!("how is {other} read?"),
@@ -286,5 +308,67 @@ fn gemini(events: &[Value]) -> Said {
         said.usage = (number(&usage["promptTokenCount"]), number(&usage["candidatesTokenCount"]) + thought, thought);
         assert_eq!(number(&usage["totalTokenCount"]), said.usage.0 + said.usage.1);
     }
+    said
+}
+
+/// The response that the events build up; the last of them must repeat it.
+fn responses_joined(events: &[Value]) -> Value {
+    let mut output: Vec<Value> = Vec::new();
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number);
+        let at = number_of(event, "output_index");
+        let delta = text(&event["delta"]);
+        match text(&event["type"]) {
+            "response.output_item.added" => output.push(event["item"].clone()),
+            "response.output_text.delta" | "response.reasoning_summary_text.delta" => {
+                let member = if delta.is_empty() || event["summary_index"].is_null() { "content" } else { "summary" };
+                let so_far = text(&output[at][member][0]["text"]).to_owned();
+                output[at][member] = json!([{ "text": so_far + delta }]);
+            }
+            "response.function_call_arguments.delta" => {
+                output[at]["arguments"] = (text(&output[at]["arguments"]).to_owned() + delta).into();
+            }
+            "response.output_item.done" => {
+                let item = &event["item"];
+                for member in ["content", "summary"] {
+                    assert_eq!(text(&output[at][member][0]["text"]), text(&item[member][0]["text"]));
+                }
+                assert_eq!(output[at]["arguments"], item["arguments"]);
+                output[at] = item.clone();
+            }
+            _ => {}
+        }
+    }
+    let last = &events.last().expect("a last event")["response"];
+    assert_eq!(last["output"], Value::from(output));
+    last.clone()
+}
+
+fn number_of(event: &Value, member: &str) -> usize {
+    number(&event[member]) as usize
+}
+
+fn responses(response: &Value) -> Said {
+    let mut said = Said::default();
+    for item in list(&response["output"]) {
+        match text(&item["type"]) {
+            "message" => said.text += text(&item["content"][0]["text"]),
+            "reasoning" => {
+                said.reasoning += text(&item["summary"][0]["text"]);
+                said.signature += text(&item["encrypted_content"]);
+            }
+            "function_call" => said.calls.push((
+                text(&item["call_id"]).into(),
+                text(&item["name"]).into(),
+                serde_json::from_str(text(&item["arguments"])).unwrap(),
+            )),
+            other => panic!("{other}"),
+        }
+    }
+    let reason = text(&response["incomplete_details"]["reason"]);
+    said.finish = if reason.is_empty() { text(&response["status"]) } else { reason }.to_owned();
+    let usage = &response["usage"];
+    let thought = number(&usage["output_tokens_details"]["reasoning_tokens"]);
+    said.usage = (number(&usage["input_tokens"]), number(&usage["output_tokens"]), thought);
     said
 }

@@ -4,11 +4,18 @@ use crate::anthropic::object::{Object, Writer, to_raw};
 use serde_json::value::RawValue;
 use slip_ir::Raw;
 
-/// A `url_citation` as the vocabulary has it. A place in a file of the provider's own store means nothing elsewhere and stays as
-/// it is.
+/// Places in files of the provider's own store.
+const PLACES: [&str; 3] = ["file_citation", "container_file_citation", "file_path"];
+
+/// A citation as the vocabulary has it. A place in a file of the provider's own store has no address elsewhere and gets one within
+/// the conversation; its own words travel along as `location`.
 pub fn read(annotation: &RawValue) -> Option<Raw> {
     let mut o = Object::parse(annotation.get(), "").ok()?;
-    if o.string("type", "").ok().flatten()? != "url_citation" || o.has("url_citation") {
+    let kind = o.string("type", "").ok().flatten()?;
+    if PLACES.contains(&kind.as_str()) {
+        return place(o, annotation.get());
+    }
+    if kind != "url_citation" || o.has("url_citation") {
         return Raw::parse(annotation.get());
     }
     let mut out = Vec::new();
@@ -26,11 +33,36 @@ pub fn read(annotation: &RawValue) -> Option<Raw> {
     to_raw(out)
 }
 
+fn place(mut o: Object<'_>, whole: &str) -> Option<Raw> {
+    let mut out = Vec::new();
+    let mut w = Writer::open(&mut out);
+    w.put("type", "url_citation");
+    let mut inner = Writer::open(w.key("url_citation"));
+    inner.put("url", &format!("#document-{}", o.string("file_id", "").ok().flatten().unwrap_or_default()));
+    inner.put("title", &o.string("filename", "").ok().flatten().unwrap_or_default());
+    inner.put("content", "");
+    let at = o.count("index", "").ok().flatten();
+    for name in ["start_index", "end_index"] {
+        inner.put(name, &o.count(name, "").ok().flatten().or(at).unwrap_or(0));
+    }
+    inner.raw("location", whole);
+    inner.close();
+    w.close();
+    to_raw(out)
+}
+
 /// The citation as a client of this dialect reads it: the members of the nested object stand beside its type.
 pub fn shown(annotation: &Raw) -> Raw {
     let flat = || {
         let mut o = Object::parse(annotation.as_str(), "").ok()?;
         let mut inner = o.object("url_citation", "").ok()??;
+        if let Some(location) = inner.take("location")
+            && Object::parse(location.get(), "").is_ok_and(|mut own| {
+                own.string("type", "").ok().flatten().is_some_and(|kind| PLACES.contains(&kind.as_str()))
+            })
+        {
+            return Raw::parse(location.get());
+        }
         let mut out = Vec::new();
         let mut w = Writer::open(&mut out);
         w.put("type", "url_citation");
@@ -67,6 +99,8 @@ mod tests {
             r#"{"type":"url_citation","url":"u","title":"","start_index":0,"end_index":0,"content":""}"#
         );
         let file = r#"{"type":"file_citation","index":1,"file_id":"f"}"#;
-        assert_eq!(shown(&read(serde_json::from_str(file).expect("JSON")).expect("it")).as_str(), file);
+        let nested = read(serde_json::from_str(file).expect("JSON")).expect("a citation");
+        assert!(nested.as_str().contains("#document-f"), "{nested:?}");
+        assert_eq!(shown(&nested).as_str(), file);
     }
 }

@@ -124,7 +124,7 @@ impl Reader<'_> {
             }
             None => {
                 // Text without a seal is nobody's, unless it says whose it is or its provider may have kept the item.
-                let kept = thinking.id.as_deref().is_some_and(|id| id.starts_with("rs_") && !ids::is_minted(id));
+                let kept = thinking.id.as_deref().is_some_and(|id| !ids::is_minted(id));
                 let own = if sealed.is_some() || kept { self.family } else { format::UNKNOWN };
                 thinking.format = told.unwrap_or_else(|| own.to_owned());
                 signed = signature.as_deref().or(signed);

@@ -28,16 +28,21 @@ pub fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
     if let Some(instructions) = o.string("instructions", "")?.filter(|text| !text.is_empty()) {
         request.turns.push(Turn::new(Role::System, vec![Block::text(instructions)]));
     }
-    let input = o.take("input").ok_or_else(|| Malformed::new("input", "is required"))?;
-    if is_string(input) {
-        let text: String = read(input, "input", "a string or an array of items")?;
-        request.turns.push(Turn::new(Role::User, vec![Block::text(text)]));
-    } else {
-        let input: Vec<&RawValue> = read(input, "input", "a string or an array of items")?;
-        items::decode(&input, family(&request.model), &mut request.turns, &mut losses)?;
-    }
-    if request.turns.is_empty() {
-        return Err(Malformed::new("input", "needs at least one item"));
+    match o.take("input") {
+        Some(input) if is_string(input) => {
+            let text: String = read(input, "input", "a string or an array of items")?;
+            request.turns.push(Turn::new(Role::User, vec![Block::text(text)]));
+        }
+        Some(input) => {
+            let input: Vec<&RawValue> = read(input, "input", "a string or an array of items")?;
+            if input.is_empty() {
+                return Err(Malformed::new("input", "needs at least one item"));
+            }
+            items::decode(&input, family(&request.model), &mut request.turns, &mut losses)?;
+        }
+        // The provider keeps a prompt of the caller's, with all that is to be said.
+        None if o.has("prompt") => {}
+        None => return Err(Malformed::new("input", "is required")),
     }
 
     for (n, raw) in o.array("tools", "")?.unwrap_or_default().into_iter().enumerate() {

@@ -12,6 +12,7 @@ pub mod history;
 mod made;
 pub mod read;
 pub mod report;
+pub mod responses;
 mod retold;
 pub mod said;
 pub mod sent;
@@ -185,6 +186,8 @@ fn builtin(case: &Case) -> Option<&'static str> {
     }
     Some(match (case.provider.as_str(), case.api.as_str()) {
         ("gemini", "chat.completions") => return None,
+        // Only callers of the same dialect reach the known ones in it.
+        (_, "responses") => return None,
         ("gemini", _) => "google-ai-studio",
         ("moonshot", _) => "moonshotai",
         (name, _) => {
@@ -238,6 +241,14 @@ fn model(case: &Case) -> String {
     format!("replay/{}", case.id)
 }
 
+/// Built-in providers that a Responses caller would reach in that dialect. What they were recorded to say in another is replayed to
+/// such callers from behind a declared provider that knows no second dialect.
+const ALSO_RESPONSES: [&str; 3] = ["groq", "openai", "openrouter"];
+
+fn has_twin(case: &Case) -> bool {
+    builtin(case).is_some_and(|slug| ALSO_RESPONSES.contains(&slug))
+}
+
 /// The name the recorded request has for the model.
 fn upstream_model(case: &Case) -> String {
     let in_path = || {
@@ -252,19 +263,28 @@ fn upstream_model(case: &Case) -> String {
 fn provider(slug: &str, case: &Case, replay: &Replay) -> String {
     let surface = Surface::of(case).expect("only cases with a surface are kept");
     let version = if surface == Surface::Gemini { "v1beta" } else { "v1" };
-    let table = json!({
-        "id": model(case),
-        "upstream": upstream_model(case),
-        "input": ["text", "image", "audio", "video", "file"],
-        "output": ["text", "image", "audio"],
-        "price": { "input": "1", "output": "2", "cache_read": "0.5", "cache_write": "1.25" },
-    });
-    let models = toml::Value::try_from(vec![table]).expect("a table");
-    let declared = if builtin(case).is_none() { format!("dialect = {:?}\n", surface.dialect()) } else { String::new() };
-    format!(
-        "[providers.\"{slug}\"]\n{declared}base_url = \"{}/{version}\"\nkey = {SECRET:?}\nallow_private = true\nmodels = {models}\n",
-        replay.case_url(&case.id)
-    )
+    let table = |id: String| {
+        json!({
+            "id": id,
+            "upstream": upstream_model(case),
+            "input": ["text", "image", "audio", "video", "file"],
+            "output": ["text", "image", "audio"],
+            "price": { "input": "1", "output": "2", "cache_read": "0.5", "cache_write": "1.25" },
+        })
+    };
+    let dialect = format!("dialect = {:?}\n", surface.dialect());
+    let section = |slug: &str, dialect: &str, model: String| {
+        let models = toml::Value::try_from(vec![table(model)]).expect("a table");
+        format!(
+            "[providers.\"{slug}\"]\n{dialect}base_url = \"{}/{version}\"\nkey = {SECRET:?}\nallow_private = true\nmodels = {models}\n",
+            replay.case_url(&case.id)
+        )
+    };
+    let mut text = section(slug, if builtin(case).is_none() { &dialect } else { "" }, model(case));
+    if has_twin(case) {
+        text += &section(&format!("{slug}-twin"), &dialect, format!("{}-twin", model(case)));
+    }
+    text
 }
 
 /// One request to one surface.
@@ -304,7 +324,11 @@ impl Bed {
         let case = &self.case;
         let own = Surface::of(case).expect("only cases with a surface are kept");
         let known = case.request.recorded && case.request.body.is_object();
-        let ask = if known { own.ask_of(&case.request.body) } else { Ask::minimal() };
+        let mut ask = if known { own.ask_of(&case.request.body) } else { Ask::minimal() };
+        // What is said may be kept by the provider, in a prompt of the caller's.
+        if ask.turns.is_empty() {
+            ask = Ask::minimal();
+        }
         let mut legs = Vec::new();
         for surface in Surface::ALL {
             // A reply that was recorded whole is also asked for as a stream.
@@ -320,11 +344,20 @@ impl Bed {
                     (_, Surface::Chat) => ask.to_chat(&self.model, stream),
                     (_, Surface::Messages) => ask.to_messages(&self.model, stream),
                     (_, Surface::Gemini) => ask.to_gemini(),
+                    (_, Surface::Responses) => responses::spell(&ask, &self.model_for(surface), stream),
                 };
                 legs.push(Leg { surface, stream, body, recorded });
             }
         }
         legs
+    }
+
+    /// The name to ask for on that surface.
+    pub(crate) fn model_for(&self, surface: Surface) -> String {
+        match surface {
+            Surface::Responses if has_twin(&self.case) => format!("{}-twin", self.model),
+            _ => self.model.clone(),
+        }
     }
 
     fn as_recorded(&self, own: Surface, stream: bool) -> Value {
@@ -346,7 +379,7 @@ impl Bed {
         let path = leg.surface.path(&self.model, leg.stream);
         let bearer = format!("Bearer {KEY}");
         let key = match leg.surface {
-            Surface::Chat => ("authorization", bearer.as_str()),
+            Surface::Chat | Surface::Responses => ("authorization", bearer.as_str()),
             Surface::Messages => ("x-api-key", KEY),
             Surface::Gemini => ("x-goog-api-key", KEY),
         };
@@ -388,7 +421,9 @@ impl Bed {
         }
         let own = Surface::of(&self.case).expect("only cases with a surface are kept");
         let verbatim = own == leg.surface && own != Surface::Chat && leg.stream == self.case.response.stream;
-        if verbatim && said.fault.is_none() && got.body != self.case.response.body {
+        // The comment that says that we are here is ours.
+        let body = got.body.strip_prefix(b": OPENROUTER PROCESSING\n\n".as_slice()).unwrap_or(&got.body);
+        if verbatim && said.fault.is_none() && body != self.case.response.body {
             out.say("verbatim", "the bytes are not the provider's");
         }
         form::check(leg.surface, leg.stream, verbatim, got, out);

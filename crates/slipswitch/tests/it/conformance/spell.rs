@@ -2,6 +2,7 @@
 
 use crate::corpus::Surface;
 use crate::corpus::ask::Ask;
+use crate::corpus::responses;
 use crate::harness::KEY;
 use serde_json::{Value, json};
 use slip_ir::Dialect;
@@ -12,6 +13,7 @@ pub fn body(surface: Surface, ask: &Ask, model: &str, stream: bool) -> Value {
         Surface::Chat => ask.to_chat(model, stream),
         Surface::Messages => ask.to_messages(model, stream),
         Surface::Gemini => ask.to_gemini(),
+        Surface::Responses => responses::spell(ask, model, stream),
     }
 }
 
@@ -27,13 +29,16 @@ pub fn wish(surface: Surface, body: &mut Value, schema: &Value) {
             body["generationConfig"]["responseMimeType"] = "application/json".into();
             body["generationConfig"]["responseJsonSchema"] = schema.clone();
         }
+        Surface::Responses => {
+            body["text"]["format"] = json!({"type": "json_schema", "name": "place", "strict": true, "schema": schema});
+        }
     }
 }
 
 /// How a client of this surface shows its key.
 pub fn credential(surface: Surface, key: &str) -> (&'static str, String) {
     match surface {
-        Surface::Chat => ("authorization", format!("Bearer {key}")),
+        Surface::Chat | Surface::Responses => ("authorization", format!("Bearer {key}")),
         Surface::Messages => ("x-api-key", key.to_owned()),
         Surface::Gemini => ("x-goog-api-key", key.to_owned()),
     }
@@ -53,15 +58,13 @@ pub fn reader(dialect: Dialect) -> Surface {
         Dialect::OpenAiChat => Surface::Chat,
         Dialect::Anthropic => Surface::Messages,
         Dialect::Gemini => Surface::Gemini,
-        Dialect::Responses
-        | Dialect::Completions
-        | Dialect::Ollama
-        | Dialect::OllamaGenerate
-        | Dialect::Cohere
-        | Dialect::Bedrock => panic!(
-            "{dialect} is in Dialect::ALL and nobody reads its requests here: give the corpus test's Surface \
+        Dialect::Responses => Surface::Responses,
+        Dialect::Completions | Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere | Dialect::Bedrock => {
+            panic!(
+                "{dialect} is in Dialect::ALL and nobody reads its requests here: give the corpus test's Surface \
              (tests/it/corpus/surface.rs) a reader for it and name it in tests/it/conformance/spell.rs"
-        ),
+            )
+        }
     }
 }
 

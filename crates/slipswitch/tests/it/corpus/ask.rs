@@ -59,7 +59,7 @@ impl Ask {
         Ask { turns: vec![(Role::User, Item::Text("hello out there".into()))], ..Ask::default() }
     }
 
-    fn say(&mut self, role: Role, item: Item) {
+    pub fn say(&mut self, role: Role, item: Item) {
         if let (Some((last, Item::Text(before))), Item::Text(more)) = (self.turns.last_mut(), &item)
             && *last == role
         {
@@ -71,7 +71,7 @@ impl Ask {
         }
     }
 
-    fn name_of(&self, id: &str) -> String {
+    pub fn name_of(&self, id: &str) -> String {
         let named = self.turns.iter().rev().find_map(|(_, item)| match item {
             Item::Call { id: call, name, .. } if call == id => Some(name.clone()),
             _ => None,
@@ -424,11 +424,11 @@ fn chat_part(part: &Value) -> Option<Item> {
     })
 }
 
-fn data_url(url: &str) -> Option<(&str, &str)> {
+pub fn data_url(url: &str) -> Option<(&str, &str)> {
     url.strip_prefix("data:")?.split_once(";base64,")
 }
 
-fn tool(value: &Value, schema: &str) -> Tool {
+pub fn tool(value: &Value, schema: &str) -> Tool {
     let of = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let schema = value.get(schema).filter(|s| !s.is_null()).cloned();
     Tool {
@@ -453,7 +453,7 @@ fn lower(schema: &mut Value) {
     }
 }
 
-fn strings(value: &Value) -> Vec<String> {
+pub fn strings(value: &Value) -> Vec<String> {
     match value {
         Value::String(one) => vec![one.clone()],
         many => list(many).iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -461,7 +461,7 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// The text of a string or of the text parts of a list.
-fn joined(value: &Value) -> String {
+pub fn joined(value: &Value) -> String {
     match value {
         Value::String(words) => words.clone(),
         parts => list(parts).iter().filter_map(|p| p["text"].as_str()).collect::<Vec<_>>().concat(),
@@ -480,7 +480,7 @@ fn spoken(response: &Value) -> String {
     }
 }
 
-fn push(object: &mut Value, member: &str, item: Value) {
+pub fn push(object: &mut Value, member: &str, item: Value) {
     if !object[member].is_array() {
         object[member] = json!([]);
     }
@@ -489,7 +489,7 @@ fn push(object: &mut Value, member: &str, item: Value) {
     }
 }
 
-fn put(object: &mut Value, member: &str, value: Option<Value>) {
+pub fn put(object: &mut Value, member: &str, value: Option<Value>) {
     if let (Some(object), Some(value)) = (object.as_object_mut() as Option<&mut Map<String, Value>>, value) {
         object.insert(member.to_owned(), value);
     }

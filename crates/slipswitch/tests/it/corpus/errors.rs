@@ -65,6 +65,12 @@ pub fn refused(status: u16, body: &[u8], surface: Surface, got: &Got, out: &mut 
                 out.say("error.form", heard.to_string());
             }
         }
+        Surface::Responses => {
+            let coded = !error["code"].is_null() && text(&error["message"]).is_some();
+            if !coded || text(&error["metadata"]["provider_name"]).is_none() {
+                out.say("error.form", heard.to_string());
+            }
+        }
         Surface::Messages => {
             let whole = heard["type"] == "error" && text(&error["type"]).is_some() && text(&error["message"]).is_some();
             if !whole {

@@ -2,7 +2,7 @@
 
 use super::read::{self, events};
 use super::said::{list, text};
-use super::{Differences, Surface};
+use super::{Differences, Surface, responses};
 use crate::harness::Got;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,9 @@ pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mu
         (Surface::Chat, true) => chat_stream(got, out),
         (Surface::Messages, false) => message(&got.json(), out),
         (Surface::Messages, true) => message_stream(got, verbatim, out),
+        (Surface::Responses, _) if verbatim => {}
+        (Surface::Responses, false) => responses::form(&got.json(), got.header("x-generation-id"), out),
+        (Surface::Responses, true) => responses::stream_form(got, out),
         (Surface::Gemini, false) => gemini(&[got.json()], verbatim, out),
         (Surface::Gemini, true) => gemini_stream(got, verbatim, out),
     }

@@ -20,6 +20,7 @@ fn api(surface: Surface, stream: bool) -> &'static str {
     match (surface, stream) {
         (Surface::Chat, _) => "chat.completions",
         (Surface::Messages, _) => "messages",
+        (Surface::Responses, _) => "responses",
         (Surface::Gemini, false) => "generateContent",
         (Surface::Gemini, true) => "streamGenerateContent",
     }
@@ -28,7 +29,9 @@ fn api(surface: Surface, stream: bool) -> &'static str {
 /// An error as each provider words it.
 fn refusal(surface: Surface, status: u16, code: &str, says: &str) -> String {
     match surface {
-        Surface::Chat => json!({"error": {"message": says, "type": code, "param": null, "code": code}}),
+        Surface::Chat | Surface::Responses => {
+            json!({"error": {"message": says, "type": code, "param": null, "code": code}})
+        }
         Surface::Messages => json!({"type": "error", "error": {"type": code, "message": says}, "request_id": "req_1"}),
         Surface::Gemini => json!({"error": {"code": status, "message": says, "status": code.to_uppercase()}}),
     }
@@ -57,6 +60,11 @@ fn words(surface: Surface, text: &str) -> Vec<Value> {
             json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
             json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}),
         ],
+        Surface::Responses => vec![
+            json!({"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "object": "response", "created_at": 1_790_000_000, "model": "m", "status": "in_progress", "output": [], "usage": null}}),
+            json!({"type": "response.output_item.added", "sequence_number": 1, "output_index": 0, "item": {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}}),
+            json!({"type": "response.output_text.delta", "sequence_number": 2, "output_index": 0, "item_id": "msg_1", "content_index": 0, "delta": text, "logprobs": []}),
+        ],
         Surface::Gemini => vec![
             json!({"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}], "modelVersion": "m", "responseId": "r"}),
         ],
@@ -78,6 +86,13 @@ fn ending(surface: Surface, counted: bool) -> Vec<Value> {
                 delta["usage"] = json!({"output_tokens": 0});
             }
             vec![json!({"type": "content_block_stop", "index": 0}), delta, json!({"type": "message_stop"})]
+        }
+        Surface::Responses => {
+            let mut response = json!({"id": "resp_1", "object": "response", "created_at": 1_790_000_000, "model": "m", "status": "completed", "output": [], "usage": null});
+            if counted {
+                response["usage"] = json!({"input_tokens": 7, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 3, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 10});
+            }
+            vec![json!({"type": "response.completed", "sequence_number": 3, "response": response})]
         }
         Surface::Gemini => {
             let mut chunk = json!({"candidates": [{"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "STOP", "index": 0}], "modelVersion": "m", "responseId": "r"});

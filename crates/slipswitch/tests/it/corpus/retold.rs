@@ -12,6 +12,7 @@ pub fn stream(surface: Surface, reply: &Value) -> Option<String> {
         Surface::Chat => chat(reply),
         Surface::Messages => messages(reply),
         Surface::Gemini => gemini(reply),
+        Surface::Responses => responses(reply),
     }
 }
 
@@ -128,6 +129,63 @@ fn messages(reply: &Value) -> Option<String> {
     }
     send(json!({"type": "message_delta", "delta": delta, "usage": reply["usage"]}));
     send(json!({"type": "message_stop"}));
+    Some(out)
+}
+
+/// Every item announced, told in pieces and then whole.
+fn responses(reply: &Value) -> Option<String> {
+    let mut out = String::new();
+    let mut number = 0;
+    let mut send = |mut event: Value| {
+        event["sequence_number"] = number.into();
+        number += 1;
+        out += &format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default());
+    };
+    let mut start = reply.clone();
+    start["output"] = json!([]);
+    start["status"] = "in_progress".into();
+    start["usage"] = Value::Null;
+    send(json!({"type": "response.created", "response": start}));
+    for (at, item) in list(&reply["output"]).iter().enumerate() {
+        let mut opening = item.clone();
+        for member in ["content", "summary"] {
+            if opening[member].is_array() {
+                opening[member] = json!([]);
+            }
+        }
+        if opening["arguments"].is_string() {
+            opening["arguments"] = "".into();
+        }
+        send(json!({"type": "response.output_item.added", "output_index": at, "item": opening}));
+        let id = &item["id"];
+        let texts =
+            [("content", "output_text", "content_index"), ("summary", "reasoning_summary_text", "summary_index")];
+        for (member, event, index) in texts {
+            for (n, part) in list(&item[member]).iter().enumerate() {
+                let event = match part["type"].as_str() {
+                    Some("refusal") => "refusal",
+                    Some("reasoning_text") => "reasoning_text",
+                    _ => event,
+                };
+                let text = part["text"].as_str().or(part["refusal"].as_str()).unwrap_or_default();
+                for piece in pieces(text) {
+                    let kind = format!("response.{event}.delta");
+                    send(
+                        json!({"type": kind, "output_index": at, "item_id": id, index: n, "delta": piece, "obfuscation": "x"}),
+                    );
+                }
+            }
+        }
+        if let Some(arguments) = item["arguments"].as_str().filter(|_| item["type"] == "function_call") {
+            for piece in pieces(arguments) {
+                let kind = "response.function_call_arguments.delta";
+                send(json!({"type": kind, "output_index": at, "item_id": id, "delta": piece}));
+            }
+        }
+        send(json!({"type": "response.output_item.done", "output_index": at, "item": item}));
+    }
+    let status = reply["status"].as_str().unwrap_or("completed");
+    send(json!({"type": format!("response.{status}"), "response": reply}));
     Some(out)
 }
 

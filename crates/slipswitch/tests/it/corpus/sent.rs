@@ -48,7 +48,7 @@ pub(super) fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
 fn credential(own: Surface, entry: &Entry, out: &mut Differences) {
     let bearer = format!("Bearer {SECRET}");
     let (name, value) = match own {
-        Surface::Chat => ("authorization", bearer.as_str()),
+        Surface::Chat | Surface::Responses => ("authorization", bearer.as_str()),
         Surface::Messages => ("x-api-key", SECRET),
         Surface::Gemini => ("x-goog-api-key", SECRET),
     };

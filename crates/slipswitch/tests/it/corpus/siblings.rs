@@ -182,6 +182,17 @@ fn nulls(case: &Case, surface: Surface) -> Option<Vec<u8>> {
                 }
             }
         }
+        Surface::Responses => {
+            if value["object"] == "response" {
+                fill(value, &["error", "incomplete_details", "usage", "service_tier", "completed_at"]);
+            }
+            for item in value["output"].as_array_mut().into_iter().flatten() {
+                fill(item, &["encrypted_content", "status"]);
+            }
+            if let Some(item) = value.get_mut("item") {
+                fill(item, &["encrypted_content", "status"]);
+            }
+        }
         Surface::Gemini => {
             fill(value, &["promptFeedback"]);
             for candidate in value["candidates"].as_array_mut().into_iter().flatten() {

@@ -1,8 +1,8 @@
-//! The three surfaces a client may knock at, each with the dialect it speaks.
+//! The surfaces a client may knock at, each with the dialect it speaks.
 
 use super::ask::Ask;
-use super::read;
 use super::said::Said;
+use super::{read, responses};
 use serde_json::Value;
 use slip_sim::Case;
 
@@ -12,10 +12,11 @@ pub enum Surface {
     Chat,
     Messages,
     Gemini,
+    Responses,
 }
 
 impl Surface {
-    pub const ALL: [Surface; 3] = [Surface::Chat, Surface::Messages, Surface::Gemini];
+    pub const ALL: [Surface; 4] = [Surface::Chat, Surface::Messages, Surface::Gemini, Surface::Responses];
 
     /// The surface that speaks the provider's dialect; `None` for APIs this gateway does not call.
     pub fn of(case: &Case) -> Option<Surface> {
@@ -23,6 +24,7 @@ impl Surface {
             "chat.completions" => Some(Surface::Chat),
             "messages" => Some(Surface::Messages),
             "generateContent" | "streamGenerateContent" => Some(Surface::Gemini),
+            "responses" => Some(Surface::Responses),
             _ => None,
         }
     }
@@ -32,6 +34,7 @@ impl Surface {
             Surface::Chat => "chat",
             Surface::Messages => "messages",
             Surface::Gemini => "gemini",
+            Surface::Responses => "responses",
         }
     }
 
@@ -40,6 +43,7 @@ impl Surface {
             Surface::Chat => "openai-chat",
             Surface::Messages => "anthropic",
             Surface::Gemini => "gemini",
+            Surface::Responses => "openai-responses",
         }
     }
 
@@ -48,6 +52,7 @@ impl Surface {
             Surface::Chat => read::chat(parts),
             Surface::Messages => read::messages(parts),
             Surface::Gemini => read::gemini(parts),
+            Surface::Responses => responses::read(parts),
         }
     }
 
@@ -56,6 +61,7 @@ impl Surface {
             Surface::Chat => Ask::from_chat(body),
             Surface::Messages => Ask::from_messages(body),
             Surface::Gemini => Ask::from_gemini(body),
+            Surface::Responses => responses::ask(body),
         }
     }
 
@@ -63,6 +69,7 @@ impl Surface {
         match (self, stream) {
             (Surface::Chat, _) => "/api/v1/chat/completions".to_owned(),
             (Surface::Messages, _) => "/api/v1/messages".to_owned(),
+            (Surface::Responses, _) => "/api/v1/responses".to_owned(),
             (Surface::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
             (Surface::Gemini, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
         }
