@@ -27,7 +27,14 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub const ALL: [Dialect; 4] = [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini, Dialect::Completions];
+    pub const ALL: [Dialect; 6] = [
+        Dialect::OpenAiChat,
+        Dialect::Anthropic,
+        Dialect::Gemini,
+        Dialect::Completions,
+        Dialect::Ollama,
+        Dialect::OllamaGenerate,
+    ];
 
     /// The name used in configuration files, logs and the catalogue.
     pub const fn name(self) -> &'static str {

@@ -6,7 +6,10 @@ use std::borrow::Cow;
 /// The request as an encoder of `to` may have it. Members of another dialect's top level mean nothing to an OpenAI-shaped server,
 /// and many refuse what they do not know; the other encoders keep lists of the members they know and tell the rest.
 pub fn cross(request: &Request, from: Dialect, to: Dialect) -> (Cow<'_, Request>, Vec<Loss>) {
-    let tells = matches!(to, Dialect::OpenAiChat | Dialect::Completions);
+    let tells = matches!(
+        to,
+        Dialect::OpenAiChat | Dialect::Completions | Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere
+    );
     if from == to || !tells || request.extra.is_empty() {
         return (Cow::Borrowed(request), Vec::new());
     }

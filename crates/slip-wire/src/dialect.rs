@@ -111,8 +111,8 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
         Dialect::Gemini => &crate::gemini::Gemini,
         Dialect::Responses => &crate::unwritten::Unwritten(Dialect::Responses),
         Dialect::Completions => &crate::completions::Completions,
-        Dialect::Ollama => &crate::unwritten::Unwritten(Dialect::Ollama),
-        Dialect::OllamaGenerate => &crate::unwritten::Unwritten(Dialect::OllamaGenerate),
+        Dialect::Ollama => &crate::ollama::Chat,
+        Dialect::OllamaGenerate => &crate::ollama::Generate,
         Dialect::Cohere => &crate::unwritten::Unwritten(Dialect::Cohere),
         Dialect::Bedrock => &crate::unwritten::Unwritten(Dialect::Bedrock),
     }

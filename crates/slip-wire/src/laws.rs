@@ -83,6 +83,22 @@ fn frames(dialect: Dialect) -> &'static [&'static str] {
             "[DONE]",
             "{",
         ],
+        Dialect::Ollama => &[
+            r#"{"model":"x","created_at":"2026-08-05T08:10:56.372032Z","message":{"role":"assistant","content":"zażółć \ud83d\ude00"},"done":false}"#,
+            r#"{"message":{"role":"assistant","content":"","thinking":"hm"},"done":false}"#,
+            r#"{"message":{"role":"assistant","content":"","tool_calls":[{"id":"c","function":{"index":0,"name":"f","arguments":{"a":1}}}]},"done":false}"#,
+            r#"{"message":{"role":"assistant","content":"b"},"logprobs":[{"token":"b","logprob":-0.5}],"done":false}"#,
+            r#"{"model":"x","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":7,"prompt_eval_count":5,"eval_count":7}"#,
+            r#"{"error":"m"}"#,
+            "{",
+        ],
+        Dialect::OllamaGenerate => &[
+            r#"{"model":"x","created_at":"2026-08-05T08:10:56.372032Z","response":"zażółć","done":false}"#,
+            r#"{"response":"","thinking":"hm","done":false}"#,
+            r#"{"model":"x","response":"","done":true,"done_reason":"length","context":[1,2],"prompt_eval_count":5,"eval_count":7}"#,
+            r#"{"error":"m"}"#,
+            "{",
+        ],
         other => panic!("what does a server of {other} send?"),
     }
 }

@@ -16,6 +16,7 @@ pub mod json;
 #[cfg(test)]
 mod laws;
 pub mod lens;
+pub mod ollama;
 pub mod openai_chat;
 pub mod peek;
 pub mod quirks;

@@ -73,6 +73,7 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                     Ok(named) => return Box::pin(journey(app, caller, dialect, named, request, arrived)).await,
                     Err(fault) => Err(fault),
                 },
+                To::OllamaShow => Box::pin(api::ollama::show(&app, request)).await,
                 to => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
             };
             answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
@@ -135,6 +136,9 @@ fn surface(path: &str) -> Dialect {
         ("/completions", Dialect::Completions),
         ("/api/chat", Dialect::Ollama),
         ("/api/generate", Dialect::OllamaGenerate),
+        ("/api/tags", Dialect::Ollama),
+        ("/api/show", Dialect::Ollama),
+        ("/api/ps", Dialect::Ollama),
         ("/v2/", Dialect::Cohere),
         ("/converse", Dialect::Bedrock),
     ];
@@ -169,6 +173,9 @@ async fn journey(
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };
+    if let Some(loaded) = api::ollama::loads(&world, &inbound) {
+        return loaded.unwrap_or_else(|fault| refuse(dialect, &fault, None));
+    }
     let id = api::generation_id();
     let (plan, refused) = match choose::choose(&app, &inbound, &world) {
         Ok(chosen) => chosen,

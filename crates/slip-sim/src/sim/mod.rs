@@ -7,6 +7,7 @@ mod anthropic;
 mod ask;
 mod gemini;
 mod mind;
+mod ollama;
 mod openai;
 mod picture;
 mod plan;

@@ -63,10 +63,10 @@ pub(crate) fn speaker(dialect: Dialect) -> &'static dyn Speak {
         Dialect::Anthropic => &super::anthropic::Anthropic,
         Dialect::Gemini => &super::gemini::Gemini,
         Dialect::Completions => &super::openai::text::Text,
+        Dialect::Ollama => &super::ollama::Chat,
+        Dialect::OllamaGenerate => &super::ollama::Generate,
         // Not simulated yet.
-        Dialect::Responses | Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere | Dialect::Bedrock => {
-            &super::openai::OpenAi
-        }
+        Dialect::Responses | Dialect::Cohere | Dialect::Bedrock => &super::openai::OpenAi,
     }
 }
 

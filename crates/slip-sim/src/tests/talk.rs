@@ -120,6 +120,31 @@ pub fn spell(dialect: Dialect, talk: &Talk) -> (String, Value) {
             talk.stop.into_iter().for_each(|s| put(&mut body, "stop", json!(s)));
             ("/v1/completions".into(), body)
         }
+        Dialect::Ollama | Dialect::OllamaGenerate => {
+            body = json!({"model": talk.model, "stream": talk.stream});
+            if dialect == Dialect::Ollama {
+                put(&mut body, "messages", json!([{"role": "user", "content": talk.text}]));
+            } else {
+                put(&mut body, "prompt", json!(talk.text));
+            }
+            if !talk.tools.is_empty() {
+                let tool =
+                    |(n, s): &(&str, Value)| json!({"type": "function", "function": {"name": n, "parameters": s}});
+                put(&mut body, "tools", talk.tools.iter().map(tool).collect());
+            }
+            if let Some(schema) = &talk.schema {
+                put(&mut body, "format", schema.clone());
+            }
+            if talk.think {
+                put(&mut body, "think", json!(true));
+            }
+            let mut options = json!({});
+            talk.max_tokens.into_iter().for_each(|n| put(&mut options, "num_predict", json!(n)));
+            talk.stop.into_iter().for_each(|s| put(&mut options, "stop", json!([s])));
+            put(&mut body, "options", options);
+            let door = if dialect == Dialect::Ollama { "chat" } else { "generate" };
+            (format!("/api/{door}"), body)
+        }
         other => panic!("how is {other} spelt?"),
     }
 }
@@ -170,6 +195,8 @@ pub fn said(dialect: Dialect, got: &Got, stream: bool) -> Said {
         (Dialect::Gemini, true) => gemini(&got.events()),
         (Dialect::Completions, false) => completed(&[got.json()]),
         (Dialect::Completions, true) => completed(&got.events()),
+        (Dialect::Ollama | Dialect::OllamaGenerate, false) => ollama(&[got.json()]),
+        (Dialect::Ollama | Dialect::OllamaGenerate, true) => ollama(&got.events()),
         (other, _) => panic!("how is {other} read?"),
     }
 }
@@ -198,6 +225,27 @@ fn openai(events: &[Value], member: &str) -> Said {
         said.finish += text(&choice["finish_reason"]);
     }
     said.calls = calls.into_iter().map(|(i, n, a)| (i, n, serde_json::from_str(&a).unwrap())).collect();
+    said
+}
+
+fn ollama(lines: &[Value]) -> Said {
+    let mut said = Said::default();
+    for line in lines {
+        let part = if line["message"].is_object() { &line["message"] } else { line };
+        said.text += text(&part["content"]);
+        said.text += text(&part["response"]);
+        said.reasoning += text(&part["thinking"]);
+        for call in list(&part["tool_calls"]) {
+            let function = &call["function"];
+            said.calls.push((text(&call["id"]).into(), text(&function["name"]).into(), function["arguments"].clone()));
+        }
+        said.finish += text(&line["done_reason"]);
+    }
+    let last = lines.last().expect("a line");
+    assert_eq!(last["done"], true);
+    // It does not tell thoughts from words.
+    let thought = crate::count_tokens(&said.reasoning);
+    said.usage = (number(&last["prompt_eval_count"]), number(&last["eval_count"]), thought);
     said
 }
 

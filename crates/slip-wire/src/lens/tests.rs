@@ -25,6 +25,8 @@ fn started(dialect: Dialect) -> &'static str {
         Dialect::Anthropic => ANTHROPIC,
         Dialect::Gemini => GEMINI,
         Dialect::Completions => TEXT,
+        Dialect::Ollama => "{\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"done\":false}\n",
+        Dialect::OllamaGenerate => "{\"response\":\"Hi\",\"done\":false}\n",
         other => panic!("how does a stream of {other} begin?"),
     }
 }
