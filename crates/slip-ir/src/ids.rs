@@ -27,13 +27,14 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub const ALL: [Dialect; 6] = [
+    pub const ALL: [Dialect; 7] = [
         Dialect::OpenAiChat,
         Dialect::Anthropic,
         Dialect::Gemini,
         Dialect::Completions,
         Dialect::Ollama,
         Dialect::OllamaGenerate,
+        Dialect::Cohere,
     ];
 
     /// The name used in configuration files, logs and the catalogue.

@@ -124,6 +124,7 @@ pub static ROUTES: &[Route] = &[
         To::Generate(Dialect::OllamaGenerate),
         "a prompt to be answered, as they say it",
     ),
+    route(Method::POST, "//v2/chat", Auth::Key, To::Generate(Dialect::Cohere), "chat, as Cohere's clients say it"),
     route(Method::GET, "//api/tags", Auth::Catalogue, To::OllamaTags, "every model, as Ollama lists them"),
     route(Method::POST, "//api/show", Auth::Catalogue, To::OllamaShow, "what one model can do, as Ollama tells it"),
     route(Method::GET, "//api/ps", Auth::Catalogue, To::OllamaRunning, "models held in memory: none"),
@@ -269,6 +270,7 @@ mod tests {
             (Method::POST, "/api/chat", "Generate(Ollama)"),
             (Method::POST, "/api/generate", "Generate(OllamaGenerate)"),
             (Method::GET, "/api/tags", "OllamaTags"),
+            (Method::POST, "/v2/chat", "Generate(Cohere)"),
             (
                 Method::POST,
                 "/v1beta/models/gemini-2.5-pro:generateContent",

@@ -113,7 +113,7 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
         Dialect::Completions => &crate::completions::Completions,
         Dialect::Ollama => &crate::ollama::Chat,
         Dialect::OllamaGenerate => &crate::ollama::Generate,
-        Dialect::Cohere => &crate::unwritten::Unwritten(Dialect::Cohere),
+        Dialect::Cohere => &crate::cohere::Cohere,
         Dialect::Bedrock => &crate::unwritten::Unwritten(Dialect::Bedrock),
     }
 }

@@ -99,6 +99,23 @@ fn frames(dialect: Dialect) -> &'static [&'static str] {
             r#"{"error":"m"}"#,
             "{",
         ],
+        Dialect::Cohere => &[
+            r#"{"id":"a","type":"message-start","delta":{"message":{"role":"assistant","content":[],"tool_plan":"","tool_calls":[],"citations":[]}}}"#,
+            r#"{"type":"content-start","index":0,"delta":{"message":{"content":{"type":"text","text":""}}}}"#,
+            r#"{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"zażółć"}}}}"#,
+            r#"{"type":"content-end","index":0}"#,
+            r#"{"type":"content-delta","index":1,"delta":{"message":{"content":{"thinking":"hm"}}}}"#,
+            r#"{"type":"citation-start","index":0,"delta":{"message":{"citations":{"start":0,"end":4,"text":"zaż","sources":[{"type":"tool","id":"t:0","tool_output":{"content":"x"}}],"type":"TEXT_CONTENT"}}}}"#,
+            r#"{"type":"citation-end","index":0}"#,
+            r#"{"type":"tool-plan-delta","delta":{"message":{"tool_plan":"plan"}}}"#,
+            r#"{"type":"tool-call-start","index":0,"delta":{"message":{"tool_calls":{"id":"c","type":"function","function":{"name":"f","arguments":""}}}}}"#,
+            r#"{"type":"tool-call-delta","index":0,"delta":{"message":{"tool_calls":{"function":{"arguments":"{}"}}}}}"#,
+            r#"{"type":"tool-call-end","index":0}"#,
+            r#"{"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":{"billed_units":{"input_tokens":4,"output_tokens":8},"tokens":{"input_tokens":15,"output_tokens":22},"cached_tokens":3}}}"#,
+            r#"{"type":"message-end","delta":{"finish_reason":"ERROR","error":"m"}}"#,
+            "[DONE]",
+            "{",
+        ],
         other => panic!("what does a server of {other} send?"),
     }
 }

@@ -6,6 +6,7 @@
 //! folder.
 
 pub mod anthropic;
+pub mod cohere;
 pub mod completions;
 pub mod cross;
 pub mod dialect;

@@ -5,6 +5,7 @@
 
 mod anthropic;
 mod ask;
+mod cohere;
 mod gemini;
 mod mind;
 mod ollama;

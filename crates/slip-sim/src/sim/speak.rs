@@ -65,8 +65,9 @@ pub(crate) fn speaker(dialect: Dialect) -> &'static dyn Speak {
         Dialect::Completions => &super::openai::text::Text,
         Dialect::Ollama => &super::ollama::Chat,
         Dialect::OllamaGenerate => &super::ollama::Generate,
+        Dialect::Cohere => &super::cohere::Cohere,
         // Not simulated yet.
-        Dialect::Responses | Dialect::Cohere | Dialect::Bedrock => &super::openai::OpenAi,
+        Dialect::Responses | Dialect::Bedrock => &super::openai::OpenAi,
     }
 }
 

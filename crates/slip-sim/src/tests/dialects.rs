@@ -57,7 +57,8 @@ async fn an_echo_a_count_and_a_cut_are_the_same_in_every_dialect() {
         assert_eq!(cut.finish.to_lowercase(), if length { "length" } else { "max_tokens" });
         let stopped = both(dialect, &Talk { stop: Some(" tok4"), ..talk("count to 25") }).await;
         assert_eq!((stopped.text.as_str(), stopped.usage.1), ("tok1 tok2 tok3", 3));
-        assert_eq!(stopped.finish.to_lowercase(), if dialect == Dialect::Anthropic { "stop_sequence" } else { "stop" });
+        let sequence = matches!(dialect, Dialect::Anthropic | Dialect::Cohere);
+        assert_eq!(stopped.finish.to_lowercase(), if sequence { "stop_sequence" } else { "stop" });
     }
 }
 
@@ -97,6 +98,8 @@ async fn tools_are_called_when_they_are_spoken_of_and_only_then() {
                 (Dialect::Anthropic, true) => "end_turn",
                 (Dialect::Gemini, _) => "STOP",
                 (Dialect::OpenAiChat, true) | (Dialect::Ollama, _) => "stop",
+                (Dialect::Cohere, false) => "TOOL_CALL",
+                (Dialect::Cohere, true) => "COMPLETE",
                 (other, _) => panic!("how does {other} finish?"),
             };
             assert_eq!(said.finish, finish);
@@ -151,6 +154,7 @@ async fn the_key_is_checked_where_the_dialect_carries_it() {
         (Dialect::Completions, ("authorization", "Bearer right"), 401),
         (Dialect::Ollama, ("authorization", "Bearer right"), 401),
         (Dialect::OllamaGenerate, ("authorization", "Bearer right"), 401),
+        (Dialect::Cohere, ("authorization", "Bearer right"), 401),
     ] {
         let key = Some("right".to_owned());
         let sim = Sim::start(SimConfig { dialect, key, models: vec!["sim/echo".into()], ..SimConfig::default() })
@@ -173,6 +177,7 @@ async fn the_key_is_checked_where_the_dialect_carries_it() {
             Dialect::Anthropic => assert_eq!(error["error"]["type"], "authentication_error"),
             Dialect::Gemini => assert_eq!(error["error"]["details"][0]["reason"], "API_KEY_INVALID"),
             Dialect::Ollama | Dialect::OllamaGenerate => assert_eq!(error["error"], "unauthorized"),
+            Dialect::Cohere => assert_eq!(error["message"], "invalid api token"),
             other => panic!("how does {other} refuse a key?"),
         }
         assert_eq!(sim.journal().last().unwrap().billed_prompt, 0);

@@ -28,7 +28,7 @@ fn tokens(got: &Got) -> usize {
 
 fn has_error(got: &Got) -> bool {
     let text = got.text();
-    text.contains("\"error\":{") || text.contains("{\"error\":\"")
+    text.contains("\"error\":{") || text.contains("{\"error\":\"") || text.contains("\"message\":\"")
 }
 
 async fn strike(dialect: Dialect, mode: &str, stream: bool) -> (Sim, Got) {

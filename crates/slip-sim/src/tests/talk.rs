@@ -145,6 +145,27 @@ pub fn spell(dialect: Dialect, talk: &Talk) -> (String, Value) {
             let door = if dialect == Dialect::Ollama { "chat" } else { "generate" };
             (format!("/api/{door}"), body)
         }
+        Dialect::Cohere => {
+            let messages = json!([{"role": "user", "content": talk.text}]);
+            body = json!({"model": talk.model, "messages": messages, "stream": talk.stream});
+            if !talk.tools.is_empty() {
+                let tool =
+                    |(n, s): &(&str, Value)| json!({"type": "function", "function": {"name": n, "parameters": s}});
+                put(&mut body, "tools", talk.tools.iter().map(tool).collect());
+            }
+            if talk.force {
+                put(&mut body, "tool_choice", json!("REQUIRED"));
+            }
+            if let Some(schema) = &talk.schema {
+                put(&mut body, "response_format", json!({"type": "json_object", "json_schema": schema}));
+            }
+            if talk.think {
+                put(&mut body, "thinking", json!({"type": "enabled"}));
+            }
+            talk.max_tokens.into_iter().for_each(|n| put(&mut body, "max_tokens", json!(n)));
+            talk.stop.into_iter().for_each(|s| put(&mut body, "stop_sequences", json!([s])));
+            ("/v2/chat".into(), body)
+        }
         other => panic!("how is {other} spelt?"),
     }
 }
@@ -197,6 +218,8 @@ pub fn said(dialect: Dialect, got: &Got, stream: bool) -> Said {
         (Dialect::Completions, true) => completed(&got.events()),
         (Dialect::Ollama | Dialect::OllamaGenerate, false) => ollama(&[got.json()]),
         (Dialect::Ollama | Dialect::OllamaGenerate, true) => ollama(&got.events()),
+        (Dialect::Cohere, false) => cohere(&[got.json()]),
+        (Dialect::Cohere, true) => cohere(&got.events()),
         (other, _) => panic!("how is {other} read?"),
     }
 }
@@ -246,6 +269,36 @@ fn ollama(lines: &[Value]) -> Said {
     // It does not tell thoughts from words.
     let thought = crate::count_tokens(&said.reasoning);
     said.usage = (number(&last["prompt_eval_count"]), number(&last["eval_count"]), thought);
+    said
+}
+
+/// A whole reply, or the events of a stream.
+fn cohere(parts: &[Value]) -> Said {
+    let mut said = Said::default();
+    let mut calls: Vec<(String, String, String)> = Vec::new();
+    for part in parts {
+        let message = if part["message"].is_object() { &part["message"] } else { &part["delta"]["message"] };
+        for content in list(&message["content"]).iter().chain([&message["content"]]) {
+            said.text += text(&content["text"]);
+            said.reasoning += text(&content["thinking"]);
+        }
+        let begins = part["type"] != "tool-call-delta";
+        for call in list(&message["tool_calls"]).iter().chain(Some(&message["tool_calls"]).filter(|c| c.is_object())) {
+            if begins {
+                calls.push((text(&call["id"]).into(), text(&call["function"]["name"]).into(), String::new()));
+            }
+            let last = calls.last_mut().expect("a call that began");
+            last.2 += text(&call["function"]["arguments"]);
+        }
+        let end = if part["message"].is_object() { part } else { &part["delta"] };
+        said.finish += text(&end["finish_reason"]);
+        if end["usage"].is_object() {
+            let tokens = &end["usage"]["tokens"];
+            let counts = [&tokens["input_tokens"], &tokens["output_tokens"], &tokens["reasoning_tokens"]].map(number);
+            said.usage = counts.into();
+        }
+    }
+    said.calls = calls.into_iter().map(|(i, n, a)| (i, n, serde_json::from_str(&a).unwrap())).collect();
     said
 }
 

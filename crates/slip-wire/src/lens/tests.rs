@@ -9,6 +9,7 @@ const ANTHROPIC_STOP: &str = "event: message_stop\ndata: {\"type\":\"message_sto
 const GEMINI: &str =
     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hi\"}],\"role\":\"model\"}}]}\r\n\r\n";
 
+const COHERE: &str = "event: content-delta\ndata: {\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"content\":{\"text\":\"Hi\"}}}}\n\n";
 const TEXT: &str = "data: {\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\"Hi\"}]}\n\n";
 
 fn stamp() -> Arc<Stamp> {
@@ -27,6 +28,7 @@ fn started(dialect: Dialect) -> &'static str {
         Dialect::Completions => TEXT,
         Dialect::Ollama => "{\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"done\":false}\n",
         Dialect::OllamaGenerate => "{\"response\":\"Hi\",\"done\":false}\n",
+        Dialect::Cohere => COHERE,
         other => panic!("how does a stream of {other} begin?"),
     }
 }
