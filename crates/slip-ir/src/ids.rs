@@ -27,8 +27,16 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub const ALL: [Dialect; 5] =
-        [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini, Dialect::Responses, Dialect::Completions];
+    pub const ALL: [Dialect; 8] = [
+        Dialect::OpenAiChat,
+        Dialect::Anthropic,
+        Dialect::Gemini,
+        Dialect::Responses,
+        Dialect::Completions,
+        Dialect::Ollama,
+        Dialect::OllamaGenerate,
+        Dialect::Cohere,
+    ];
 
     /// The name used in configuration files, logs and the catalogue.
     pub const fn name(self) -> &'static str {

@@ -41,6 +41,10 @@ pub enum To {
     Ready,
     Metrics,
     Version,
+    OllamaTags,
+    OllamaShow,
+    OllamaRunning,
+    OllamaVersion,
 }
 
 pub struct Route {
@@ -123,6 +127,25 @@ pub static ROUTES: &[Route] = &[
     route(Method::GET, "//readyz", Auth::Public, To::Ready, "able to serve"),
     route(Method::GET, "//metrics", Auth::LocalOrManagement, To::Metrics, "Prometheus metrics"),
     route(Method::GET, "//version", Auth::Public, To::Version, "name and version"),
+    route(
+        Method::POST,
+        "//api/chat",
+        Auth::Key,
+        To::Generate(Dialect::Ollama),
+        "chat, as Ollama's programs and libraries say it",
+    ),
+    route(
+        Method::POST,
+        "//api/generate",
+        Auth::Key,
+        To::Generate(Dialect::OllamaGenerate),
+        "a prompt to be answered, as they say it",
+    ),
+    route(Method::POST, "//v2/chat", Auth::Key, To::Generate(Dialect::Cohere), "chat, as Cohere's clients say it"),
+    route(Method::GET, "//api/tags", Auth::Catalogue, To::OllamaTags, "every model, as Ollama lists them"),
+    route(Method::POST, "//api/show", Auth::Catalogue, To::OllamaShow, "what one model can do, as Ollama tells it"),
+    route(Method::GET, "//api/ps", Auth::Catalogue, To::OllamaRunning, "models held in memory: none"),
+    route(Method::GET, "//api/version", Auth::Public, To::OllamaVersion, "the release of Ollama whose API is spoken"),
 ];
 
 pub enum Found {
@@ -261,6 +284,10 @@ mod tests {
             (Method::POST, "/api/v1/chat/completions/", "Generate(OpenAiChat)"),
             (Method::POST, "/v1/messages", "Generate(Anthropic)"),
             (Method::POST, "/v1/completions", "Generate(Completions)"),
+            (Method::POST, "/api/chat", "Generate(Ollama)"),
+            (Method::POST, "/api/generate", "Generate(OllamaGenerate)"),
+            (Method::GET, "/api/tags", "OllamaTags"),
+            (Method::POST, "/v2/chat", "Generate(Cohere)"),
             (
                 Method::POST,
                 "/v1beta/models/gemini-2.5-pro:generateContent",

@@ -177,12 +177,17 @@ fn weights(p: &ProviderConf) -> impl Iterator<Item = u32> {
 }
 
 /// Anthropic's and Google's own libraries are given a base URL without the version and add it themselves; OpenAI's is given it whole.
-/// Either habit is understood here.
+/// Either habit is understood here. Ollama's own API stands beside its OpenAI-like one, whose address people know better.
 fn versioned(prefix: String, dialect: Dialect) -> String {
     let is_version = |s: &str| s.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     match dialect {
         Dialect::Anthropic if !prefix.split('/').any(is_version) => prefix + "/v1",
         Dialect::Gemini if !prefix.split('/').any(is_version) => prefix + "/v1beta",
+        Dialect::Cohere if !prefix.split('/').any(is_version) => prefix + "/v2",
+        Dialect::Ollama | Dialect::OllamaGenerate => {
+            let root = ["/v1", "/api"].iter().find_map(|door| prefix.strip_suffix(door));
+            root.map(str::to_owned).unwrap_or(prefix)
+        }
         _ => prefix,
     }
 }
@@ -272,6 +277,11 @@ mod tests {
             (Dialect::OpenAiChat, "", ""),
             (Dialect::OpenAiChat, "/openai/v1", "/openai/v1"),
             (Dialect::Anthropic, "/vendor", "/vendor/v1"),
+            (Dialect::Cohere, "", "/v2"),
+            (Dialect::Cohere, "/v2", "/v2"),
+            (Dialect::Ollama, "", ""),
+            (Dialect::Ollama, "/v1", ""),
+            (Dialect::OllamaGenerate, "/box/api", "/box"),
         ];
         for (dialect, prefix, want) in rows {
             assert_eq!(versioned(prefix.to_owned(), dialect), want, "{dialect} {prefix}");

@@ -18,7 +18,10 @@ pub fn cross(request: &Request, from: Dialect, to: Dialect) -> (Cow<'_, Request>
 }
 
 fn without_extra(request: &Request, from: Dialect, to: Dialect) -> (Cow<'_, Request>, Vec<Loss>) {
-    let tells = matches!(to, Dialect::OpenAiChat | Dialect::Completions);
+    let tells = matches!(
+        to,
+        Dialect::OpenAiChat | Dialect::Completions | Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere
+    );
     if from == to || !tells || request.extra.is_empty() {
         return (Cow::Borrowed(request), Vec::new());
     }

@@ -111,9 +111,9 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
         Dialect::Gemini => &crate::gemini::Gemini,
         Dialect::Responses => &crate::responses::Responses,
         Dialect::Completions => &crate::completions::Completions,
-        Dialect::Ollama => &crate::unwritten::Unwritten(Dialect::Ollama),
-        Dialect::OllamaGenerate => &crate::unwritten::Unwritten(Dialect::OllamaGenerate),
-        Dialect::Cohere => &crate::unwritten::Unwritten(Dialect::Cohere),
+        Dialect::Ollama => &crate::ollama::Chat,
+        Dialect::OllamaGenerate => &crate::ollama::Generate,
+        Dialect::Cohere => &crate::cohere::Cohere,
         Dialect::Bedrock => &crate::unwritten::Unwritten(Dialect::Bedrock),
     }
 }

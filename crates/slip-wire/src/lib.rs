@@ -6,6 +6,7 @@
 //! folder.
 
 pub mod anthropic;
+pub mod cohere;
 pub mod completions;
 pub mod cross;
 pub mod dialect;
@@ -17,6 +18,7 @@ pub mod json;
 #[cfg(test)]
 mod laws;
 pub mod lens;
+pub mod ollama;
 pub mod openai_chat;
 pub mod ops;
 pub mod peek;

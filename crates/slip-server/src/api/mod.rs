@@ -3,6 +3,7 @@
 mod generation;
 mod key;
 mod models;
+pub mod ollama;
 mod system;
 
 use crate::App;
@@ -45,7 +46,10 @@ pub async fn answer(
         To::Ready => Ok(system::ready(app, &world)),
         To::Metrics => Ok(system::metrics(app)),
         To::Version => Ok(system::version()),
-        To::Generate(_) | To::Serve(..) => Err(Fault::house(FaultKind::Internal, "internal error")),
+        To::OllamaTags => Ok(ollama::tags(&world)),
+        To::OllamaRunning => Ok(ollama::running()),
+        To::OllamaVersion => Ok(ollama::version()),
+        To::Generate(_) | To::Serve(..) | To::OllamaShow => Err(Fault::house(FaultKind::Internal, "internal error")),
     }
 }
 

@@ -209,6 +209,10 @@ fn quirks(endpoint: &Endpoint, spoken: Spoken<'_>) -> Quirks {
     if claude && quirks.reasoning == ReasoningStyle::Thinking && !budget {
         quirks.reasoning = ReasoningStyle::Effort;
     }
+    // A model that does not think refuses to be told how.
+    if spoken.dialect == Dialect::Cohere && endpoint.model.reasoning.is_none() {
+        quirks.reasoning = ReasoningStyle::Unsaid;
+    }
     quirks
 }
 

@@ -19,7 +19,7 @@ pub mod waiting;
 
 use crate::body::Body;
 use crate::clock;
-use crate::routes::{self, Found};
+use crate::routes::{self, Found, To};
 use crate::upstream::{self, Failed};
 use crate::world::World;
 use crate::{App, api};
@@ -71,12 +71,13 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
     let dialect = surface(request.uri().path());
     match recognise(&app, peer, &request) {
         Ok(Known { route, captured, caller }) => {
-            let answered = match api::call(route.to, &captured) {
+            let answered = match (api::call(route.to, &captured), route.to) {
                 // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest future it
                 // may have to run for as long as it lives.
-                Some(Ok(call)) => return Box::pin(journey(app, caller, call, request, arrived)).await,
-                Some(Err(fault)) => Err(fault),
-                None => Box::pin(api::answer(&app, route.to, &caller, &captured, &request)).await,
+                (Some(Ok(call)), _) => return Box::pin(journey(app, caller, call, request, arrived)).await,
+                (Some(Err(fault)), _) => Err(fault),
+                (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
+                (None, to) => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
             };
             answered.unwrap_or_else(|fault| refuse(dialect, &fault, None))
         }
@@ -138,6 +139,9 @@ fn surface(path: &str) -> Dialect {
         ("/completions", Dialect::Completions),
         ("/api/chat", Dialect::Ollama),
         ("/api/generate", Dialect::OllamaGenerate),
+        ("/api/tags", Dialect::Ollama),
+        ("/api/show", Dialect::Ollama),
+        ("/api/ps", Dialect::Ollama),
         ("/v2/", Dialect::Cohere),
         ("/converse", Dialect::Bedrock),
     ];
@@ -172,6 +176,9 @@ async fn journey(
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };
+    if let Some(loaded) = api::ollama::loads(&world, &inbound) {
+        return loaded.unwrap_or_else(|fault| refuse(dialect, &fault, None));
+    }
     let id = api::generation_id();
     let choose::Chosen { plan, refusals, strict } = match choose::choose(&app, &inbound, &world) {
         Ok(chosen) => chosen,

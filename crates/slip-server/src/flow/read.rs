@@ -47,6 +47,11 @@ pub struct Heads {
 }
 
 impl Inbound {
+    /// It was understood, and there is no conversation in it.
+    pub fn says_nothing(&self) -> bool {
+        self.ir.as_ref().is_some_and(|(request, _)| request.turns.is_empty())
+    }
+
     /// The request's meaning, decoded once however many attempts need it.
     pub fn ir(&mut self) -> Result<&mut (slip_ir::Request, Vec<Loss>), Fault> {
         if self.ir.is_none() {
@@ -104,7 +109,8 @@ fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {
     }
 }
 
-async fn bytes(headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<Bytes, Fault> {
+/// The body, if it is no larger than `limit` and comes in time.
+pub async fn bytes(headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<Bytes, Fault> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if declared.is_some_and(|n| n > limit) {
         throw_away(body, declared.unwrap_or(0)).await;

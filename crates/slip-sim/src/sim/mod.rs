@@ -5,8 +5,10 @@
 
 mod anthropic;
 mod ask;
+mod cohere;
 mod gemini;
 mod mind;
+mod ollama;
 mod openai;
 mod picture;
 mod plan;

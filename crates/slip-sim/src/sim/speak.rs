@@ -64,8 +64,11 @@ pub(crate) fn speaker(dialect: Dialect) -> &'static dyn Speak {
         Dialect::Gemini => &super::gemini::Gemini,
         Dialect::Responses => &super::responses::Responses,
         Dialect::Completions => &super::openai::text::Text,
+        Dialect::Ollama => &super::ollama::Chat,
+        Dialect::OllamaGenerate => &super::ollama::Generate,
+        Dialect::Cohere => &super::cohere::Cohere,
         // Not simulated yet.
-        Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere | Dialect::Bedrock => &super::openai::OpenAi,
+        Dialect::Bedrock => &super::openai::OpenAi,
     }
 }
 

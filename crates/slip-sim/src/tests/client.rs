@@ -45,9 +45,12 @@ impl Got {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    /// The data of each event, `[DONE]` as a string.
+    /// The data of each event or line, `[DONE]` as a string.
     pub fn events(&self) -> Vec<Value> {
         let text = self.text().replace("\r\n", "\n");
+        if self.header("content-type") == Some("application/x-ndjson") {
+            return text.lines().map(|l| serde_json::from_str(l).unwrap_or(Value::String(l.to_owned()))).collect();
+        }
         let data = text
             .split("\n\n")
             .filter_map(|event| event.lines().find_map(|l| l.strip_prefix("data: ")).map(str::to_owned));

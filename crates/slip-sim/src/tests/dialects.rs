@@ -54,9 +54,9 @@ async fn an_echo_a_count_and_a_cut_are_the_same_in_every_dialect() {
         let cut = both(dialect, &Talk { max_tokens: Some(3), ..talk("count to 25") }).await;
         assert_eq!((cut.text.as_str(), cut.usage.1), ("tok1 tok2 tok3", 3));
         let short = match dialect {
-            Dialect::OpenAiChat | Dialect::Completions => "length",
+            Dialect::Anthropic | Dialect::Gemini | Dialect::Cohere => "max_tokens",
             Dialect::Responses => "max_output_tokens",
-            _ => "max_tokens",
+            _ => "length",
         };
         assert_eq!(cut.finish.to_lowercase(), short);
         // It has no stop sequences.
@@ -65,7 +65,8 @@ async fn an_echo_a_count_and_a_cut_are_the_same_in_every_dialect() {
         }
         let stopped = both(dialect, &Talk { stop: Some(" tok4"), ..talk("count to 25") }).await;
         assert_eq!((stopped.text.as_str(), stopped.usage.1), ("tok1 tok2 tok3", 3));
-        assert_eq!(stopped.finish.to_lowercase(), if dialect == Dialect::Anthropic { "stop_sequence" } else { "stop" });
+        let sequence = matches!(dialect, Dialect::Anthropic | Dialect::Cohere);
+        assert_eq!(stopped.finish.to_lowercase(), if sequence { "stop_sequence" } else { "stop" });
     }
 }
 
@@ -92,6 +93,10 @@ async fn tools_are_called_when_they_are_spoken_of_and_only_then() {
     ];
     for dialect in with_tools() {
         for (text, force, expected) in rows {
+            // It cannot be told that it must.
+            if *force && dialect == Dialect::Ollama {
+                continue;
+            }
             let said = both(dialect, &Talk { tools: vec![weather(), add()], force: *force, ..talk(text) }).await;
             let calls: Vec<(&str, Value)> = said.calls.iter().map(|(_, n, a)| (n.as_str(), a.clone())).collect();
             assert_eq!(calls, *expected, "{dialect}: {text}");
@@ -101,7 +106,9 @@ async fn tools_are_called_when_they_are_spoken_of_and_only_then() {
                 (Dialect::Anthropic, true) => "end_turn",
                 (Dialect::Gemini, _) => "STOP",
                 (Dialect::Responses, _) => "completed",
-                (Dialect::OpenAiChat, true) => "stop",
+                (Dialect::OpenAiChat, true) | (Dialect::Ollama, _) => "stop",
+                (Dialect::Cohere, false) => "TOOL_CALL",
+                (Dialect::Cohere, true) => "COMPLETE",
                 (other, _) => panic!("how does {other} finish?"),
             };
             assert_eq!(said.finish, finish);
@@ -130,7 +137,7 @@ async fn reasoning_comes_first_and_is_counted() {
         let said = both(dialect, &Talk { think: true, ..talk("hello there") }).await;
         assert_eq!(said.reasoning, "Let me think about: hello there", "{dialect}");
         assert_eq!((said.text.as_str(), said.usage.1, said.usage.2), ("echo: hello there", 9, 6));
-        assert_eq!(said.signature.is_empty(), dialect == Dialect::OpenAiChat);
+        assert_eq!(said.signature.is_empty(), !matches!(dialect, Dialect::Anthropic | Dialect::Gemini));
     }
 }
 
@@ -155,12 +162,19 @@ async fn the_key_is_checked_where_the_dialect_carries_it() {
         (Dialect::Gemini, ("x-goog-api-key", "right"), 400),
         (Dialect::Responses, ("authorization", "Bearer right"), 401),
         (Dialect::Completions, ("authorization", "Bearer right"), 401),
+        (Dialect::Ollama, ("authorization", "Bearer right"), 401),
+        (Dialect::OllamaGenerate, ("authorization", "Bearer right"), 401),
+        (Dialect::Cohere, ("authorization", "Bearer right"), 401),
     ] {
         let key = Some("right".to_owned());
         let sim = Sim::start(SimConfig { dialect, key, models: vec!["sim/echo".into()], ..SimConfig::default() })
             .await
             .unwrap();
-        let path = if dialect == Dialect::Gemini { "/v1beta/models" } else { "/v1/models" };
+        let path = match dialect {
+            Dialect::Gemini => "/v1beta/models",
+            Dialect::Ollama | Dialect::OllamaGenerate => "/api/tags",
+            _ => "/v1/models",
+        };
         let good = send(sim.addr(), "GET", path, &[header], b"").await;
         assert_eq!(good.status, 200);
         assert!(good.text().contains("sim/echo"));
@@ -174,6 +188,8 @@ async fn the_key_is_checked_where_the_dialect_carries_it() {
             }
             Dialect::Anthropic => assert_eq!(error["error"]["type"], "authentication_error"),
             Dialect::Gemini => assert_eq!(error["error"]["details"][0]["reason"], "API_KEY_INVALID"),
+            Dialect::Ollama | Dialect::OllamaGenerate => assert_eq!(error["error"], "unauthorized"),
+            Dialect::Cohere => assert_eq!(error["message"], "invalid api token"),
             other => panic!("how does {other} refuse a key?"),
         }
         assert_eq!(sim.journal().last().unwrap().billed_prompt, 0);

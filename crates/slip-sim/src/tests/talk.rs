@@ -140,6 +140,52 @@ pub fn spell(dialect: Dialect, talk: &Talk) -> (String, Value) {
             talk.max_tokens.into_iter().for_each(|n| put(&mut body, "max_output_tokens", json!(n)));
             ("/v1/responses".into(), body)
         }
+        Dialect::Ollama | Dialect::OllamaGenerate => {
+            body = json!({"model": talk.model, "stream": talk.stream});
+            if dialect == Dialect::Ollama {
+                put(&mut body, "messages", json!([{"role": "user", "content": talk.text}]));
+            } else {
+                put(&mut body, "prompt", json!(talk.text));
+            }
+            if !talk.tools.is_empty() {
+                let tool =
+                    |(n, s): &(&str, Value)| json!({"type": "function", "function": {"name": n, "parameters": s}});
+                put(&mut body, "tools", talk.tools.iter().map(tool).collect());
+            }
+            if let Some(schema) = &talk.schema {
+                put(&mut body, "format", schema.clone());
+            }
+            if talk.think {
+                put(&mut body, "think", json!(true));
+            }
+            let mut options = json!({});
+            talk.max_tokens.into_iter().for_each(|n| put(&mut options, "num_predict", json!(n)));
+            talk.stop.into_iter().for_each(|s| put(&mut options, "stop", json!([s])));
+            put(&mut body, "options", options);
+            let door = if dialect == Dialect::Ollama { "chat" } else { "generate" };
+            (format!("/api/{door}"), body)
+        }
+        Dialect::Cohere => {
+            let messages = json!([{"role": "user", "content": talk.text}]);
+            body = json!({"model": talk.model, "messages": messages, "stream": talk.stream});
+            if !talk.tools.is_empty() {
+                let tool =
+                    |(n, s): &(&str, Value)| json!({"type": "function", "function": {"name": n, "parameters": s}});
+                put(&mut body, "tools", talk.tools.iter().map(tool).collect());
+            }
+            if talk.force {
+                put(&mut body, "tool_choice", json!("REQUIRED"));
+            }
+            if let Some(schema) = &talk.schema {
+                put(&mut body, "response_format", json!({"type": "json_object", "json_schema": schema}));
+            }
+            if talk.think {
+                put(&mut body, "thinking", json!({"type": "enabled"}));
+            }
+            talk.max_tokens.into_iter().for_each(|n| put(&mut body, "max_tokens", json!(n)));
+            talk.stop.into_iter().for_each(|s| put(&mut body, "stop_sequences", json!([s])));
+            ("/v2/chat".into(), body)
+        }
         other => panic!("how is {other} spelt?"),
     }
 }
@@ -192,6 +238,10 @@ pub fn said(dialect: Dialect, got: &Got, stream: bool) -> Said {
         (Dialect::Responses, true) => responses(&responses_joined(&got.events())),
         (Dialect::Completions, false) => completed(&[got.json()]),
         (Dialect::Completions, true) => completed(&got.events()),
+        (Dialect::Ollama | Dialect::OllamaGenerate, false) => ollama(&[got.json()]),
+        (Dialect::Ollama | Dialect::OllamaGenerate, true) => ollama(&got.events()),
+        (Dialect::Cohere, false) => cohere(&[got.json()]),
+        (Dialect::Cohere, true) => cohere(&got.events()),
         (other, _) => panic!("how is {other} read?"),
     }
 }
@@ -218,6 +268,57 @@ fn openai(events: &[Value], member: &str) -> Said {
             calls[index].2 += text(&call["function"]["arguments"]);
         }
         said.finish += text(&choice["finish_reason"]);
+    }
+    said.calls = calls.into_iter().map(|(i, n, a)| (i, n, serde_json::from_str(&a).unwrap())).collect();
+    said
+}
+
+fn ollama(lines: &[Value]) -> Said {
+    let mut said = Said::default();
+    for line in lines {
+        let part = if line["message"].is_object() { &line["message"] } else { line };
+        said.text += text(&part["content"]);
+        said.text += text(&part["response"]);
+        said.reasoning += text(&part["thinking"]);
+        for call in list(&part["tool_calls"]) {
+            let function = &call["function"];
+            said.calls.push((text(&call["id"]).into(), text(&function["name"]).into(), function["arguments"].clone()));
+        }
+        said.finish += text(&line["done_reason"]);
+    }
+    let last = lines.last().expect("a line");
+    assert_eq!(last["done"], true);
+    // It does not tell thoughts from words.
+    let thought = crate::count_tokens(&said.reasoning);
+    said.usage = (number(&last["prompt_eval_count"]), number(&last["eval_count"]), thought);
+    said
+}
+
+/// A whole reply, or the events of a stream.
+fn cohere(parts: &[Value]) -> Said {
+    let mut said = Said::default();
+    let mut calls: Vec<(String, String, String)> = Vec::new();
+    for part in parts {
+        let message = if part["message"].is_object() { &part["message"] } else { &part["delta"]["message"] };
+        for content in list(&message["content"]).iter().chain([&message["content"]]) {
+            said.text += text(&content["text"]);
+            said.reasoning += text(&content["thinking"]);
+        }
+        let begins = part["type"] != "tool-call-delta";
+        for call in list(&message["tool_calls"]).iter().chain(Some(&message["tool_calls"]).filter(|c| c.is_object())) {
+            if begins {
+                calls.push((text(&call["id"]).into(), text(&call["function"]["name"]).into(), String::new()));
+            }
+            let last = calls.last_mut().expect("a call that began");
+            last.2 += text(&call["function"]["arguments"]);
+        }
+        let end = if part["message"].is_object() { part } else { &part["delta"] };
+        said.finish += text(&end["finish_reason"]);
+        if end["usage"].is_object() {
+            let tokens = &end["usage"]["tokens"];
+            let counts = [&tokens["input_tokens"], &tokens["output_tokens"], &tokens["reasoning_tokens"]].map(number);
+            said.usage = counts.into();
+        }
     }
     said.calls = calls.into_iter().map(|(i, n, a)| (i, n, serde_json::from_str(&a).unwrap())).collect();
     said

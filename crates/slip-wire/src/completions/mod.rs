@@ -7,7 +7,7 @@ mod encode;
 mod encoder;
 mod logprobs;
 pub mod patch;
-mod prompt;
+pub(crate) mod prompt;
 mod read;
 mod request;
 pub mod splice;

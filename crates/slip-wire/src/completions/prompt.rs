@@ -5,9 +5,9 @@ use slip_ir::{Block, Dialect, Request, Role, Source};
 use std::fmt::Write as _;
 
 /// What the next speaker of a transcript would begin with: where the model must stop of itself.
-pub(super) const NEXT: &str = "\nUser:";
+pub(crate) const NEXT: &str = "\nUser:";
 
-pub(super) struct Prompt {
+pub(crate) struct Prompt {
     /// JSON where it is [`Prompt::raw`], text else.
     pub text: String,
     pub raw: bool,
@@ -16,7 +16,7 @@ pub(super) struct Prompt {
 }
 
 /// A lone user turn is the prompt itself. Anything more becomes a transcript that ends where the assistant is to speak.
-pub(super) fn of(request: &Request, instruction: Option<String>, losses: &mut Losses) -> Prompt {
+pub(crate) fn of(request: &Request, instruction: Option<String>, losses: &mut Losses) -> Prompt {
     if let [turn] = request.turns.as_slice()
         && turn.role == Role::User
         && instruction.is_none()

@@ -46,7 +46,9 @@ impl Ferry {
         let message = !matches!(to, Dialect::OpenAiChat | Dialect::Completions | Dialect::Gemini);
         match event {
             Event::Open { choice: 1.., .. } if message => self.lose("choices", "a message has one choice"),
-            Event::Logprobs { .. } if message && to != Dialect::Responses => {
+            Event::Logprobs { .. }
+                if message && !matches!(to, Dialect::Responses | Dialect::Ollama | Dialect::OllamaGenerate) =>
+            {
                 self.lose("logprobs", format!("has no place in {to}"))
             }
             Event::Delta { piece: Piece::Media(media), .. } => {
@@ -63,6 +65,11 @@ impl Ferry {
                 if !shown {
                     self.lose(format!("content.{}", media.kind.name()), format!("has no place in {to}"));
                 }
+            }
+            Event::Delta { piece: Piece::Signature(_) | Piece::Data(_), .. }
+                if matches!(to, Dialect::Completions | Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere) =>
+            {
+                self.lose("reasoning_details.signature", format!("has no place in {to}"));
             }
             Event::Delta { piece: Piece::Annotation(raw), .. } => {
                 let kind = json::field(raw.as_str().as_bytes(), "type").and_then(json::string).unwrap_or_default();

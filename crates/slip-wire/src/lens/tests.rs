@@ -15,6 +15,7 @@ fn tellings(caller: Dialect) -> usize {
     if caller == Dialect::Responses { 3 } else { 1 }
 }
 
+const COHERE: &str = "event: content-delta\ndata: {\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"content\":{\"text\":\"Hi\"}}}}\n\n";
 const TEXT: &str = "data: {\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\"Hi\"}]}\n\n";
 
 fn stamp() -> Arc<Stamp> {
@@ -32,6 +33,9 @@ fn started(dialect: Dialect) -> &'static str {
         Dialect::Gemini => GEMINI,
         Dialect::Completions => TEXT,
         Dialect::Responses => RESPONSES,
+        Dialect::Ollama => "{\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"done\":false}\n",
+        Dialect::OllamaGenerate => "{\"response\":\"Hi\",\"done\":false}\n",
+        Dialect::Cohere => COHERE,
         other => panic!("how does a stream of {other} begin?"),
     }
 }

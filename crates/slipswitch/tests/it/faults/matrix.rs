@@ -89,6 +89,21 @@ async fn completions_upstreams() {
     every_row(Dialect::Completions).await;
 }
 
+#[tokio::test]
+async fn ollama_upstreams() {
+    every_row(Dialect::Ollama).await;
+}
+
+#[tokio::test]
+async fn ollama_generate_upstreams() {
+    every_row(Dialect::OllamaGenerate).await;
+}
+
+#[tokio::test]
+async fn cohere_upstreams() {
+    every_row(Dialect::Cohere).await;
+}
+
 async fn every_row(dialect: Dialect) {
     // A pause between tokens, so that what came before a break was read before it.
     let paced = SimConfig { dialect, tokens_per_second: 500.0, ..SimConfig::default() };
