@@ -43,7 +43,7 @@ const fn aside(what: &'static str, why: &'static str) -> Aside {
 
 /// What is lost without the answer being another: bookkeeping, hints for a cache, what the model itself said earlier, and wishes
 /// that are told in other words.
-const ASIDE: [Aside; 40] = [
+const ASIDE: [Aside; 41] = [
     // Bookkeeping.
     aside("stream_options", ""),
     aside("usage", ""),
@@ -75,6 +75,7 @@ const ASIDE: [Aside; 40] = [
     // Said in another place or in other words.
     aside("messages", ""),
     aside("messages.role", ""),
+    aside("file", "by text"),
     aside("messages.text", "text of white space alone"),
     aside("messages.content", "media of a tool result is sent beside it"),
     aside("*.url", "sent as a link"),
@@ -133,6 +134,7 @@ mod tests {
             ("temperature", "brought into 0 to 1", true),
             ("response_format", "by forced tool", true),
             ("response_format", "by prompt", true),
+            ("file", "by text", false),
             ("reasoning", "this provider cannot be told", true),
             ("reasoning.effort", "high is the most there is", true),
             ("tools[2]", "a tool of another dialect", true),

@@ -6,6 +6,8 @@
 //! folder.
 
 pub mod anthropic;
+pub mod breakpoint;
+pub mod carry;
 pub mod cross;
 pub mod dialect;
 pub mod frame;

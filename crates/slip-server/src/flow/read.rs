@@ -1,5 +1,6 @@
 //! Verb 2, read: the body, bounded in bytes and time, and the little of it that must be known.
 
+use super::carry::{self, Carried, Engine};
 use crate::clock;
 use crate::world::World;
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,7 @@ use hyper::body::Incoming;
 use slip_ir::{Dialect, Fault, FaultKind, Loss};
 use slip_wire::peek::Named;
 use slip_wire::{Malformed, Peek, wire};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -29,6 +31,10 @@ pub struct Inbound {
     pub peek: Peek,
     /// Selected headers that matter later.
     pub heads: Heads,
+    /// How files are to be read.
+    pub engine: Engine,
+    /// Files that were read and pictures that were fetched, for endpoints that cannot.
+    pub carried: Option<Arc<Carried>>,
     ir: Option<(slip_ir::Request, Vec<Loss>)>,
 }
 
@@ -79,7 +85,9 @@ pub async fn read(
         return Err(Fault::caller(FaultKind::BadRequest, "the request body is empty: send a JSON object"));
     }
     let (peek, ir) = Peek::of(dialect, &raw, named.as_ref()).map_err(bad_request)?;
-    Ok(Inbound { dialect, raw, peek, heads, ir })
+    let mut inbound = Inbound { dialect, raw, peek, heads, engine: Engine::default(), carried: None, ir };
+    carry::mark(&mut inbound);
+    Ok(inbound)
 }
 
 fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {
