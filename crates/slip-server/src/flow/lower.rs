@@ -73,7 +73,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
         }
     }
     let same = inbound.dialect == to;
-    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept && !turn.needs.files;
+    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept && !turn.needs.any();
     let lens = match to {
         _ if !same => "translated",
         Dialect::OpenAiChat => "patched",

@@ -65,6 +65,29 @@ async fn nothing_on_a_private_address_is_asked_unless_the_operator_allows_it() {
 }
 
 #[tokio::test]
+async fn a_caller_of_the_providers_own_dialect_is_helped_where_the_provider_fetches_none() {
+    let (upstream, pictures) = (Scripted::start().await.expect("a socket"), Scripted::start().await.expect("a socket"));
+    upstream.always(answer(Dialect::Anthropic, "a dot"));
+    pictures.always(Script::new(200, "image/png", PNG));
+    // MiniMax speaks Anthropic's dialect and fetches nothing.
+    let gateway = Gateway::start(&format!(
+        "[fetch]\nallow_private = true\n\n[providers.minimax]\nkey = \"k\"\nbase_url = \"{}\"\nmodels = [\"lab/one\"]\n",
+        upstream.base_url()
+    ));
+    let url = format!("{}/a.png", pictures.base_url());
+    let image = json!({ "type": "image", "source": { "type": "url", "url": url } });
+    let body =
+        json!({ "model": "lab/one", "max_tokens": 9, "messages": [{ "role": "user", "content": [image, image] }] });
+    let got = gateway.post("/api/v1/messages", &body).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let sent = upstream.journal().last().expect("a request").json();
+    for at in 0..2 {
+        assert_eq!(sent["messages"][0]["content"][at]["source"]["media_type"], "image/png", "{sent}");
+    }
+    assert_eq!(pictures.journal().total(), 1, "the same picture is fetched once");
+}
+
+#[tokio::test]
 async fn a_provider_that_fetches_by_itself_is_given_the_url() {
     let (upstream, table) = scripted("one", Dialect::Anthropic, &["lab/one"]).await;
     upstream.always(answer(Dialect::Anthropic, "a dot"));
