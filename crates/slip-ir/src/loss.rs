@@ -43,7 +43,7 @@ const fn aside(what: &'static str, why: &'static str) -> Aside {
 
 /// What is lost without the answer being another: bookkeeping, hints for a cache, what the model itself said earlier, and wishes
 /// that are told in other words.
-const ASIDE: [Aside; 41] = [
+const ASIDE: [Aside; 44] = [
     // Bookkeeping.
     aside("stream_options", ""),
     aside("usage", ""),
@@ -89,6 +89,9 @@ const ASIDE: [Aside; 41] = [
     aside("*.$schema", ""),
     aside("*.$id", ""),
     aside("*.$comment", ""),
+    aside("*.title", ""),
+    aside("*.description", ""),
+    aside("*.examples", ""),
     aside("*.oneOf", "sent as anyOf"),
 ];
 
@@ -158,6 +161,8 @@ mod tests {
             ("reasoning.effort", "told as xhigh: max", false),
             ("max_tokens", "raised to leave room for the answer beside the thinking budget", false),
             ("tool_choice", "there are no tools to choose from", false),
+            ("response_format.json_schema.description", "has no place in gemini", false),
+            ("tools[0].parameters.pattern", "not in the provider's schema subset", true),
             ("tools[0].parameters.$schema", "not in the provider's schema subset", false),
         ];
         for (what, why, counts) in rows {

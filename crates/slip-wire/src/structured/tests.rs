@@ -261,3 +261,33 @@ fn whatever_a_model_does_every_event_has_its_block() {
         assert!(now.is_empty(), "{round} {way:?}");
     }
 }
+
+#[test]
+fn any_split_of_a_stream_gives_the_same_output() {
+    let chunk = |delta: Value, finish: Value| {
+        format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}))
+    };
+    let call = |arguments: &str| json!({"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": TOOL, "arguments": arguments}}]});
+    let mut bytes = chunk(json!({"content": "```json\nwords"}), Value::Null);
+    bytes += &chunk(call("{\"a\":"), Value::Null);
+    bytes += &chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": "\"ü\"}"}}]}), Value::Null);
+    bytes += &chunk(json!({}), json!("tool_calls"));
+    bytes += "data: [DONE]\n\n";
+    for way in [Way::Tool, Way::Prompt] {
+        for caller in Dialect::ALL {
+            let crossed = |pieces: [&[u8]; 2]| {
+                let reshape = Reshape { way: Some(way), annotations: Vec::new() };
+                let mut lens = Lens::shaped(Dialect::OpenAiChat, caller, stamp(), &Quirks::OPENAI_CHAT, &reshape);
+                let mut out = BytesMut::new();
+                pieces.iter().for_each(|piece| lens.push(piece, &mut out));
+                let tally = lens.end(End::Eof, &mut out);
+                (out, tally)
+            };
+            let whole = crossed([bytes.as_bytes(), b""]);
+            for at in 1..bytes.len() {
+                let (one, two) = bytes.as_bytes().split_at(at);
+                assert_eq!(crossed([one, two]), whole, "{way:?} to {caller}, cut at {at}");
+            }
+        }
+    }
+}
