@@ -364,7 +364,7 @@ impl Trip {
         began: Instant,
         seals: Seals,
         wrong: Option<&Wrong>,
-    ) -> Result<(Won, Answered, Option<Wrong>), Failed> {
+    ) -> Result<(Won, Answered, Option<Box<Wrong>>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken(self.inbound.dialect);
@@ -414,7 +414,7 @@ impl Trip {
         } else {
             let whole = judge::whole(&bench, response).await?;
             if let Some(ordered) = &outbound.ordered {
-                formless = ordered.check(&whole.said, whole.tally.usage.as_ref()).await.err();
+                formless = Box::pin(ordered.check(&whole.said, whole.tally.usage.as_ref())).await.err();
             }
             Answer::Whole(whole)
         };
