@@ -43,7 +43,7 @@ const fn aside(what: &'static str, why: &'static str) -> Aside {
 
 /// What is lost without the answer being another: bookkeeping, hints for a cache, what the model itself said earlier, and wishes
 /// that are told in other words.
-const ASIDE: [Aside; 40] = [
+const ASIDE: [Aside; 44] = [
     // Bookkeeping.
     aside("stream_options", ""),
     aside("usage", ""),
@@ -75,6 +75,7 @@ const ASIDE: [Aside; 40] = [
     // Said in another place or in other words.
     aside("messages", ""),
     aside("messages.role", ""),
+    aside("file", "by text"),
     aside("messages.text", "text of white space alone"),
     aside("messages.content", "media of a tool result is sent beside it"),
     aside("*.url", "sent as a link"),
@@ -88,6 +89,9 @@ const ASIDE: [Aside; 40] = [
     aside("*.$schema", ""),
     aside("*.$id", ""),
     aside("*.$comment", ""),
+    aside("*.title", ""),
+    aside("*.description", ""),
+    aside("*.examples", ""),
     aside("*.oneOf", "sent as anyOf"),
 ];
 
@@ -133,6 +137,7 @@ mod tests {
             ("temperature", "brought into 0 to 1", true),
             ("response_format", "by forced tool", true),
             ("response_format", "by prompt", true),
+            ("file", "by text", false),
             ("reasoning", "this provider cannot be told", true),
             ("reasoning.effort", "high is the most there is", true),
             ("tools[2]", "a tool of another dialect", true),
@@ -156,6 +161,8 @@ mod tests {
             ("reasoning.effort", "told as xhigh: max", false),
             ("max_tokens", "raised to leave room for the answer beside the thinking budget", false),
             ("tool_choice", "there are no tools to choose from", false),
+            ("response_format.json_schema.description", "has no place in gemini", false),
+            ("tools[0].parameters.pattern", "not in the provider's schema subset", true),
             ("tools[0].parameters.$schema", "not in the provider's schema subset", false),
         ];
         for (what, why, counts) in rows {

@@ -15,6 +15,8 @@ pub struct Want {
     pub reasoning: bool,
     /// Input beyond text.
     pub media: MediaSet,
+    /// What of it the house can put into text: not taking it is no reason to refuse.
+    pub readable: MediaSet,
     /// `modalities` asked for beyond text.
     pub image_out: bool,
     pub audio_out: bool,

@@ -384,7 +384,7 @@ fn refuse(q: &Question<'_>, needs: &Needs, asked: &Resolved, named: bool, e: &En
         return Some(Rule::Tools);
     }
     let lacks = |has: Option<MediaSet>, kind: &MediaKind| has.is_some_and(|set| !set.contains(*kind));
-    if let Some(kind) = want.media.iter().find(|k| lacks(facts.takes, k)) {
+    if let Some(kind) = want.media.iter().find(|k| lacks(facts.takes, k) && !want.readable.contains(*k)) {
         return Some(Rule::Input(kind));
     }
     for (wanted, kind) in [(want.image_out, MediaKind::Image), (want.audio_out, MediaKind::Audio)] {
@@ -441,7 +441,10 @@ fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpo
         None => tier::UNLISTED,
     };
     let wish = q.asked.get(place).map(|a| a.wish).unwrap_or_default();
-    let lacks = e.facts.can.is_some_and(|can| !can.has(needs.wishes)) || wish.misses(e.variant.as_deref());
+    let reads = |kind| e.facts.takes.is_none_or(|takes| takes.contains(kind));
+    let lacks = e.facts.can.is_some_and(|can| !can.has(needs.wishes))
+        || wish.misses(e.variant.as_deref())
+        || !q.want.media.iter().all(reads);
     // The caller's own order is stronger than the caller's preferences.
     let slow = slow && order == tier::UNLISTED;
     let mut tier = order << tier::ORDER;

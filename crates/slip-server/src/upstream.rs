@@ -6,6 +6,7 @@
 
 mod address;
 mod connection;
+pub mod download;
 mod framing;
 mod tls;
 

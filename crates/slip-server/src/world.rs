@@ -1,6 +1,6 @@
 //! What one configuration came to: everything a request reads, immutable, swapped as a whole.
 
-use crate::config::{Checked, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
+use crate::config::{Checked, Fetch, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
 use crate::upstream::{Failed, Sent, Target, parse_base};
 use crate::vitals::{Vital, Vitals};
 use http::{HeaderName, HeaderValue};
@@ -29,6 +29,7 @@ pub struct World {
     pub providers: Vec<Arc<Provider>>,
     pub timeouts: Timeouts,
     pub limits: Limits,
+    pub fetch: Fetch,
     vitals: HashMap<(u64, u32), Arc<Vital>>,
     all: Arc<Vitals>,
 }
@@ -97,6 +98,7 @@ impl World {
             providers,
             timeouts: conf.timeouts,
             limits: conf.limits,
+            fetch: conf.fetch,
             vitals: known,
             all: vitals,
         })

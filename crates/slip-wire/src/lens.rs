@@ -15,7 +15,7 @@ use crate::completions::patch::Patch as TextPatch;
 use crate::frame::sse::Sink;
 use crate::frame::{Frame, Framer};
 use crate::openai_chat::patch::Patch;
-use crate::structured::{Shape, Way};
+use crate::structured::{Reshape, Shape};
 use crate::{Quirks, Stamp};
 use bytes::BytesMut;
 use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Remedy, Usage};
@@ -95,9 +95,9 @@ impl Lens {
         Lens { framer: Framer::new(quirks.framing(upstream)), grade }
     }
 
-    /// The same for a reply whose form was asked for by other means: it is translated even between equal dialects.
-    pub fn shaped(upstream: Dialect, caller: Dialect, stamp: Arc<Stamp>, quirks: &Quirks, way: Way) -> Lens {
-        let shape = Some(Shape::new(way));
+    /// The same for a reply that is not what the caller asked for as it is: it is translated even between equal dialects.
+    pub fn shaped(upstream: Dialect, caller: Dialect, stamp: Arc<Stamp>, quirks: &Quirks, reshape: &Reshape) -> Lens {
+        let shape = Some(Shape::new(reshape));
         let grade = Grade::Translated(Translated::new(upstream, caller, stamp, quirks, shape));
         Lens { framer: Framer::new(quirks.framing(upstream)), grade }
     }

@@ -6,6 +6,8 @@
 //! folder.
 
 pub mod anthropic;
+pub mod breakpoint;
+pub mod carry;
 pub mod cohere;
 pub mod completions;
 pub mod cross;

@@ -26,6 +26,15 @@ pub enum Way {
     Prompt,
 }
 
+/// What is to be done to a reply so that it is what the caller asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reshape {
+    /// The form of the answer was asked for by other means.
+    pub way: Option<Way>,
+    /// Annotations of ours, beside the first words.
+    pub annotations: Vec<Raw>,
+}
+
 /// Whether the dialect, as this upstream speaks it, has a member that says this format.
 fn native(format: &Format, to: Dialect, quirks: &Quirks) -> bool {
     match (to, format) {

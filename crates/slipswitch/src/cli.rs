@@ -30,6 +30,9 @@ pub enum Command {
     Models(Models),
     /// Check, describe or show the configuration.
     Config(Config),
+    /// Read a PDF from standard input and write the text of its pages as JSON. The gateway runs this for itself.
+    #[command(hide = true)]
+    ReadPdf,
 }
 
 #[derive(Args)]

@@ -19,6 +19,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::ReadPdf = cli.command {
+        return slip_server::files::pdf::child();
+    }
     log(cli.verbose);
     hush_panics();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => runtime.block_on(serve::serve(args)),
         Command::Models(args) => models::models(&args),
         Command::Config(args) => config::config(&args),
+        Command::ReadPdf => Ok(()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

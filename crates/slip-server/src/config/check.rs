@@ -1,6 +1,6 @@
 //! From what was written to what is meant. Every rule that needs more than one word is here, and every breach is told with its place.
 
-use super::checked::{Checked, HouseConf, Limits, ProviderConf, Timeouts};
+use super::checked::{Checked, Fetch, HouseConf, Limits, ProviderConf, Timeouts};
 use super::problem::{Problem, nearest, suggestion};
 use super::raw::{self, ModelEntry, Raw};
 use super::tree::{Node, Path, quoted};
@@ -50,6 +50,7 @@ pub fn check(raw: &Raw, tree: &Node, facts: &Facts<'_>, problems: &mut Vec<Probl
         drain_timeout: drain_timeout?,
         timeouts: timeouts?,
         limits: limits?,
+        fetch: Fetch { allow_private: raw.fetch.as_ref()?.allow_private? },
         providers,
         houses,
     })

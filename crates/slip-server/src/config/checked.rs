@@ -28,6 +28,7 @@ pub struct Checked {
     pub drain_timeout: Duration,
     pub timeouts: Timeouts,
     pub limits: Limits,
+    pub fetch: Fetch,
     /// In the order of their slugs.
     pub providers: Vec<ProviderConf>,
     /// In the order of their names.
@@ -48,6 +49,11 @@ pub struct Timeouts {
 pub struct Limits {
     pub body: u64,
     pub max_concurrent: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fetch {
+    pub allow_private: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

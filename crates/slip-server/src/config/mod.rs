@@ -26,8 +26,8 @@ use veil::Veil;
 
 pub use check::Facts;
 pub use checked::{
-    Checked, HouseConf, LOG_LEVELS, Limits, ModelConf, Policy, ProviderConf, ProviderKind, Secret, SimConf, Timeouts,
-    mask,
+    Checked, Fetch, HouseConf, LOG_LEVELS, Limits, ModelConf, Policy, ProviderConf, ProviderKind, Secret, SimConf,
+    Timeouts, mask,
 };
 pub use problem::{Problem, Problems};
 pub use words::duration;

@@ -28,6 +28,8 @@ pub struct Raw {
     pub timeouts: Option<Timeouts>,
     /// What a caller may take.
     pub limits: Option<Limits>,
+    /// What callers name by URL and a provider cannot fetch by itself.
+    pub fetch: Option<Fetch>,
     /// Providers by slug: built-in ones (a key is enough), servers that speak a known dialect, and simulated ones.
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
@@ -69,6 +71,13 @@ pub struct Limits {
     /// Requests under way at once; more are answered 503.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_concurrent: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// Pictures and files may also be fetched from private and loopback addresses, and from any port.
+    pub allow_private: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -46,13 +46,13 @@ impl Ordered {
     }
 
     /// The first of the answers that is wrong.
-    pub async fn check(&self, said: &[String], usage: Option<&Usage>) -> Result<(), Wrong> {
+    pub async fn check(&self, said: &[String], usage: Option<&Usage>) -> Result<(), Box<Wrong>> {
         for text in said {
             let (schema, answer) = (self.schema.clone(), text.clone());
             let looked = timeout(PATIENCE, spawn_blocking(move || judge(schema.as_ref(), &answer))).await;
             // Who cannot be checked is believed.
             if let Ok(Ok(Err(why))) = looked {
-                return Err(Wrong { said: text.clone(), why, usage: usage.cloned() });
+                return Err(Box::new(Wrong { said: text.clone(), why, usage: usage.cloned() }));
             }
         }
         Ok(())

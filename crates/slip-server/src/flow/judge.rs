@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt;
 use slip_ir::{Dialect, Fault, FaultKind, Remedy, Usage};
 use slip_wire::ops::{self, Inquiry, Shape};
-use slip_wire::structured::Way;
+use slip_wire::structured::Reshape;
 use slip_wire::{End, Lens, Phase, Quirks, Stamp, Tally, lens, wire};
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,8 +33,8 @@ pub struct Bench<'a> {
     pub asked: Option<(&'a Inquiry, Shape)>,
     pub stamp: Arc<Stamp>,
     pub quirks: &'a Quirks,
-    /// The form of the answer was asked for by other means.
-    pub way: Option<Way>,
+    /// The reply is not what the caller asked for as it is.
+    pub reshape: Option<&'a Reshape>,
     /// What an answer cost that was asked again.
     pub earlier: Option<&'a Usage>,
     pub faults: &'a [(u16, FaultKind, Remedy)],
@@ -125,9 +125,9 @@ pub async fn whole(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Wh
         return Ok(Whole { bytes: answer.body, media_type, tally: Box::new(answer.tally), said: Vec::new() });
     }
     let (up, caller, stamp, quirks) = (bench.upstream, bench.caller, &bench.stamp, bench.quirks);
-    let crossed = match bench.way {
+    let crossed = match bench.reshape {
         None => lens::reply(up, caller, &body, stamp, quirks).map(|(bytes, tally)| (bytes, tally, Vec::new())),
-        Some(way) => lens::shaped(up, caller, &body, stamp, quirks, way, bench.earlier),
+        Some(reshape) => lens::shaped(up, caller, &body, stamp, quirks, reshape, bench.earlier),
     };
     let (bytes, tally, said) = crossed.map_err(|fault| failed(fault, Sent::Rejected))?;
     Ok(Whole { bytes: bytes.into(), media_type: refuse::JSON, tally: Box::new(tally), said })
@@ -185,9 +185,9 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
         let body = collect(bench, body, MAX_REPLY).await?;
         let mut out = greeting(bench.caller);
         let (up, caller, stamp, quirks) = (bench.upstream, bench.caller, &bench.stamp, bench.quirks);
-        let tally = match bench.way {
+        let tally = match bench.reshape {
             None => lens::stream_from_reply(up, caller, &body, stamp, quirks, &mut out),
-            Some(way) => lens::shaped_stream_from_reply(up, caller, &body, stamp, quirks, way, &mut out),
+            Some(reshape) => lens::shaped_stream_from_reply(up, caller, &body, stamp, quirks, reshape, &mut out),
         };
         let tally = tally.map_err(|fault| failed(fault, Sent::Rejected))?;
         return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
@@ -201,9 +201,9 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
         return Err(failed(fault, Sent::Rejected));
     }
     let stamp = bench.stamp.clone();
-    let mut lens = match bench.way {
+    let mut lens = match bench.reshape {
         None => Lens::new(bench.upstream, bench.caller, stamp, bench.quirks),
-        Some(way) => Lens::shaped(bench.upstream, bench.caller, stamp, bench.quirks, way),
+        Some(reshape) => Lens::shaped(bench.upstream, bench.caller, stamp, bench.quirks, reshape),
     };
     let mut out = greeting(bench.caller);
     let deadline = (bench.began + bench.timeouts.first_content).min(bench.over);

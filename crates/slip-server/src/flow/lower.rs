@@ -1,6 +1,7 @@
 //! Verb 5, lower: from what the caller said to what this upstream should read. Spliced where the dialects agree, translated where
 //! they do not.
 
+use super::carry::Needs;
 use super::form::{Ordered, Wrong};
 use super::read::Inbound;
 use super::refuse;
@@ -15,9 +16,10 @@ use slip_wire::completions;
 use slip_wire::house;
 use slip_wire::openai_chat::splice;
 use slip_wire::ops::{self, Inquiry};
-use slip_wire::quirks::ReasoningStyle;
+use slip_wire::quirks::{ReasoningStyle, Structured};
 use slip_wire::responses::Echo;
-use slip_wire::{Peek, Quirks, Stamp, cross, structured, wire};
+use slip_wire::structured::{self, Reshape};
+use slip_wire::{Peek, Quirks, Stamp, breakpoint, cross, wire};
 
 pub struct Outbound {
     pub path: String,
@@ -28,12 +30,16 @@ pub struct Outbound {
     pub losses: Vec<Loss>,
     /// The form of the answer is asked for by other means than the upstream's own.
     pub ordered: Option<Ordered>,
+    /// What is to be done to the reply.
+    pub reshape: Option<Reshape>,
 }
 
 /// What is different about asking this upstream this time.
 #[derive(Clone, Copy)]
 pub struct Turn<'a> {
     pub seals: Seals,
+    /// What of the media must be carried in another form.
+    pub needs: Needs,
     /// The answer it gave, when it is asked again for a better one.
     pub wrong: Option<&'a Wrong>,
 }
@@ -74,7 +80,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
         }
     }
     let same = inbound.dialect == to;
-    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept;
+    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept && !turn.needs.any();
     let lens = match to {
         _ if !same => "translated",
         Dialect::OpenAiChat | Dialect::Completions => "patched",
@@ -102,8 +108,19 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
         Some(envelope) => envelope.wrap(body, inbound.heads.beta.as_ref().and_then(|beta| beta.to_str().ok())),
         None => body,
     };
-    let lens = if ordered.is_some() { "translated" } else { lens };
-    Ok(Outbound { path, body: body.into(), headers, lens, losses, ordered })
+    let reshape = reshape(inbound, turn, ordered.as_ref());
+    let lens = if reshape.is_some() { "translated" } else { lens };
+    Ok(Outbound { path, body: body.into(), headers, lens, losses, ordered, reshape })
+}
+
+/// Files that were read are told to callers whose dialect has a place for it.
+fn reshape(inbound: &Inbound, turn: Turn<'_>, ordered: Option<&Ordered>) -> Option<Reshape> {
+    let way = ordered.map(|ordered| ordered.way);
+    let annotations = match &inbound.carried {
+        Some(carried) if turn.needs.files && inbound.dialect == Dialect::OpenAiChat => carried.annotations(),
+        _ => Vec::new(),
+    };
+    (way.is_some() || !annotations.is_empty()).then_some(Reshape { way, annotations })
 }
 
 /// A service beside chat, as this provider spells it.
@@ -121,6 +138,7 @@ pub fn service(inquiry: &Inquiry, endpoint: &Endpoint, service: &Serves) -> Resu
         lens: if inquiry.shape == service.shape { "patched" } else { "translated" },
         losses: sent.losses,
         ordered: None,
+        reshape: None,
     })
 }
 
@@ -135,6 +153,7 @@ fn encode(
     let not_sent = |fault: Fault| Failed { fault, sent: Sent::NotSent };
     // Gemini says in the path what others say in the body.
     let (from, stream) = (inbound.dialect, inbound.peek.stream);
+    let carried = inbound.carried.clone();
     let (request, decoded) = inbound.ir().map_err(not_sent)?;
     if from == Dialect::Completions && completions::is_bound(request) {
         let says = "prompt: several prompts, and prompts in tokens, need a provider that answers /completions itself: send one text";
@@ -145,8 +164,14 @@ fn encode(
     request.stream = stream;
     let (mut crossed, left) = cross(request, from, to);
     let mut told = Vec::new();
+    if let Some(carried) = carried.filter(|_| turn.needs.any()) {
+        told.extend(carried.apply(turn.needs, crossed.to_mut()));
+    }
     if turn.seals == Seals::Stripped {
         told.push(slip_wire::seals::strip(crossed.to_mut()));
+    }
+    if breakpoint::needs(&crossed, to, quirks) {
+        told.extend(breakpoint::set(crossed.to_mut()));
     }
     if let Some(way) = structured::way(&crossed, to, quirks, can_force(endpoint, to)) {
         *ordered = Some(Ordered::new(way, crossed.format.as_ref()));
@@ -212,6 +237,11 @@ fn quirks(endpoint: &Endpoint, spoken: Spoken<'_>) -> Quirks {
     // A model that does not think refuses to be told how.
     if spoken.dialect == Dialect::Cohere && endpoint.model.reasoning.is_none() {
         quirks.reasoning = ReasoningStyle::Unsaid;
+    }
+    // Older ones take no schema for their answer.
+    let schemas = endpoint.params.as_ref().is_none_or(|params| params.iter().any(|p| p == "structured_outputs"));
+    if spoken.dialect == Dialect::Anthropic && !schemas {
+        quirks.structured = Structured::Unsaid;
     }
     quirks
 }

@@ -1,6 +1,7 @@
 //! The journey of a request, on one screen: nine verbs, one file each, always in this order.
 
 pub mod admit;
+pub mod carry;
 pub mod choose;
 pub mod form;
 pub mod hold;
@@ -352,10 +353,9 @@ impl Trip {
         began: Instant,
         seals: Seals,
     ) -> Result<(Won, &'static str, Vec<Loss>), Failed> {
-        let (won, outbound, wrong) = self.call(attempt, began, lower::Turn { seals, wrong: None }).await?;
+        let (won, outbound, wrong) = self.call(attempt, began, seals, None).await?;
         let Some(wrong) = wrong else { return Ok((won, outbound.lens, outbound.losses)) };
-        let turn = lower::Turn { seals, wrong: Some(&wrong) };
-        match Box::pin(self.call(attempt, clock::now(), turn)).await? {
+        match Box::pin(self.call(attempt, clock::now(), seals, Some(&wrong))).await? {
             (won, outbound, None) => Ok((won, outbound.lens, outbound.losses)),
             (.., Some(wrong)) => Err(wrong.failed()),
         }
@@ -366,11 +366,18 @@ impl Trip {
         &mut self,
         attempt: &slip_route::Attempt,
         began: Instant,
-        turn: lower::Turn<'_>,
-    ) -> Result<(Won, Answered, Option<Wrong>), Failed> {
+        seals: Seals,
+        wrong: Option<&Wrong>,
+    ) -> Result<(Won, Answered, Option<Box<Wrong>>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken(self.inbound.dialect);
+        let needs = carry::needs(&self.inbound, endpoint, spoken.dialect, spoken.quirks);
+        if needs.any() {
+            // Boxed because it is rare: it must not be room that every request carries.
+            Box::pin(carry::prepare(&mut self.inbound, needs, self.world.fetch.allow_private)).await?;
+        }
+        let turn = lower::Turn { seals, needs, wrong };
         let service = self.inbound.inquiry.as_ref().and_then(|asked| seat.provider.service(asked.op));
         let outbound = match (&self.inbound.inquiry, service) {
             (Some(inquiry), Some(service)) => lower::service(inquiry, endpoint, service)?,
@@ -405,23 +412,23 @@ impl Trip {
             asked,
             stamp: stamp.clone(),
             quirks: spoken.quirks,
-            way: outbound.ordered.as_ref().map(|ordered| ordered.way),
-            earlier: turn.wrong.and_then(|wrong| wrong.usage.as_ref()),
+            reshape: outbound.reshape.as_ref(),
+            earlier: wrong.and_then(|wrong| wrong.usage.as_ref()),
             faults: &seat.provider.faults,
             timeouts,
             began,
             over: self.over,
         };
-        let mut wrong = None;
+        let mut formless = None;
         let answer = if stream {
             Answer::Stream(judge::stream(&bench, response).await?)
         } else {
             let whole = judge::whole(&bench, response).await?;
             if let Some(ordered) = &outbound.ordered {
-                wrong = ordered.check(&whole.said, whole.tally.usage.as_ref()).await.err();
+                formless = Box::pin(ordered.check(&whole.said, whole.tally.usage.as_ref())).await.err();
             }
             Answer::Whole(whole)
         };
-        Ok((Won { answer, stamp }, Answered { lens: outbound.lens, losses: outbound.losses }, wrong))
+        Ok((Won { answer, stamp }, Answered { lens: outbound.lens, losses: outbound.losses }, formless))
     }
 }

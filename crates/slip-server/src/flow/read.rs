@@ -1,5 +1,6 @@
 //! Verb 2, read: the body, bounded in bytes and time, and the little of it that must be known.
 
+use super::carry::{self, Carried, Engine};
 use crate::clock;
 use crate::world::World;
 use bytes::{Bytes, BytesMut};
@@ -11,6 +12,7 @@ use slip_ir::{Dialect, Fault, FaultKind, Loss, Op};
 use slip_wire::ops::{self, Inquiry, Shape};
 use slip_wire::peek::Named;
 use slip_wire::{Malformed, Peek, wire};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -30,6 +32,10 @@ pub struct Inbound {
     pub peek: Peek,
     /// Selected headers that matter later.
     pub heads: Heads,
+    /// How files are to be read.
+    pub engine: Engine,
+    /// Files that were read and pictures that were fetched, for endpoints that cannot.
+    pub carried: Option<Arc<Carried>>,
     ir: Option<(slip_ir::Request, Vec<Loss>)>,
     /// Set when it is not a chat.
     pub inquiry: Option<Inquiry>,
@@ -93,10 +99,14 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
         let media_type = parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let body = ops::Body { media_type, bytes: &raw };
         let (peek, inquiry) = ops::read(op, shape, body, named.as_ref()).map_err(bad_request)?;
-        return Ok(Inbound { dialect, raw, peek, heads, ir: None, inquiry: Some(inquiry) });
+        let engine = Engine::default();
+        return Ok(Inbound { dialect, raw, peek, heads, engine, carried: None, ir: None, inquiry: Some(inquiry) });
     }
     let (peek, ir) = Peek::of(dialect, &raw, named.as_ref()).map_err(bad_request)?;
-    Ok(Inbound { dialect, raw, peek, heads, ir, inquiry: None })
+    let mut inbound =
+        Inbound { dialect, raw, peek, heads, engine: Engine::default(), carried: None, ir, inquiry: None };
+    carry::mark(&mut inbound);
+    Ok(inbound)
 }
 
 fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {

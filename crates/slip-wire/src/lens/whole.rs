@@ -5,7 +5,7 @@
 use super::ferry::Ferry;
 use super::meter::Meter;
 use super::{Phase, Tally};
-use crate::structured::{Shape, Way, extract};
+use crate::structured::{Reshape, Shape, extract};
 use crate::{Quirks, Stamp, completions, json, openai_chat, wire};
 use bytes::BytesMut;
 use slip_ir::{Block, Dialect, Event, Fault, FaultKind, Finish, Remedy, Reply, Usage, fold, unfold};
@@ -48,10 +48,10 @@ pub fn shaped(
     body: &[u8],
     stamp: &Stamp,
     quirks: &Quirks,
-    way: Way,
+    reshape: &Reshape,
     earlier: Option<&Usage>,
 ) -> Result<(Vec<u8>, Tally, Vec<String>), Fault> {
-    let (events, mut tally) = decoded(upstream, caller, body, stamp, quirks, Some(Shape::new(way)))?;
+    let (events, mut tally) = decoded(upstream, caller, body, stamp, quirks, Some(Shape::new(reshape)))?;
     if let (Some(usage), Some(earlier)) = (&mut tally.usage, earlier) {
         usage.add(earlier);
     }
@@ -59,7 +59,7 @@ pub fn shaped(
     let mut said = Vec::new();
     for choice in &mut reply.choices {
         let refused = choice.blocks.iter().any(|block| matches!(block, Block::Refusal(_) | Block::ToolCall(_)));
-        if choice.finish != Some(Finish::Stop) || refused {
+        if reshape.way.is_none() || choice.finish != Some(Finish::Stop) || refused {
             continue;
         }
         let text = choice.text();
@@ -94,10 +94,10 @@ pub fn shaped_stream_from_reply(
     body: &[u8],
     stamp: &Arc<Stamp>,
     quirks: &Quirks,
-    way: Way,
+    reshape: &Reshape,
     out: &mut BytesMut,
 ) -> Result<Tally, Fault> {
-    let (events, tally) = decoded(upstream, caller, body, stamp, quirks, Some(Shape::new(way)))?;
+    let (events, tally) = decoded(upstream, caller, body, stamp, quirks, Some(Shape::new(reshape)))?;
     stream(caller, &events, &tally, stamp, out);
     Ok(tally)
 }

@@ -119,7 +119,11 @@ fn content(at: &str, peek: &mut Peek, span: &[u8]) -> Result<usize, Malformed> {
         }
         let kind = json::field(block, "type").and_then(json::string);
         match kind.as_deref() {
-            Some("image") => peek.want.media.insert(MediaKind::Image),
+            Some("image") => {
+                peek.want.media.insert(MediaKind::Image);
+                let source = json::field(block, "source").and_then(|source| json::field(source, "type"));
+                peek.shape.image_urls |= source == Some(b"\"url\"".as_slice());
+            }
             Some("document") => peek.want.media.insert(MediaKind::File),
             Some("redacted_thinking") => sealed(peek, json::field(block, "data")),
             Some("thinking") => {

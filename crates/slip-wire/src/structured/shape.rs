@@ -1,8 +1,8 @@
 //! The way back: events of a reply that was asked for by other means, told as if it had been asked for plainly.
 
 use super::fence::Fence;
-use super::{TOOL, Way};
-use slip_ir::{BlockKind, Event, Finish, Piece};
+use super::{Reshape, TOOL, Way};
+use slip_ir::{BlockKind, Event, Finish, Piece, Raw};
 use std::collections::BTreeMap;
 
 /// Words beside the tool call are held back until it is certain that the call comes; more than this is an answer of its own.
@@ -10,7 +10,8 @@ const MOST_HELD: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub struct Shape {
-    way: Way,
+    way: Option<Way>,
+    notes: Notes,
     choices: BTreeMap<u32, Choice>,
 }
 
@@ -25,15 +26,18 @@ struct Choice {
     bytes: usize,
     /// Too much was held: the model answers in words.
     wordy: bool,
+    /// The blocks of that text.
+    holding: Vec<u32>,
     /// Blocks whose events go nowhere.
-    dropped: Vec<u32>,
+    gone: Vec<u32>,
     /// Open text blocks.
     fences: BTreeMap<u32, Fence>,
 }
 
 impl Shape {
-    pub fn new(way: Way) -> Shape {
-        Shape { way, choices: BTreeMap::new() }
+    pub fn new(reshape: &Reshape) -> Shape {
+        let notes = Notes { left: reshape.annotations.clone(), block: None };
+        Shape { way: reshape.way, notes, choices: BTreeMap::new() }
     }
 
     /// Pass one event on, as none, one or several.
@@ -45,10 +49,56 @@ impl Shape {
             | Event::Finish { choice, .. } => *choice,
             _ => return pass(event),
         };
-        let choice = self.choices.entry(number).or_default();
+        let (choice, notes) = (self.choices.entry(number).or_default(), &mut self.notes);
+        let mut pass = |event| notes.event(event, &mut pass);
         match self.way {
-            Way::Tool => choice.unwrap(event, &mut pass),
-            Way::Prompt => choice.unfence(event, &mut pass),
+            Some(Way::Tool) => choice.unwrap(event, &mut pass),
+            Some(Way::Prompt) => choice.unfence(event, &mut pass),
+            None => pass(event),
+        }
+    }
+}
+
+/// Annotations of ours.
+#[derive(Debug, Default)]
+struct Notes {
+    left: Vec<Raw>,
+    /// The text block they belong to.
+    block: Option<u32>,
+}
+
+/// A block nobody else opens.
+const OURS: u32 = u32::MAX;
+
+impl Notes {
+    /// Behind the first words of the first choice; without any, in a block of their own before its end.
+    fn event(&mut self, event: Event, pass: &mut impl FnMut(Event)) {
+        if self.left.is_empty() {
+            return pass(event);
+        }
+        match &event {
+            Event::Open { choice: 0, block, kind: BlockKind::Text } if self.block.is_none() => {
+                self.block = Some(*block);
+                pass(event);
+            }
+            Event::Delta { choice: 0, block, piece: Piece::Text(_) } if self.block == Some(*block) => {
+                let block = *block;
+                pass(event);
+                self.tell(block, pass);
+            }
+            Event::Finish { choice: 0, .. } => {
+                pass(Event::Open { choice: 0, block: OURS, kind: BlockKind::Text });
+                self.tell(OURS, pass);
+                pass(Event::Close { choice: 0, block: OURS });
+                pass(event);
+            }
+            _ => pass(event),
+        }
+    }
+
+    fn tell(&mut self, block: u32, pass: &mut impl FnMut(Event)) {
+        for raw in self.left.drain(..) {
+            pass(Event::Delta { choice: 0, block, piece: Piece::Annotation(raw) });
         }
     }
 }
@@ -58,7 +108,7 @@ impl Choice {
         match event {
             Event::Open { choice, block, kind: BlockKind::ToolCall { name, .. } } if name == TOOL => {
                 if self.call.is_some() || self.wordy {
-                    self.dropped.push(block);
+                    self.gone.push(block);
                     return;
                 }
                 self.call = Some(block);
@@ -66,7 +116,7 @@ impl Choice {
                 pass(Event::Open { choice, block, kind: BlockKind::Text });
             }
             Event::Open { block, kind: BlockKind::Text, .. } if !self.wordy => {
-                self.dropped.push(block);
+                self.holding.push(block);
                 self.hold(event, 0, pass);
             }
             Event::Delta { choice, block, piece } if self.call == Some(block) => {
@@ -79,7 +129,8 @@ impl Choice {
                 self.close(choice, block, pass);
                 pass(Event::Close { choice, block });
             }
-            Event::Delta { block, .. } | Event::Close { block, .. } if self.dropped.contains(&block) => {
+            Event::Delta { block, .. } | Event::Close { block, .. } if self.gone.contains(&block) => {}
+            Event::Delta { block, .. } | Event::Close { block, .. } if self.holding.contains(&block) => {
                 let bytes = match &event {
                     Event::Delta { piece: Piece::Text(text), .. } => text.len(),
                     _ => 0,
@@ -113,7 +164,7 @@ impl Choice {
         self.bytes += bytes;
         if self.bytes > MOST_HELD {
             self.wordy = true;
-            self.dropped.clear();
+            self.holding.clear();
             self.held.drain(..).for_each(&mut *pass);
         }
     }

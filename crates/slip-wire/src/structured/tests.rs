@@ -95,7 +95,13 @@ fn stamp() -> Arc<Stamp> {
 }
 
 fn streamed(way: Way, deltas: &[Value], finish: &str) -> (String, Value) {
-    let mut lens = Lens::shaped(Dialect::OpenAiChat, Dialect::OpenAiChat, stamp(), &Quirks::OPENAI_CHAT, way);
+    let mut lens = Lens::shaped(
+        Dialect::OpenAiChat,
+        Dialect::OpenAiChat,
+        stamp(),
+        &Quirks::OPENAI_CHAT,
+        &Reshape { way: Some(way), ..Reshape::default() },
+    );
     let mut out = BytesMut::new();
     for delta in deltas {
         lens.push(format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta}]})).as_bytes(), &mut out);
@@ -149,14 +155,139 @@ fn a_whole_reply_is_cleaned_and_what_it_said_is_handed_over() {
     for caller in Dialect::ALL {
         for (way, body, want, complete) in &rows {
             let quirks = Quirks::OPENAI_CHAT;
-            let shaped =
-                lens::shaped(Dialect::OpenAiChat, caller, body.as_bytes(), &stamp(), &quirks, *way, Some(&earlier));
+            let shaped = lens::shaped(
+                Dialect::OpenAiChat,
+                caller,
+                body.as_bytes(),
+                &stamp(),
+                &quirks,
+                &Reshape { way: Some(*way), ..Reshape::default() },
+                Some(&earlier),
+            );
             let (bytes, tally, said) = shaped.expect("a reply");
             let text = String::from_utf8(bytes).expect("text");
             let escaped = serde_json::to_string(want).expect("a string");
             assert!(text.contains(&escaped), "{caller}: {text}");
             assert_eq!(said, if *complete { vec![(*want).to_owned()] } else { vec![] }, "{caller}");
             assert_eq!(tally.usage.map(|u| (u.input, u.output)), Some((13, 7)), "{caller}: both answers are paid for");
+        }
+    }
+}
+
+#[test]
+fn annotations_of_ours_stand_beside_the_first_words_or_before_the_end() {
+    let note = Raw::parse(r#"{"type":"file","file":{"hash":"h","name":"n"}}"#).expect("JSON");
+    let reshape = Reshape { way: None, annotations: vec![note] };
+    let call = json!([{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+    for message in [
+        json!({"role": "assistant", "content": "hi"}),
+        json!({"role": "assistant", "content": null, "tool_calls": call}),
+    ] {
+        let body =
+            json!({"id": "a", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).to_string();
+        let (up, quirks) = (Dialect::OpenAiChat, Quirks::OPENAI_CHAT);
+        let (whole, tally, said) =
+            lens::shaped(up, up, body.as_bytes(), &stamp(), &quirks, &reshape, None).expect("a reply");
+        let whole: Value = serde_json::from_slice(&whole).expect("JSON");
+        let told = whole["choices"][0]["message"]["annotations"].clone();
+        assert_eq!((told[0]["file"]["hash"].clone(), told.as_array().map(Vec::len)), (json!("h"), Some(1)), "{whole}");
+        assert!(said.is_empty() && tally.losses.is_empty(), "{tally:?}");
+        let mut out = BytesMut::new();
+        lens::shaped_stream_from_reply(up, up, body.as_bytes(), &stamp(), &quirks, &reshape, &mut out)
+            .expect("a stream");
+        assert_eq!(String::from_utf8_lossy(&out).matches("\"hash\":\"h\"").count(), 1);
+    }
+}
+
+#[test]
+fn whatever_a_model_does_every_event_has_its_block() {
+    use slip_ir::{BlockKind, Event, Finish, Piece};
+    let mut state = 7u64;
+    let mut roll = |sides: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % sides.max(1)
+    };
+    for round in 0..2000 {
+        let way = [Some(Way::Tool), Some(Way::Prompt), None][roll(3)];
+        let note = Raw::parse("{}").into_iter().collect();
+        let mut shape = Shape::new(&Reshape { way, annotations: note });
+        let (mut open, mut used, mut out) = (Vec::new(), 0u32, Vec::new());
+        let steps = roll(30);
+        for _ in 0..steps {
+            let event = match roll(5) {
+                0 => {
+                    used += 1;
+                    open.push(used);
+                    let name = if roll(2) == 0 { TOOL } else { "f" };
+                    let kind = match roll(3) {
+                        0 => BlockKind::ToolCall { id: "c".into(), name: name.into(), extra: None },
+                        _ => BlockKind::Text,
+                    };
+                    Event::Open { choice: 0, block: used, kind }
+                }
+                1 | 2 => match open.get(roll(open.len())) {
+                    Some(block) => {
+                        let text = "x`\n".repeat(if roll(20) == 0 { 40_000 } else { 1 });
+                        let piece = if roll(2) == 0 { Piece::Text(text) } else { Piece::Arguments(text) };
+                        Event::Delta { choice: 0, block: *block, piece }
+                    }
+                    None => Event::Ping,
+                },
+                3 if !open.is_empty() => {
+                    let block = open.swap_remove(roll(open.len()));
+                    Event::Close { choice: 0, block }
+                }
+                _ => Event::Ping,
+            };
+            shape.event(event, |event| out.push(event));
+        }
+        for block in open {
+            shape.event(Event::Close { choice: 0, block }, |event| out.push(event));
+        }
+        let reason = Finish::ToolCalls;
+        shape.event(Event::Finish { choice: 0, reason, native: None, stop_sequence: None }, |event| out.push(event));
+        let mut now: Vec<u32> = Vec::new();
+        for event in &out {
+            match event {
+                Event::Open { block, .. } => now.push(*block),
+                Event::Delta { block, .. } => assert!(now.contains(block), "{round} {way:?}: {out:?}"),
+                Event::Close { block, .. } => {
+                    assert!(now.contains(block), "{round} {way:?}: {out:?}");
+                    now.retain(|open| open != block);
+                }
+                _ => {}
+            }
+        }
+        assert!(now.is_empty(), "{round} {way:?}");
+    }
+}
+
+#[test]
+fn any_split_of_a_stream_gives_the_same_output() {
+    let chunk = |delta: Value, finish: Value| {
+        format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}))
+    };
+    let call = |arguments: &str| json!({"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": TOOL, "arguments": arguments}}]});
+    let mut bytes = chunk(json!({"content": "```json\nwords"}), Value::Null);
+    bytes += &chunk(call("{\"a\":"), Value::Null);
+    bytes += &chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": "\"ü\"}"}}]}), Value::Null);
+    bytes += &chunk(json!({}), json!("tool_calls"));
+    bytes += "data: [DONE]\n\n";
+    for way in [Way::Tool, Way::Prompt] {
+        for caller in Dialect::ALL {
+            let crossed = |pieces: [&[u8]; 2]| {
+                let reshape = Reshape { way: Some(way), annotations: Vec::new() };
+                let mut lens = Lens::shaped(Dialect::OpenAiChat, caller, stamp(), &Quirks::OPENAI_CHAT, &reshape);
+                let mut out = BytesMut::new();
+                pieces.iter().for_each(|piece| lens.push(piece, &mut out));
+                let tally = lens.end(End::Eof, &mut out);
+                (out, tally)
+            };
+            let whole = crossed([bytes.as_bytes(), b""]);
+            for at in 1..bytes.len() {
+                let (one, two) = bytes.as_bytes().split_at(at);
+                assert_eq!(crossed([one, two]), whole, "{way:?} to {caller}, cut at {at}");
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What is promised between dialects: what is carried, what is carried in another way, and that the caller is told of the rest.
 
+mod caching;
+mod files;
 mod losses;
+mod pictures;
 mod seals;
 mod structured;
 

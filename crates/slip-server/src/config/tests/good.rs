@@ -300,6 +300,9 @@ keepalive = "10s"  # default
 body = "32MiB"  # default
 max_concurrent = 4096  # default
 
+[fetch]
+allow_private = false  # default
+
 [providers.lab]
 dialect = "openai-chat"  # gw.toml:3
 base_url = "http://a/v1"  # gw.toml:4
