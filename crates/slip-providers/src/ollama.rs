@@ -13,6 +13,6 @@ pub static PROVIDER: Provider = Provider {
     policy: Policy::ZERO,
     cancel_stops_billing: true,
     docs: s("https://github.com/ollama/ollama/blob/main/docs/openai.md"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![serves_at(Op::Embeddings, Shape::Ollama, "../api/embed")],
     ..Provider::BLANK
 };

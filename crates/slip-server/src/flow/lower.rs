@@ -40,15 +40,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         Some(path) => path.to_string(),
         None => wire(to).path(&endpoint.upstream, stream),
     };
-    let mut headers = Vec::new();
-    if to == Dialect::Anthropic {
-        if let Some(beta) = &inbound.heads.beta {
-            headers.push((ANTHROPIC_BETA, beta.clone()));
-        }
-        if let (Dialect::Anthropic, Some(version)) = (inbound.dialect, &inbound.heads.anthropic_version) {
-            headers.push((ANTHROPIC_VERSION, version.clone()));
-        }
-    }
+    let headers = anthropic_headers(inbound, to);
     let same = inbound.dialect == to;
     let lens = match to {
         _ if !same => "translated",
@@ -70,6 +62,20 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
     };
     let losses = losses.iter().map(ToString::to_string).collect();
     Ok(Outbound { path, body: body.into(), headers, lens, losses })
+}
+
+/// What Anthropic's callers say in headers, where Anthropic's words are spoken.
+pub fn anthropic_headers(inbound: &Inbound, to: Dialect) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    if to == Dialect::Anthropic {
+        if let Some(beta) = &inbound.heads.beta {
+            headers.push((ANTHROPIC_BETA, beta.clone()));
+        }
+        if let (Dialect::Anthropic, Some(version)) = (inbound.dialect, &inbound.heads.anthropic_version) {
+            headers.push((ANTHROPIC_VERSION, version.clone()));
+        }
+    }
+    headers
 }
 
 /// A service beside chat, as this provider spells it.

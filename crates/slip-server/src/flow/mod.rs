@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod choose;
+pub mod count;
 pub mod hold;
 pub mod judge;
 pub mod lower;
@@ -68,6 +69,7 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
             let answered = match api::call(route.to, &captured) {
                 // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest future it
                 // may have to run for as long as it lives.
+                Some(Ok(call)) if call.counts() => return Box::pin(count::count(app, call, request, arrived)).await,
                 Some(Ok(call)) => return Box::pin(journey(app, caller, call, request, arrived)).await,
                 Some(Err(fault)) => Err(fault),
                 None => Box::pin(api::answer(&app, route.to, &caller, &captured, &request)).await,
@@ -131,6 +133,7 @@ fn surface(path: &str) -> Dialect {
         ("/responses", Dialect::Responses),
         ("/completions", Dialect::Completions),
         ("/api/chat", Dialect::Ollama),
+        ("/api/embed", Dialect::Ollama),
         ("/api/generate", Dialect::OllamaGenerate),
         ("/v2/", Dialect::Cohere),
         ("/converse", Dialect::Bedrock),

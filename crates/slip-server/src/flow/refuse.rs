@@ -13,7 +13,8 @@ use std::time::Duration;
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const ANY: HeaderValue = HeaderValue::from_static("*");
-const EXPOSED: HeaderValue = HeaderValue::from_static("X-Generation-Id,X-Provider-Name,request-id,cf-ray");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("X-Generation-Id,X-Provider-Name,X-Slipswitch-Estimated,request-id,cf-ray");
 pub const GENERATION: HeaderName = HeaderName::from_static("x-generation-id");
 pub const PROVIDER: HeaderName = HeaderName::from_static("x-provider-name");
 /// What passes, but nobody said when.
@@ -48,7 +49,14 @@ pub fn stamp(headers: &mut HeaderMap, id: &str, provider: Option<&str>) {
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(GENERATION, value);
     }
-    if let Some(value) = provider.and_then(|p| HeaderValue::from_str(p).ok()) {
+    if let Some(name) = provider {
+        self::provider(headers, name);
+    }
+}
+
+/// Who answered.
+pub fn provider(headers: &mut HeaderMap, name: &str) {
+    if let Ok(value) = HeaderValue::from_str(name) {
         headers.insert(PROVIDER, value);
     }
 }

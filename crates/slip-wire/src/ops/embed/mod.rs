@@ -9,7 +9,7 @@ mod purpose;
 mod tests;
 mod vector;
 
-use super::{Answer, Body, Sent, Shape, unknown};
+use super::{Answer, Body, Sent, Shape, figures, unknown};
 use crate::lens::not_json;
 use crate::peek::Named;
 use crate::{Malformed, Stamp, json};
@@ -74,6 +74,11 @@ impl Task {
         self.encoding.as_deref() == Some("base64")
     }
 
+    /// Whether vectors are wanted in a form that is neither numbers nor floats in base64.
+    fn has_own_encoding(&self) -> bool {
+        self.encoding.as_deref().is_some_and(|e| !matches!(e, "float" | "base64"))
+    }
+
     /// The texts, where there is nothing else.
     fn texts(&self) -> Result<Vec<&str>, Malformed> {
         let text = |input: &'_ Input| matches!(input, Input::Text(_));
@@ -98,7 +103,7 @@ pub(super) fn read(shape: Shape, body: &[u8], named: Option<&Named>) -> Result<T
         Shape::Cohere => cohere::read(body)?,
         Shape::Gemini | Shape::Predict => gemini::read(body, named)?,
         Shape::Ollama | Shape::OllamaOld => ollama::read(body)?,
-        Shape::OpenAi | Shape::OpenAiInt8 | Shape::Voyage | Shape::Jina => openai::read(body)?,
+        _ => openai::read(body)?,
     };
     match task.inputs.len() {
         0 => Err(Malformed::new("input", "must not be empty")),
@@ -114,7 +119,7 @@ pub(super) fn lower(task: &Task, caller: Shape, to: Shape, model: &str) -> Resul
         Shape::Gemini => gemini::lower(task, same, model),
         Shape::Predict => gemini::predict(task, same, model),
         Shape::Ollama | Shape::OllamaOld => ollama::lower(task, same, model),
-        Shape::OpenAi | Shape::OpenAiInt8 | Shape::Voyage | Shape::Jina => openai::lower(task, to, same, model),
+        _ => openai::lower(task, to, same, model),
     }
 }
 
@@ -129,8 +134,9 @@ pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, sta
         Shape::Gemini => gemini::parse(bytes),
         Shape::Predict => gemini::parse_predictions(bytes),
         Shape::Ollama | Shape::OllamaOld => ollama::parse(bytes),
-        Shape::OpenAi | Shape::Voyage | Shape::Jina => openai::parse(bytes, false),
-        Shape::OpenAiInt8 => openai::parse(bytes, task.encoding.is_none()),
+        // Bytes, unless another form of its own was asked for.
+        Shape::OpenAiInt8 => openai::parse(bytes, !task.has_own_encoding()),
+        _ => openai::parse(bytes, false),
     }
     .ok_or_else(|| unknown("no list of embeddings"))?;
     if reply.vectors.len() != task.inputs.len() {
@@ -142,11 +148,23 @@ pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, sta
         estimated: true,
         ..Usage::default()
     });
+    // Where both spell alike, whatever else the provider says goes along.
+    let own = match (caller, from) {
+        (Shape::Cohere, Shape::Cohere) => Some(("id", &stamp.id)),
+        (Shape::Ollama, Shape::Ollama) => Some(("model", &stamp.model)),
+        (Shape::Gemini, Shape::Gemini) => Some(("", &stamp.model)),
+        _ => None,
+    };
+    let list = json::field(bytes, "embeddings").is_some();
+    if let Some((member, name)) = own.filter(|_| list != task.single) {
+        let told = figures::replaced(bytes, &[(member, &figures::quoted(name))]);
+        return Ok(Answer::bytes(told, usage));
+    }
     match caller {
         Shape::Cohere => cohere::write(task, &reply, usage, stamp),
         Shape::Gemini | Shape::Predict => gemini::write(task, &reply, usage),
         Shape::Ollama | Shape::OllamaOld => ollama::write(caller, &reply, usage, stamp),
-        Shape::OpenAi | Shape::OpenAiInt8 | Shape::Voyage | Shape::Jina => openai::write(task, &reply, usage, stamp),
+        _ => openai::write(task, &reply, usage, stamp),
     }
     .ok_or_else(|| unknown("a vector that is not one"))
 }
