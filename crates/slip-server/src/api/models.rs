@@ -219,8 +219,8 @@ const USUAL: &[&str] = &[
     "structured_outputs",
 ];
 
-fn said(params: &[String]) -> Vec<&str> {
-    if params.is_empty() { USUAL.to_vec() } else { params.iter().map(String::as_str).collect() }
+fn said<'a>(model: &Model, params: &'a [String]) -> Vec<&'a str> {
+    if params.is_empty() && makes(model, &[]) { USUAL.to_vec() } else { params.iter().map(String::as_str).collect() }
 }
 
 fn created_at(model: &Model) -> String {
@@ -277,7 +277,7 @@ fn model(listed: &Listed<'_>) -> Value {
             "is_moderated": false,
         },
         "per_request_limits": null,
-        "supported_parameters": said(&model.params),
+        "supported_parameters": said(model, &model.params),
         "default_parameters": null,
         "supported_voices": null,
         "knowledge_cutoff": model.knowledge,
@@ -336,7 +336,7 @@ fn rates(r: &Rates) -> Map<String, Value> {
 }
 
 fn endpoint(world: &World, model: &Model, e: &Endpoint) -> Value {
-    let params = said(e.params.as_deref().unwrap_or(&model.params));
+    let params = said(model, e.params.as_deref().unwrap_or(&model.params));
     let tools = params.contains(&"tool_choice") || params.contains(&"tools");
     let now = crate::clock::unix_ms();
     let resting = e.pool.iter().all(|i| world.vital(e, i.id).cooled_until.load(Ordering::Relaxed) > now);

@@ -15,6 +15,7 @@ mod report;
 mod retold;
 mod said;
 mod sent;
+mod services;
 mod siblings;
 mod surface;
 
