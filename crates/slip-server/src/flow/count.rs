@@ -8,6 +8,7 @@ use super::{choose, hold, judge, lower, refuse};
 use crate::body::Body;
 use crate::world::World;
 use crate::{App, clock, upstream};
+use http::header::ACCESS_CONTROL_EXPOSE_HEADERS;
 use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use slip_route::Step;
@@ -45,6 +46,7 @@ pub async fn count(app: Arc<App>, call: Call, request: Request<Incoming>, arrive
     let estimate = ops::count::estimate(inquiry, &stamp);
     let mut response = refuse::json(http::StatusCode::OK, estimate.body.to_vec());
     response.headers_mut().insert(ESTIMATED, HeaderValue::from_static("true"));
+    response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("X-Slipswitch-Estimated"));
     response
 }
 

@@ -13,8 +13,7 @@ use std::time::Duration;
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const ANY: HeaderValue = HeaderValue::from_static("*");
-const EXPOSED: HeaderValue =
-    HeaderValue::from_static("X-Generation-Id,X-Provider-Name,X-Slipswitch-Estimated,request-id,cf-ray");
+const EXPOSED: HeaderValue = HeaderValue::from_static("X-Generation-Id,X-Provider-Name,request-id,cf-ray");
 pub const GENERATION: HeaderName = HeaderName::from_static("x-generation-id");
 pub const PROVIDER: HeaderName = HeaderName::from_static("x-provider-name");
 /// What passes, but nobody said when.

@@ -313,11 +313,24 @@ async fn a_model_is_not_asked_for_what_it_is_not_made_for() {
     let chat = json!({ "model": "lab/vectors", "messages": [{ "role": "user", "content": "hi" }] });
     let got = gateway.chat(&chat).await;
     assert_eq!(got.status, 404, "{}", got.text());
-    assert!(got.error()["message"].as_str().is_some_and(|m| m.contains("not a chat model")), "{}", got.text());
+    let says = "No endpoints found that support chat: this is a model for embeddings";
+    assert!(got.error()["message"].as_str().is_some_and(|m| m.starts_with(says)), "{}", got.text());
     let rows = [
-        ("/v1/embeddings", json!({ "model": "lab/talks", "input": "x" }), "no embeddings here"),
-        ("/v1/rerank", json!({ "model": "lab/talks", "query": "q", "documents": ["a"] }), "no rerank here"),
-        ("/v1/moderations", json!({ "model": "lab/vectors", "input": "x" }), "no moderation here"),
+        (
+            "/v1/embeddings",
+            json!({ "model": "lab/talks", "input": "x" }),
+            "that support embeddings: this is a model for text",
+        ),
+        (
+            "/v1/rerank",
+            json!({ "model": "lab/talks", "query": "q", "documents": ["a"] }),
+            "that support rerank: this is a model for text",
+        ),
+        (
+            "/v1/moderations",
+            json!({ "model": "lab/vectors", "input": "x" }),
+            "that support moderation: this is a model for embeddings",
+        ),
     ];
     for (path, body, words) in rows {
         let got = ask(&gateway, path, &body).await;

@@ -113,7 +113,8 @@ pub(super) fn read(shape: Shape, body: &[u8], named: Option<&Named>) -> Result<T
 }
 
 pub(super) fn lower(task: &Task, caller: Shape, to: Shape, model: &str) -> Result<Sent, Malformed> {
-    let same = caller == to;
+    // Whoever asks in the general spelling means the members that those near it may know.
+    let same = caller == to || caller == Shape::OpenAi && matches!(to, Shape::Voyage | Shape::Jina);
     match to {
         Shape::Cohere => cohere::lower(task, same, model),
         Shape::Gemini => gemini::lower(task, same, model),

@@ -22,7 +22,11 @@ pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
             "dimensions" | "output_dimension" => {
                 task.dimensions = crate::peek::whole(at, span, 1, i64::MAX)?;
             }
-            "encoding_format" => task.encoding = crate::peek::text(at, span)?,
+            "encoding_format" => task.encoding = crate::peek::text(at, span)?.or(task.encoding),
+            // Jina's and Voyage's words for the same; a list of several only Jina makes.
+            "embedding_type" | "output_dtype" if span.first() == Some(&b'"') => {
+                task.encoding = task.encoding.or(crate::peek::text(at, span)?);
+            }
             "input_type" | "task" => task.purpose = crate::peek::text(at, span)?.map(|word| Purpose::parse(&word)),
             "user" => task.user = crate::peek::text(at, span)?,
             name if house::is_ours(name) => {}
@@ -114,6 +118,7 @@ pub(super) fn lower(task: &Task, to: Shape, same: bool, model: &str) -> Result<S
             Shape::Jina => Some("embedding_type"),
             // It makes bytes only, and they are made into floats here.
             Shape::OpenAiInt8 if usual => None,
+            Shape::OpenAiInt8 => Some("encoding_format"),
             _ if usual || same => Some("encoding_format"),
             _ => return Err(Malformed::new("encoding_format", "this provider makes floats only")),
         };

@@ -251,6 +251,7 @@ fn the_form_of_the_vectors_is_asked_only_of_those_who_know_it() {
         (Shape::OpenAi, "base64", json!({ "encoding_format": "base64" })),
         (Shape::OpenAiInt8, "base64", json!({})),
         (Shape::OpenAiInt8, "float", json!({})),
+        (Shape::OpenAiInt8, "base64_binary", json!({ "encoding_format": "base64_binary" })),
         (Shape::Voyage, "float", json!({})),
         (Shape::Voyage, "base64", json!({ "encoding_format": "base64" })),
         (Shape::Voyage, "int8", json!({ "output_dtype": "int8" })),
@@ -263,6 +264,12 @@ fn the_form_of_the_vectors_is_asked_only_of_those_who_know_it() {
         ["model", "input", "texts"].iter().for_each(|name| drop(members.remove(*name)));
         assert_eq!(body, own, "{to} {format}");
     }
+    let jina = json!({ "model": "m", "input": "a", "embedding_type": "binary", "late_chunking": true });
+    let (_, body, losses) = sent(Shape::OpenAi, Shape::Jina, &jina);
+    assert_eq!((&body["embedding_type"], &body["late_chunking"]), (&json!("binary"), &json!(true)));
+    assert!(losses.is_empty(), "{losses:?}");
+    let voyage = json!({ "model": "m", "input": "a", "output_dtype": "int8" });
+    assert_eq!(sent(Shape::OpenAi, Shape::Voyage, &voyage).1["output_dtype"], "int8");
     let int8 = json!({ "model": "m", "texts": ["a"], "input_type": "search_query", "embedding_types": ["int8"] });
     assert!(ops::lower(&asked(Shape::Cohere, &int8), Shape::OpenAi, "m").is_err(), "floats are no bytes");
 }
