@@ -113,7 +113,8 @@ pub(super) fn parse(body: &[u8]) -> Option<Reply> {
     // By kind, or (in its first version) floats alone.
     let list = match embeddings.first()? {
         b'[' => embeddings,
-        _ => json::fields(embeddings).map(|(_, list)| list).find(|list| list.first() == Some(&b'['))?,
+        // Of several kinds, the one that everybody understands.
+        _ => json::field(embeddings, "float").or_else(|| json::fields(embeddings).map(|(_, list)| list).next())?,
     };
     let vector = |item: &[u8]| {
         let text = std::str::from_utf8(item).ok()?;

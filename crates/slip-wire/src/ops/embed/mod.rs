@@ -124,13 +124,9 @@ pub(super) fn lower(task: &Task, caller: Shape, to: Shape, model: &str) -> Resul
     }
 }
 
-#[allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
-pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, stamp: &Stamp) -> Result<Answer, Fault> {
-    let bytes = body.bytes.as_ref();
-    if json::check(bytes).is_err() {
-        return Err(not_json());
-    }
-    let mut reply = match from {
+/// At least one vector, or it is no answer in this spelling.
+fn parse(task: &Task, from: Shape, bytes: &[u8]) -> Option<Reply> {
+    let reply = match from {
         Shape::Cohere => cohere::parse(bytes),
         Shape::Gemini => gemini::parse(bytes),
         Shape::Predict => gemini::parse_predictions(bytes),
@@ -138,8 +134,25 @@ pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, sta
         // Bytes, unless another form of its own was asked for.
         Shape::OpenAiInt8 => openai::parse(bytes, !task.has_own_encoding()),
         _ => openai::parse(bytes, false),
+    };
+    reply.filter(|reply| !reply.vectors.is_empty())
+}
+
+#[allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
+pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, stamp: &Stamp) -> Result<Answer, Fault> {
+    let bytes = body.bytes.as_ref();
+    if json::check(bytes).is_err() {
+        return Err(not_json());
     }
-    .ok_or_else(|| unknown("no list of embeddings"))?;
+    // A server may answer in another spelling than the one it was asked in: behind the same address stand different programs.
+    let (mut reply, as_asked) = match parse(task, from, bytes) {
+        Some(reply) => (reply, true),
+        None => {
+            let others = [Shape::OpenAi, Shape::Cohere, Shape::Gemini, Shape::Ollama, Shape::Predict];
+            let told = others.into_iter().find_map(|shape| parse(task, shape, bytes));
+            (told.ok_or_else(|| unknown("no list of embeddings"))?, false)
+        }
+    };
     if reply.vectors.len() != task.inputs.len() {
         let (asked, got) = (task.inputs.len(), reply.vectors.len());
         return Err(unknown(format_args!("{got} vectors for {asked} inputs")));
@@ -157,7 +170,7 @@ pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, sta
         _ => None,
     };
     let list = json::field(bytes, "embeddings").is_some();
-    if let Some((member, name)) = own.filter(|_| list != task.single) {
+    if let Some((member, name)) = own.filter(|_| as_asked && list != task.single) {
         let told = figures::replaced(bytes, &[(member, &figures::quoted(name))]);
         return Ok(Answer::bytes(told, usage));
     }

@@ -232,6 +232,32 @@ fn where_both_spell_alike_the_provider_s_other_words_go_along() {
 }
 
 #[test]
+fn an_answer_in_another_spelling_than_it_was_asked_in_is_understood() {
+    let openai = json!({ "data": [{ "embedding": [1] }], "usage": { "prompt_tokens": 2, "total_tokens": 2 } });
+    let rows = [
+        (Shape::Ollama, openai.clone()),
+        (Shape::Gemini, openai.clone()),
+        (Shape::Cohere, openai),
+        (Shape::OpenAi, json!({ "embedding": [1], "prompt_eval_count": 2 })),
+        (
+            Shape::OpenAi,
+            json!({ "embeddings": { "int8": [[9]], "float": [[1]] }, "meta": { "billed_units": { "input_tokens": 2 } } }),
+        ),
+        (Shape::OpenAi, json!({ "embedding": { "values": [1] }, "usageMetadata": { "promptTokenCount": 2 } })),
+    ];
+    for (from, said) in rows {
+        for (caller, ask, at) in [
+            (Shape::OpenAi, json!({ "model": "m", "input": "a" }), "/data/0/embedding"),
+            (Shape::Ollama, json!({ "model": "m", "input": "a" }), "/embeddings/0"),
+            (Shape::Gemini, json!({ "content": { "parts": [{ "text": "a" }] } }), "/embedding/values"),
+        ] {
+            let (told, usage) = heard(from, caller, &ask, &said).unwrap_or_else(|f| panic!("{from} {said}: {f:?}"));
+            assert_eq!((told.pointer(at), usage.input), (Some(&json!([1])), 2), "{from} to {caller}: {said}");
+        }
+    }
+}
+
+#[test]
 fn google_s_batch_of_one_stays_a_batch() {
     let one = json!({ "content": { "parts": [{ "text": "a" }] }, "title": "t" });
     let (path, body, losses) = sent(Shape::Gemini, Shape::Gemini, &one);

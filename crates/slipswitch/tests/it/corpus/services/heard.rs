@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub struct Found {
@@ -148,17 +149,15 @@ fn vectors(told: &Told<'_>) -> Vec<Vector> {
         return vec![Vector::of(values)];
     }
     let Some(list) = told.embeddings.map(RawValue::get) else { return Vec::new() };
-    if let Ok(all) = serde_json::from_str::<Vec<Values<'_>>>(list) {
+    if let Ok(all) = serde_json::from_str::<Vec<Values<'_>>>(list)
+        && list.contains("\"values\"")
+    {
         return all.iter().map(|v| Vector::of(v.values)).collect();
     }
-    // By kind, or as they are.
-    #[derive(Deserialize)]
-    struct Kinds<'a> {
-        #[serde(borrow)]
-        float: &'a RawValue,
-    }
-    let by_kind = list.starts_with('{').then(|| serde_json::from_str::<Kinds<'_>>(list).ok()).flatten();
-    let list = by_kind.map_or(list, |kinds| kinds.float.get());
+    // By kind, or as they are. Floats where there are several kinds.
+    let kinds: BTreeMap<String, &RawValue> =
+        if list.starts_with('{') { serde_json::from_str(list).unwrap_or_default() } else { BTreeMap::new() };
+    let list = kinds.get("float").or(kinds.values().next()).map_or(list, |kind| kind.get());
     let all: Vec<&RawValue> = serde_json::from_str(list).unwrap_or_default();
     all.into_iter().map(Vector::of).collect()
 }
