@@ -2,6 +2,8 @@
 
 use crate::prelude::*;
 
+pub const SERVES: &[Serves] = &[serves(Op::CountTokens, Shape::Anthropic)];
+
 pub static PROVIDER: Provider = Provider {
     id: s("anthropic"),
     title: s("Anthropic"),
@@ -21,5 +23,6 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("US")),
     docs: s("https://docs.anthropic.com/en/api/messages"),
+    serves: Cow::Borrowed(SERVES),
     ..Provider::BLANK
 };

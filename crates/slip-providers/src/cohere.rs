@@ -15,5 +15,9 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("CA")),
     docs: s("https://docs.cohere.com/reference/chat"),
     models_path: None,
+    serves: list![
+        serves_at(Op::Embeddings, Shape::Cohere, "../../v2/embed"),
+        serves_at(Op::Rerank, Shape::Cohere, "../../v2/rerank")
+    ],
     ..Provider::BLANK
 };

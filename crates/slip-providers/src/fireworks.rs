@@ -20,6 +20,6 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("US")),
     docs: s("https://docs.fireworks.ai/api-reference/post-chatcompletions"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina)],
     ..Provider::BLANK
 };

@@ -2,7 +2,7 @@
 
 use crate::prelude::*;
 
-pub const SERVES: &[Serves] = &[serves(Op::Embeddings, Shape::Gemini)];
+pub const SERVES: &[Serves] = &[serves(Op::Embeddings, Shape::Gemini), serves(Op::CountTokens, Shape::Gemini)];
 
 pub static PROVIDER: Provider = Provider {
     id: s("google-ai-studio"),

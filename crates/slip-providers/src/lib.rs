@@ -20,6 +20,7 @@ pub mod google_ai_studio;
 pub mod groq;
 pub mod huggingface;
 pub mod inception;
+pub mod jina;
 pub mod llamacpp;
 pub mod lmstudio;
 pub mod minimax;
@@ -40,6 +41,7 @@ pub mod together;
 pub mod upstage;
 pub mod venice;
 pub mod vllm;
+pub mod voyage;
 pub mod xai;
 pub mod xiaomi;
 pub mod z_ai;
@@ -65,6 +67,7 @@ pub static ALL: &[&Provider] = &[
     &groq::PROVIDER,
     &huggingface::PROVIDER,
     &inception::PROVIDER,
+    &jina::PROVIDER,
     &llamacpp::PROVIDER,
     &lmstudio::PROVIDER,
     &minimax::PROVIDER,
@@ -85,6 +88,7 @@ pub static ALL: &[&Provider] = &[
     &upstage::PROVIDER,
     &venice::PROVIDER,
     &vllm::PROVIDER,
+    &voyage::PROVIDER,
     &xai::PROVIDER,
     &xiaomi::PROVIDER,
     &z_ai::PROVIDER,

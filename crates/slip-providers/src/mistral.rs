@@ -24,6 +24,6 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("FR")),
     docs: s("https://docs.mistral.ai/api"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Moderation, Shape::OpenAi)],
     ..Provider::BLANK
 };

@@ -13,6 +13,6 @@ pub static PROVIDER: Provider = Provider {
     links: links("https://novita.ai/legal/privacy-policy", "https://novita.ai/legal/terms-of-service", None),
     headquarters: Some(s("US")),
     docs: s("https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina)],
     ..Provider::BLANK
 };

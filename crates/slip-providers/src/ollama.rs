@@ -25,6 +25,6 @@ pub static PROVIDER: Provider = Provider {
     cancel_stops_billing: true,
     docs: s("https://github.com/ollama/ollama/blob/main/docs/api.md"),
     models_path: Some(s("/v1/models")),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![serves(Op::Embeddings, Shape::Ollama)],
     ..Provider::BLANK
 };

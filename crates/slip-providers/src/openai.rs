@@ -20,6 +20,10 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("US")),
     datacenters: names!["US"],
     docs: s("https://platform.openai.com/docs/api-reference/chat"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Moderation, Shape::OpenAi),
+        serves(Op::CountTokens, Shape::Responses)
+    ],
     ..Provider::BLANK
 };

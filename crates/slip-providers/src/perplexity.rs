@@ -32,6 +32,6 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("US")),
     docs: s("https://docs.perplexity.ai/api-reference/sonar-post"),
     models_path: None,
-    serves: list![serves(Op::Embeddings, Shape::OpenAiInt8)],
+    serves: list![serves_at(Op::Embeddings, Shape::OpenAiInt8, "/v1/embeddings")],
     ..Provider::BLANK
 };

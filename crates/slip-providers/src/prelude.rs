@@ -1,6 +1,6 @@
 //! What a provider's file needs, so that it can be all data.
 
-pub use crate::provider::{Also, Auth, Links, Local, Policy, Provider, Serves, serves};
+pub use crate::provider::{Also, Auth, Links, Local, Policy, Provider, Serves, serves, serves_at};
 pub use slip_ir::{Dialect, FaultKind, Op, Remedy};
 pub use slip_wire::Quirks;
 pub use slip_wire::ops::Shape;

@@ -71,7 +71,8 @@ pub struct Also {
 pub struct Serves {
     pub op: Op,
     pub shape: Shape,
-    /// Below the provider's base, where it is not the usual one of that spelling.
+    /// Below the provider's base, where it is not the usual one of that spelling. Each leading `../` climbs one segment out of the
+    /// base: many keep what others spell their way beside what they spell their own.
     pub path: Option<Str>,
 }
 
@@ -80,8 +81,14 @@ pub const fn serves(op: Op, shape: Shape) -> Serves {
     Serves { op, shape, path: None }
 }
 
+/// A service at this path and not at the usual one.
+pub const fn serves_at(op: Op, shape: Shape, path: &'static str) -> Serves {
+    Serves { op, shape, path: Some(Cow::Borrowed(path)) }
+}
+
 /// What a server of unknown making that looks like OpenAI's may be asked for: it says by itself what it does not do.
-const AS_OPENAI: &[Serves] = &[serves(Op::Embeddings, Shape::OpenAi)];
+const AS_OPENAI: &[Serves] =
+    &[serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina), serves(Op::Moderation, Shape::OpenAi)];
 
 /// What is spoken to a provider on behalf of one caller.
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +195,7 @@ impl Provider {
             serves: Cow::Borrowed(match dialect {
                 Dialect::OpenAiChat => AS_OPENAI,
                 Dialect::Gemini => crate::google_ai_studio::SERVES,
+                Dialect::Anthropic => crate::anthropic::SERVES,
                 _ => &[],
             }),
             dialect,

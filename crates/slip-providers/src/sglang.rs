@@ -14,5 +14,6 @@ pub static PROVIDER: Provider = Provider {
     cancel_stops_billing: true,
     policy: Policy::ZERO,
     docs: s("https://docs.sglang.ai/basic_usage/openai_api_completions.html"),
+    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina)],
     ..Provider::BLANK
 };

@@ -2,7 +2,7 @@
 
 use crate::eligible::{Refusal, Rule};
 use crate::resolve::Unresolved;
-use slip_ir::{Fault, FaultKind};
+use slip_ir::{Fault, FaultKind, Op};
 
 /// Endpoints an error names before it only counts them.
 const NAMED: usize = 40;
@@ -69,6 +69,7 @@ fn sentence(refusals: &[Refusal]) -> String {
         Some(Rule::Output(kind)) if refusals.iter().all(|r| r.rule == Rule::Output(kind)) => {
             format!("No endpoints found that support {} output", kind.name())
         }
+        Some(Rule::Op(op)) if refusals.iter().all(|r| r.rule == Rule::Op(op)) => made_for(op, refusals),
         _ if all(|r| matches!(r, Rule::Parameters(_))) => {
             "No endpoints found that can handle the requested parameters".to_owned()
         }
@@ -80,6 +81,16 @@ fn sentence(refusals: &[Refusal]) -> String {
         }
         _ => "No endpoints found that can serve this request".to_owned(),
     }
+}
+
+/// What was asked of a model, and what it is for instead.
+fn made_for(op: Op, refusals: &[Refusal]) -> String {
+    let mut says = format!("No endpoints found that support {op}");
+    let makes = refusals.first().map(|r| r.endpoint.model.output.as_slice()).unwrap_or_default();
+    if !makes.is_empty() {
+        says.push_str(&format!(": this is a model for {}", makes.join(", ")));
+    }
+    says
 }
 
 impl From<NoRoute> for Fault {

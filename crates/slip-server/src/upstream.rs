@@ -155,15 +155,8 @@ fn build(
     extra: &[(HeaderName, HeaderValue)],
 ) -> Result<Request<Bytes>, Failed> {
     let internal = |what: &'static str| Failed::not_sent(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, what));
-    let uri = http::Uri::try_from(if target.prefix.is_empty() {
-        path.to_owned()
-    } else {
-        let mut full = String::with_capacity(target.prefix.len() + path.len());
-        full.push_str(&target.prefix);
-        full.push_str(path);
-        full
-    })
-    .map_err(|_| internal("the provider's path cannot be built from this model name"))?;
+    let uri = http::Uri::try_from(joined(&target.prefix, path))
+        .map_err(|_| internal("the provider's path cannot be built from this model name"))?;
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
@@ -176,6 +169,16 @@ fn build(
         headers.insert(name.clone(), value.clone());
     }
     Ok(request)
+}
+
+/// A path below the base URL's own, or beside it: each leading `../` leaves one segment of the base behind.
+fn joined(mut prefix: &str, mut path: &str) -> String {
+    let mut climbs = false;
+    while let Some(rest) = path.strip_prefix("../") {
+        prefix = prefix.rsplit_once('/').map_or("", |(above, _)| above);
+        (path, climbs) = (rest, true);
+    }
+    [prefix, if climbs { "/" } else { "" }, path].concat()
 }
 
 async fn send(target: &Target, deadlines: Deadlines, request: Request<Bytes>) -> Result<Response<Incoming>, Failed> {
@@ -307,4 +310,24 @@ pub(crate) async fn tcp(address: std::net::SocketAddr) -> Result<TcpStream, Stri
         std::io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
         kind => kind.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn a_path_stands_below_the_base_or_beside_it() {
+        let rows = [
+            ("", "/embeddings", "/embeddings"),
+            ("/v1", "/embeddings", "/v1/embeddings"),
+            ("/v1", "../api/embed", "/api/embed"),
+            ("/proxy/v1", "../api/embed", "/proxy/api/embed"),
+            ("/compatibility/v1", "../../v2/rerank", "/v2/rerank"),
+            ("", "../api/embed", "/api/embed"),
+        ];
+        for (prefix, path, want) in rows {
+            assert_eq!(joined(prefix, path), want, "{prefix} {path}");
+        }
+    }
 }

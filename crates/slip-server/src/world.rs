@@ -4,7 +4,7 @@ use crate::config::{Checked, Fetch, Limits, ModelConf, ProviderConf, ProviderKin
 use crate::upstream::{Failed, Sent, Target, parse_base};
 use crate::vitals::{Vital, Vitals};
 use http::{HeaderName, HeaderValue};
-use slip_ir::{Dialect, Fault, FaultKind, MediaKind, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, MediaKind, Op, Remedy};
 use slip_providers::{Auth, Provider};
 use slip_route::catalog::Policy;
 use slip_route::{Catalog, Declared, Endpoint, Field, House, Instance, ProviderSeat};
@@ -240,6 +240,11 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Re
     Ok(())
 }
 
+/// The catalogue's words for services.
+fn services(services: &[Op]) -> Vec<String> {
+    services.iter().filter_map(|op| op.output()).map(str::to_owned).collect()
+}
+
 fn declared(m: &ModelConf) -> Declared {
     let words = |kinds: &Option<Vec<MediaKind>>| {
         let kinds = kinds.as_ref()?;
@@ -254,7 +259,7 @@ fn declared(m: &ModelConf) -> Declared {
         price: m.price.clone(),
         params: m.params.clone(),
         input: words(&m.input),
-        output: words(&m.output),
+        output: if m.services.is_empty() { words(&m.output) } else { Some(services(&m.services)) },
         quantization: m.quantization.clone(),
     }
 }

@@ -95,6 +95,7 @@ fn model(slug: &str, upstream: &str) -> ModelConf {
         name: None,
         context: None,
         max_output: None,
+        services: Vec::new(),
         input: None,
         output: None,
         params: None,

@@ -24,9 +24,14 @@ const PYTHON: &[(&str, &str, &str)] = &[
     ("litellm", "venv-litellm", "litellm_check.py"),
     ("surfaces", "venv", "surfaces_check.py"),
     ("contract", "venv", "openapi_check.py"),
+    ("services-py", "venv-services", "services_check.py"),
 ];
-const NODE: &[(&str, &str)] =
-    &[("openai-js", "openai_check.mjs"), ("openrouter-js", "openrouter_check.mjs"), ("ai-sdk", "ai_sdk_check.mjs")];
+const NODE: &[(&str, &str)] = &[
+    ("openai-js", "openai_check.mjs"),
+    ("openrouter-js", "openrouter_check.mjs"),
+    ("ai-sdk", "ai_sdk_check.mjs"),
+    ("services-js", "services_check.mjs"),
+];
 const README: &str = "readme";
 
 /// Where everything is installed and written.

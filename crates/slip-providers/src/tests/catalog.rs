@@ -33,7 +33,7 @@ struct Model {
     released: String,
     knowledge: Option<String>,
     context: u64,
-    max_output: u64,
+    max_output: Option<u64>,
     input: Vec<String>,
     output: Vec<String>,
     tokenizer: String,
@@ -105,9 +105,13 @@ const PRICE_CLASSES: &[&str] = &[
     "image_out",
     "request",
     "web_search",
+    "search",
 ];
 
 const MODALITIES: &[&str] = &["text", "image", "file", "audio", "video"];
+
+/// What a model does instead of talking: the only word of its output then.
+const SERVICES: &[&str] = &["embeddings", "rerank", "moderation"];
 
 const EFFORTS: &[&str] = &["minimal", "low", "medium", "high", "xhigh", "max"];
 
@@ -155,6 +159,12 @@ fn endpoints() -> Vec<(String, EndpointFile)> {
     read("endpoints")
 }
 
+impl Model {
+    fn talks(&self) -> bool {
+        !matches!(&self.output[..], [only] if SERVICES.contains(&only.as_str()))
+    }
+}
+
 fn is_day(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     matches!(parts[..], [y, m, d] if y.len() == 4 && m.len() == 2 && d.len() == 2)
@@ -167,12 +177,16 @@ fn per_million(text: &str, at: &str) -> Pico {
     pico
 }
 
-fn check_price(price: &Price, at: &str) -> (Pico, Pico) {
+fn check_price(price: &Price, talks: bool, at: &str) -> (Pico, Pico) {
     let amount = |class: &str| price.get(class).map(|text| per_million(text, at));
     let (Some(input), Some(output)) = (amount("input"), amount("output")) else {
         panic!("{at}: input or output has no price")
     };
-    assert!(output >= input, "{at}: output is cheaper than input");
+    if talks {
+        assert!(output >= input, "{at}: output is cheaper than input");
+    } else {
+        assert_eq!(output, Pico(0), "{at}: it writes nothing that could cost");
+    }
     assert!(amount("cache_read").is_none_or(|read| read <= input), "{at}: the cache costs more than not having one");
     for (class, text) in price {
         assert!(PRICE_CLASSES.contains(&class.as_str()), "{at}: no such price class: {class}");
@@ -220,18 +234,13 @@ fn every_model_is_well_formed() {
                 model.canonical
             );
             assert_eq!(model.name.split_once(": ").map(|(author, _)| author), Some(&*file.author.name), "{at}");
-            assert!(
-                model.max_output <= model.context && model.max_output > 0,
-                "{at}: it cannot write more than it can hold"
-            );
-            assert!(
-                model.input.iter().chain(&model.output).all(|m| MODALITIES.contains(&m.as_str())),
-                "{at}: modalities"
-            );
-            assert!(
-                model.input.iter().any(|m| m == "text") && model.output == ["text"],
-                "{at}: a chat model reads and writes text"
-            );
+            assert!(model.input.iter().all(|m| MODALITIES.contains(&m.as_str())), "{at}: modalities");
+            assert!(model.input.iter().any(|m| m == "text"), "{at}: it reads text");
+            if model.talks() {
+                let most = model.max_output.unwrap_or(0);
+                assert!(most <= model.context && most > 0, "{at}: it cannot write more than it can hold");
+                assert_eq!(model.output, ["text"], "{at}: a chat model writes text");
+            }
             assert!(model.params.iter().all(|p| PARAMS.contains(&p.as_str())), "{at}: parameters");
             let says = |param: &str| model.params.iter().any(|p| p == param);
             assert_eq!(model.reasoning.is_some(), says("reasoning"), "{at}: reasoning and its parameter go together");
@@ -288,19 +297,22 @@ fn every_endpoint_names_a_known_provider_and_a_known_model() {
 
 #[test]
 fn every_price_is_exact_and_sane() {
+    let talks: HashMap<String, bool> =
+        models().into_iter().flat_map(|(_, f)| f.model).map(|m| (m.id.clone(), m.talks())).collect();
     for (stem, file) in endpoints() {
         for endpoint in &file.endpoint {
             let at = format!("{} at {stem}", endpoint.model);
-            let (input, output) = check_price(&endpoint.price, &at);
-            let free = input == Pico(0) && output == Pico(0);
-            assert_eq!(
-                free,
-                endpoint.variant.as_deref() == Some("free"),
-                "{at}: free endpoints are a variant of their own"
-            );
+            let talks = talks[&endpoint.model];
+            let (input, output) = check_price(&endpoint.price, talks, &at);
+            // A service that costs nothing anywhere needs no other name for being free.
+            if talks {
+                let free = input == Pico(0) && output == Pico(0);
+                let variant = endpoint.variant.as_deref();
+                assert_eq!(free, variant == Some("free"), "{at}: free endpoints are a variant of their own");
+            }
             let mut last = (0, input, output);
             for tier in &endpoint.tiers {
-                let (input, output) = check_price(&tier.price, &at);
+                let (input, output) = check_price(&tier.price, talks, &at);
                 assert!(tier.above > last.0 && input >= last.1 && output >= last.2, "{at}: tiers climb");
                 last = (tier.above, input, output);
             }
@@ -334,7 +346,7 @@ fn no_endpoint_promises_what_its_provider_refuses() {
             assert!(!says("reasoning") || quirks.reasoning != ReasoningStyle::Unsaid, "{at}: reasoning");
             assert!(!says("tool_choice") || says("tools"), "{at}: a choice of no tools");
             let context = endpoint.context.unwrap_or(model.context);
-            let max_output = endpoint.max_output.unwrap_or(model.max_output);
+            let max_output = endpoint.max_output.or(model.max_output).unwrap_or(u64::from(!model.talks()));
             assert!(context > 0 && max_output > 0, "{at}: limits");
             assert!(endpoint.policy.as_ref().is_none_or(|p| !p.is_empty()), "{at}: an empty policy overrides nothing");
         }

@@ -6,7 +6,7 @@ use crate::body::Body;
 use crate::flow::admit::Caller;
 use http::Response;
 use serde_json::{Value, json};
-use slip_ir::{Fault, FaultKind};
+use slip_ir::{Fault, FaultKind, Op};
 use slip_store::Generation;
 
 pub async fn generation(app: &App, caller: &Caller, query: &Query) -> Result<Response<Body>, Fault> {
@@ -55,7 +55,7 @@ fn data(row: &Generation) -> Value {
     let mut data = json!({
         "id": row.id,
         "upstream_id": row.upstream_id,
-        "api_type": "completions",
+        "api_type": api_type(row.op),
         "created_at": iso(row.created_ms),
         "model": &*row.model,
         "provider_name": (!row.provider_name.is_empty()).then(|| row.provider_name.to_string()),
@@ -108,6 +108,20 @@ fn data(row: &Generation) -> Value {
     data
 }
 
+/// OpenRouter's word for what was asked.
+fn api_type(op: &str) -> Option<&'static str> {
+    let op = Op::ALL.into_iter().find(|known| known.name() == op).unwrap_or_default();
+    match op {
+        Op::Chat => Some("completions"),
+        Op::Embeddings => Some("embeddings"),
+        Op::Rerank => Some("rerank"),
+        Op::Image => Some("image"),
+        Op::Speech => Some("tts"),
+        Op::Transcription | Op::Translation => Some("stt"),
+        Op::Moderation | Op::CountTokens => None,
+    }
+}
+
 /// What OpenRouter has no field for.
 fn own(row: &Generation) -> Value {
     let t = &row.tokens;
@@ -115,6 +129,7 @@ fn own(row: &Generation) -> Value {
         "status": row.status,
         "app_title": row.app_title,
         "model_requested": row.model_requested,
+        "operation": if row.op.is_empty() { Op::Chat.name() } else { row.op },
         "cost_known": row.cost_known,
         "usage_estimated": t.estimated,
         "cache_write_tokens": t.cache_write + t.cache_write_1h,

@@ -34,6 +34,7 @@ pub async fn answer(
     let world = app.world();
     match to {
         To::Models | To::ModelsUser => models::list(&world, &query, request.headers()),
+        To::ServiceModels(op) => models::serving(&world, op, &query),
         To::ModelsCount => models::count(&world, &query),
         To::Model => models::one(&world, captured),
         To::Retrieve => models::retrieve(&world, captured),
@@ -67,6 +68,12 @@ impl Query {
 
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// The same with this said instead.
+    fn with(&self, name: &str, value: &str) -> Query {
+        let others = self.0.iter().filter(|(n, _)| n != name).cloned();
+        Query(others.chain([(name.to_owned(), value.to_owned())]).collect())
     }
 
     pub fn number(&self, name: &str) -> Result<Option<f64>, Fault> {
@@ -150,10 +157,11 @@ fn gemini(captured: &[String]) -> Result<Call, Fault> {
         Some((model, "generateContent")) => call(model, false, None),
         Some((model, "streamGenerateContent")) => call(model, true, None),
         Some((model, "embedContent" | "batchEmbedContents")) => call(model, false, embed),
+        Some((model, "countTokens")) => call(model, false, Some((Op::CountTokens, Shape::Gemini))),
         _ => Err(Fault::caller(
             FaultKind::NotFound,
             format!(
-                "no such method: {} (generateContent, streamGenerateContent, embedContent and batchEmbedContents are answered)",
+                "no such method: {} (generateContent, streamGenerateContent, countTokens, embedContent and batchEmbedContents are answered)",
                 shown(&text)
             ),
         )),

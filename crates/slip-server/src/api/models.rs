@@ -5,7 +5,7 @@ use crate::body::Body;
 use crate::world::World;
 use http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
-use slip_ir::{Fault, FaultKind, Pico, Price, Rates};
+use slip_ir::{Fault, FaultKind, Op, Pico, Price, Rates};
 use slip_route::field::Listed;
 use slip_route::{Endpoint, Model};
 use std::sync::Arc;
@@ -48,6 +48,11 @@ pub fn list(world: &World, query: &Query, headers: &HeaderMap) -> Result<Respons
     }
     body["data"] = data.into();
     Ok(ok(&body))
+}
+
+/// Those that can be asked for a service, in the same form.
+pub fn serving(world: &World, op: Op, query: &Query) -> Result<Response<Body>, Fault> {
+    list(world, &query.with("output_modalities", op.output().unwrap_or("text")), &HeaderMap::new())
 }
 
 pub fn count(world: &World, query: &Query) -> Result<Response<Body>, Fault> {
@@ -163,7 +168,7 @@ fn filtered<'a>(world: &'a World, query: &Query) -> Result<Vec<Listed<'a>>, Faul
             let rates = cheapest.as_ref().map(|p| &p.rates);
             has(&m.params, &params)
                 && has(&m.input, &inputs)
-                && (outputs.is_empty() || outputs.iter().any(|o| o == "all") || has(&m.output, &outputs))
+                && makes(m, &outputs)
                 && (authors.is_empty() || authors.iter().any(|a| **a == *m.author))
                 && (providers.is_empty() || endpoints.iter().any(|e| providers.iter().any(|p| **p == *e.provider)))
                 && search.as_ref().is_none_or(|q| m.id.to_lowercase().contains(q) || m.name.to_lowercase().contains(q))
@@ -182,6 +187,17 @@ fn filtered<'a>(world: &'a World, query: &Query) -> Result<Vec<Listed<'a>>, Faul
         _ => {}
     }
     Ok(models)
+}
+
+/// Who lists models without saying more wants something to talk to: models of unknown abilities are shown, those that are known
+/// to do other things only to whoever asks for them.
+fn makes(model: &Model, outputs: &[String]) -> bool {
+    let does =
+        |word: &str| if model.output.is_empty() { word == "text" } else { model.output.iter().any(|o| o == word) };
+    match outputs {
+        [] => does("text"),
+        some => some.iter().any(|word| word == "all") || some.iter().all(|word| does(word)),
+    }
 }
 
 fn cheapest(listed: &Listed<'_>) -> Option<Arc<Price>> {
@@ -203,8 +219,8 @@ const USUAL: &[&str] = &[
     "structured_outputs",
 ];
 
-fn said(params: &[String]) -> Vec<&str> {
-    if params.is_empty() { USUAL.to_vec() } else { params.iter().map(String::as_str).collect() }
+fn said<'a>(model: &Model, params: &'a [String]) -> Vec<&'a str> {
+    if params.is_empty() && makes(model, &[]) { USUAL.to_vec() } else { params.iter().map(String::as_str).collect() }
 }
 
 fn created_at(model: &Model) -> String {
@@ -261,7 +277,7 @@ fn model(listed: &Listed<'_>) -> Value {
             "is_moderated": false,
         },
         "per_request_limits": null,
-        "supported_parameters": said(&model.params),
+        "supported_parameters": said(model, &model.params),
         "default_parameters": null,
         "supported_voices": null,
         "knowledge_cutoff": model.knowledge,
@@ -290,6 +306,9 @@ fn pricing(price: Option<&Price>) -> Value {
     for (name, pico) in [("request", price.request), ("web_search", price.web_search)] {
         map.insert(name.to_owned(), json!(pico.to_unit_string()));
     }
+    if price.search.0 > 0 {
+        map.insert("search".to_owned(), json!(price.search.to_unit_string()));
+    }
     if !price.tiers.is_empty() {
         let overrides = price.tiers.iter().map(|(above, tier)| {
             let mut entry = rates(tier);
@@ -317,7 +336,7 @@ fn rates(r: &Rates) -> Map<String, Value> {
 }
 
 fn endpoint(world: &World, model: &Model, e: &Endpoint) -> Value {
-    let params = said(e.params.as_deref().unwrap_or(&model.params));
+    let params = said(model, e.params.as_deref().unwrap_or(&model.params));
     let tools = params.contains(&"tool_choice") || params.contains(&"tools");
     let now = crate::clock::unix_ms();
     let resting = e.pool.iter().all(|i| world.vital(e, i.id).cooled_until.load(Ordering::Relaxed) > now);

@@ -1,7 +1,7 @@
 //! A configuration that has been understood: what the rest of the house is built from.
 
 pub use super::raw::Policy;
-use slip_ir::{Dialect, MediaKind, Price};
+use slip_ir::{Dialect, MediaKind, Op, Price};
 use slip_wire::Envelope;
 use std::fmt;
 use std::net::SocketAddr;
@@ -105,6 +105,8 @@ pub struct ModelConf {
     /// Besides text. `None` when the file does not say.
     pub input: Option<Vec<MediaKind>>,
     pub output: Option<Vec<MediaKind>>,
+    /// What it does instead of talking.
+    pub services: Vec<Op>,
     pub params: Option<Vec<String>>,
     pub quantization: Option<String>,
     /// `None` is unknown, which is not free.

@@ -6,7 +6,7 @@ use super::problem::{nearest, suggestion};
 use super::raw::{self, Modality, ModelEntry};
 use super::tree::{Path, quoted};
 use super::words;
-use slip_ir::{Dialect, MediaKind, Pico, Price, Rates};
+use slip_ir::{Dialect, MediaKind, Op, Pico, Price, Rates};
 use slip_wire::Envelope;
 
 /// Headers the connection itself sets.
@@ -225,6 +225,7 @@ impl Checker<'_> {
                 max_output: table.max_output,
                 input: table.input.as_deref().map(media),
                 output: table.output.as_deref().map(media),
+                services: table.output.as_deref().map(services).unwrap_or_default(),
                 params: table.params.clone(),
                 quantization: table.quantization.clone(),
                 price: own.or_else(|| price.clone()),
@@ -256,13 +257,14 @@ impl Checker<'_> {
             self.read(&path.key(name), text.as_deref(), |text| per(text, Pico::per_unit)).unwrap_or_default()
         };
         let (request, web_search) = (each("request", &raw.request), each("web_search", &raw.web_search));
+        let search = each("search", &raw.search);
         // Half a price would count the other half as free.
         for (name, given) in [("input", raw.input.is_some()), ("output", raw.output.is_some())] {
             if !given {
                 self.missing(path, format!("a price needs `{name}`; write \"0\" for nothing"), None);
             }
         }
-        Price { rates, request, web_search, ..Price::default() }
+        Price { rates, request, web_search, search, ..Price::default() }
     }
 }
 
@@ -271,6 +273,18 @@ fn is_slug(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.bytes().next().is_some_and(plain)
         && name.bytes().all(|b| plain(b) || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// What a model does instead of talking.
+fn services(list: &[Modality]) -> Vec<Op> {
+    list.iter()
+        .filter_map(|modality| match modality {
+            Modality::Embeddings => Some(Op::Embeddings),
+            Modality::Rerank => Some(Op::Rerank),
+            Modality::Moderation => Some(Op::Moderation),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Text is what every model reads and writes.
@@ -282,6 +296,7 @@ fn media(list: &[Modality]) -> Vec<MediaKind> {
             Modality::Audio => Some(MediaKind::Audio),
             Modality::Video => Some(MediaKind::Video),
             Modality::File => Some(MediaKind::File),
+            Modality::Embeddings | Modality::Rerank | Modality::Moderation => None,
         })
         .collect()
 }

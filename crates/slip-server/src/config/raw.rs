@@ -169,7 +169,7 @@ pub struct ModelTable {
     pub max_output: Option<u64>,
     /// What it reads besides text.
     pub input: Option<Vec<Modality>>,
-    /// What it produces besides text.
+    /// What it produces besides text; or what it does instead of talking.
     pub output: Option<Vec<Modality>>,
     /// Request parameters it understands (`temperature`, `tools`, …).
     pub params: Option<Vec<String>>,
@@ -178,6 +178,7 @@ pub struct ModelTable {
     pub price: Option<Price>,
 }
 
+/// What goes in and comes out; the last ones are services in place of talking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Modality {
@@ -186,6 +187,9 @@ pub enum Modality {
     Audio,
     Video,
     File,
+    Embeddings,
+    Rerank,
+    Moderation,
 }
 
 /// USD per million tokens, as decimal strings: `"0.5"`.
@@ -220,6 +224,9 @@ pub struct Price {
     /// USD per web search.
     #[schemars(example = "0.5")]
     pub web_search: Option<String>,
+    /// USD per search through documents, as rerankers count.
+    #[schemars(example = "0.5")]
+    pub search: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

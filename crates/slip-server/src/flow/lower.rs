@@ -68,17 +68,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
         (None, Some(envelope)) => envelope.path(&endpoint.upstream, stream),
         (None, None) => wire(to).path(&endpoint.upstream, stream),
     };
-    let mut headers = Vec::new();
-    if to == Dialect::Anthropic {
-        if let Some(beta) = inbound.heads.beta.as_ref().filter(|_| !quirks.envelope.is_some_and(|e| e.beta_in_body)) {
-            headers.push((ANTHROPIC_BETA, beta.clone()));
-        }
-        if quirks.envelope.is_none()
-            && let (Dialect::Anthropic, Some(version)) = (inbound.dialect, &inbound.heads.anthropic_version)
-        {
-            headers.push((ANTHROPIC_VERSION, version.clone()));
-        }
-    }
+    let headers = anthropic_headers(inbound, to, &quirks);
     let same = inbound.dialect == to;
     let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept && !turn.needs.any();
     let lens = match to {
@@ -121,6 +111,22 @@ fn reshape(inbound: &Inbound, turn: Turn<'_>, ordered: Option<&Ordered>) -> Opti
         _ => Vec::new(),
     };
     (way.is_some() || !annotations.is_empty()).then_some(Reshape { way, annotations })
+}
+
+/// What Anthropic's callers say in headers, where Anthropic's words are spoken.
+pub fn anthropic_headers(inbound: &Inbound, to: Dialect, quirks: &Quirks) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    if to == Dialect::Anthropic {
+        if let Some(beta) = inbound.heads.beta.as_ref().filter(|_| !quirks.envelope.is_some_and(|e| e.beta_in_body)) {
+            headers.push((ANTHROPIC_BETA, beta.clone()));
+        }
+        if quirks.envelope.is_none()
+            && let (Dialect::Anthropic, Some(version)) = (inbound.dialect, &inbound.heads.anthropic_version)
+        {
+            headers.push((ANTHROPIC_VERSION, version.clone()));
+        }
+    }
+    headers
 }
 
 /// A service beside chat, as this provider spells it.

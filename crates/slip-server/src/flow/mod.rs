@@ -3,6 +3,7 @@
 pub mod admit;
 pub mod carry;
 pub mod choose;
+pub mod count;
 pub mod form;
 pub mod hold;
 pub mod judge;
@@ -75,6 +76,9 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
             let answered = match (api::call(route.to, &captured), route.to) {
                 // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest future it
                 // may have to run for as long as it lives.
+                (Some(Ok(call)), _) if call.counts() => {
+                    return Box::pin(count::count(app, call, request, arrived)).await;
+                }
                 (Some(Ok(call)), _) => return Box::pin(journey(app, caller, call, request, arrived)).await,
                 (Some(Err(fault)), _) => Err(fault),
                 (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
@@ -139,6 +143,7 @@ fn surface(path: &str) -> Dialect {
         ("/responses", Dialect::Responses),
         ("/completions", Dialect::Completions),
         ("/api/chat", Dialect::Ollama),
+        ("/api/embed", Dialect::Ollama),
         ("/api/generate", Dialect::OllamaGenerate),
         ("/api/tags", Dialect::Ollama),
         ("/api/show", Dialect::Ollama),
@@ -372,7 +377,10 @@ impl Trip {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken(self.inbound.dialect);
-        let needs = carry::needs(&self.inbound, endpoint, spoken.dialect, spoken.quirks);
+        let needs = match self.inbound.inquiry {
+            None => carry::needs(&self.inbound, endpoint, spoken.dialect, spoken.quirks),
+            Some(_) => carry::Needs::default(),
+        };
         if needs.any() {
             // Boxed because it is rare: it must not be room that every request carries.
             Box::pin(carry::prepare(&mut self.inbound, needs, self.world.fetch.allow_private)).await?;

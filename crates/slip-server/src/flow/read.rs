@@ -82,6 +82,13 @@ pub struct Call {
     pub named: Option<Named>,
 }
 
+impl Call {
+    /// Nothing is generated: the tokens of a conversation are counted.
+    pub fn counts(&self) -> bool {
+        self.service.is_some_and(|(op, _)| op == Op::CountTokens)
+    }
+}
+
 pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Result<Inbound, Fault> {
     let Call { dialect, service, named } = call;
     let (parts, body) = request.into_parts();

@@ -49,7 +49,14 @@ pub fn stamp(headers: &mut HeaderMap, id: &str, provider: Option<&str>) {
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(GENERATION, value);
     }
-    if let Some(value) = provider.and_then(|p| HeaderValue::from_str(p).ok()) {
+    if let Some(name) = provider {
+        self::provider(headers, name);
+    }
+}
+
+/// Who answered.
+pub fn provider(headers: &mut HeaderMap, name: &str) {
+    if let Ok(value) = HeaderValue::from_str(name) {
         headers.insert(PROVIDER, value);
     }
 }

@@ -14,6 +14,7 @@ mod picture;
 mod plan;
 mod responses;
 mod schema;
+mod services;
 mod sign;
 mod speak;
 pub mod tokens;
@@ -133,6 +134,9 @@ struct State {
 impl Answers for Brain {
     fn answer(&self, request: &Incoming) -> Outgoing {
         let id = ask::mix(self.config.seed, ask::hash(&request.body));
+        if let Some(service) = services::find(request) {
+            return self.marked(self.serve(&service, request, id), id);
+        }
         let reply = match self.speaks.route(request) {
             Route::Lost => {
                 let message = format!("no such endpoint: {} {}", request.method, request.path());
@@ -144,11 +148,38 @@ impl Answers for Brain {
                 Ok(()) => self.generate(request, id),
             },
         };
-        reply.header("x-request-id", format!("req_{id:016x}")).header("x-simulated", self.config.name.clone())
+        self.marked(reply, id)
     }
 }
 
 impl Brain {
+    fn marked(&self, reply: Outgoing, id: u64) -> Outgoing {
+        reply.header("x-request-id", format!("req_{id:016x}")).header("x-simulated", self.config.name.clone())
+    }
+
+    /// A service beside chat; it fails as a chat would.
+    fn serve(&self, service: &services::Service, request: &Incoming, id: u64) -> Outgoing {
+        let served = self.admit(request).and_then(|()| service.serve(request));
+        let served = served.and_then(|served| self.knows(&served.model).map(|()| served));
+        let served = match served {
+            Ok(served) => served,
+            Err(refusal) => {
+                let told = services::told(self.speaks, service, &refusal, id);
+                let mut reply = Outgoing::json(told.status, &told.body);
+                reply.headers.extend(told.headers);
+                return reply;
+            }
+        };
+        let mode = self.strikes();
+        let speaks = services::Serving { dialect: self.speaks, service, served: &served };
+        let ask = Ask { id, ..Ask::default() };
+        let answer = mind::Answer { prompt_tokens: served.tokens, ..mind::Answer::default() };
+        let mut reply = plan::plan(&speaks, &self.config, request, &ask, &answer, mode.as_ref());
+        reply.note.model = Some(served.model.clone());
+        reply.note.fault = mode.map(|m| m.to_string());
+        reply
+    }
+
     fn admit(&self, request: &Incoming) -> Result<(), Refusal> {
         let Some(key) = &self.config.key else { return Ok(()) };
         if self.speaks.credential(request).as_ref() == Some(key) { Ok(()) } else { Err(self.unauthorised()) }
@@ -190,14 +221,16 @@ impl Brain {
             return Err(Refusal::invalid("the body of the request is not a JSON object"));
         }
         let ask = self.speaks.ask(request, &body)?;
-        let known = |m: &String| {
-            *m == ask.model || m.ends_with(&format!("/{}", ask.model)) || ask.model.ends_with(&format!("/{m}"))
-        };
-        if !self.config.models.is_empty() && !self.config.models.iter().any(known) {
-            let message = format!("The model `{}` does not exist", ask.model);
-            return Err(Refusal::new(404, Why::NotFound, message).at("model"));
-        }
+        self.knows(&ask.model)?;
         Ok(ask)
+    }
+
+    fn knows(&self, model: &str) -> Result<(), Refusal> {
+        let known = |m: &String| *m == model || m.ends_with(&format!("/{model}")) || model.ends_with(&format!("/{m}"));
+        if self.config.models.is_empty() || self.config.models.iter().any(known) {
+            return Ok(());
+        }
+        Err(Refusal::new(404, Why::NotFound, format!("The model `{model}` does not exist")).at("model"))
     }
 
     /// The fault that strikes this request.

@@ -8,6 +8,7 @@ mod echo;
 mod faults;
 mod journal;
 mod replay;
+mod services;
 mod strict;
 mod talk;
 

@@ -132,7 +132,7 @@ fn split_completion(completion: u64, reasoning: u64, usage: &mut Usage) {
 }
 
 /// What the upstream says it charged: a number of dollars, or an object with `total_cost`.
-fn cost(value: &[u8]) -> Option<Nano> {
+pub(crate) fn cost(value: &[u8]) -> Option<Nano> {
     let value = if value.first() == Some(&b'{') { json::field(value, "total_cost")? } else { value };
     let text = std::str::from_utf8(value).ok()?;
     if let Ok(exact) = Nano::usd(text) {

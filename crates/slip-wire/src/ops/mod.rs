@@ -4,12 +4,17 @@
 //! with what is asked (`Task`), what is answered (`Reply`), and a file per spelling ([`Shape`]) that knows both ways of both.
 //! Where caller and provider spell alike, what nobody here understands goes through as it came.
 
+pub mod count;
 pub mod embed;
+mod figures;
+pub mod moderation;
+pub mod rerank;
 
 use crate::json;
 use crate::peek::{MAX_MODELS, Named, Peek};
 use crate::{Malformed, Stamp, Tally};
 use bytes::Bytes;
+pub(crate) use figures::{Charge, count, raw};
 use slip_ir::{Fault, FaultKind, Loss, Op, Raw, Remedy, Usage};
 use std::fmt;
 
@@ -32,6 +37,10 @@ pub enum Shape {
     OllamaOld,
     Voyage,
     Jina,
+    /// Anthropic, where tokens are counted.
+    Anthropic,
+    /// OpenAI's Responses, where tokens are counted.
+    Responses,
 }
 
 impl fmt::Display for Shape {
@@ -51,6 +60,9 @@ pub struct Inquiry {
 #[derive(Clone, Debug)]
 pub enum Task {
     Embed(embed::Task),
+    Rerank(rerank::Task),
+    Moderate(moderation::Task),
+    Count(count::Task),
 }
 
 /// What goes to the provider.
@@ -80,7 +92,12 @@ pub struct Answer {
 
 impl Answer {
     pub(crate) fn json(body: &impl serde::Serialize, usage: Usage) -> Answer {
-        let body = serde_json::to_vec(body).unwrap_or_default().into();
+        Answer::bytes(serde_json::to_vec(body).unwrap_or_default(), usage)
+    }
+
+    /// The same, of JSON that is written already.
+    pub(crate) fn bytes(body: impl Into<Bytes>, usage: Usage) -> Answer {
+        let body = body.into();
         let tally = Tally { usage: Some(usage), content: 1, finish: Some(slip_ir::Finish::Stop), ..Tally::default() };
         Answer { media_type: "application/json".to_owned(), body, tally }
     }
@@ -102,6 +119,20 @@ pub fn read(op: Op, shape: Shape, body: Body<'_>, named: Option<&Named>) -> Resu
             let peek = routing(body.bytes)?;
             (Task::Embed(task), peek)
         }
+        Op::Rerank => (Task::Rerank(rerank::read(body.bytes)?), routing(body.bytes)?),
+        Op::Moderation => {
+            let task = moderation::read(body.bytes)?;
+            let mut peek = routing(body.bytes)?;
+            if peek.models.is_empty() {
+                peek.model.get_or_insert_with(|| moderation::USUAL.to_owned());
+            }
+            (Task::Moderate(task), peek)
+        }
+        Op::CountTokens => {
+            // Who counts is who would chat, so that it is chosen like one.
+            let (task, peek) = count::read(shape, body.bytes, named)?;
+            return Ok((peek, Inquiry { op, shape, task: Task::Count(task) }));
+        }
         other => return Err(Malformed::new("", format!("{other} is not answered here"))),
     };
     if let Some(named) = named.filter(|named| !named.model.is_empty()) {
@@ -111,6 +142,9 @@ pub fn read(op: Op, shape: Shape, body: Body<'_>, named: Option<&Named>) -> Resu
     peek.want.n = 1;
     match &task {
         Task::Embed(task) => task.wants(&mut peek.want),
+        Task::Rerank(task) => task.wants(&mut peek.want),
+        Task::Moderate(task) => task.wants(&mut peek.want),
+        Task::Count(_) => {}
     }
     Ok((peek, Inquiry { op, shape, task }))
 }
@@ -139,6 +173,9 @@ pub(crate) fn routing(body: &[u8]) -> Result<Peek, Malformed> {
 pub fn lower(inquiry: &Inquiry, shape: Shape, model: &str) -> Result<Sent, Malformed> {
     match &inquiry.task {
         Task::Embed(task) => embed::lower(task, inquiry.shape, shape, model),
+        Task::Rerank(task) => rerank::lower(task, inquiry.shape, shape, model),
+        Task::Moderate(task) => moderation::lower(task, shape, model),
+        Task::Count(task) => count::lower(task, shape, model),
     }
 }
 
@@ -147,6 +184,9 @@ pub fn lower(inquiry: &Inquiry, shape: Shape, model: &str) -> Result<Sent, Malfo
 pub fn reply(inquiry: &Inquiry, shape: Shape, body: Body<'_>, stamp: &Stamp) -> Result<Answer, Fault> {
     match &inquiry.task {
         Task::Embed(task) => embed::reply(task, inquiry.shape, shape, body, stamp),
+        Task::Rerank(task) => rerank::reply(task, inquiry.shape, body, stamp),
+        Task::Moderate(_) => moderation::reply(body, stamp),
+        Task::Count(_) => count::reply(inquiry.shape, shape, body),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod responses;
 mod retold;
 pub mod said;
 pub mod sent;
+mod services;
 mod siblings;
 mod surface;
 

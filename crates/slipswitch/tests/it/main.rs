@@ -10,4 +10,5 @@ mod harness;
 mod house;
 mod journey;
 mod reload;
+mod services;
 mod wire;

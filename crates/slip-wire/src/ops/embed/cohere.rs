@@ -1,13 +1,15 @@
 //! Cohere's embed, version 2 (<https://docs.cohere.com/reference/embed>, 2026-11).
 
+use super::openai::Encoded;
 use super::{Input, Purpose, Reply, Task, Vector};
 use crate::json;
-use crate::ops::{Answer, Sent};
+use crate::ops::{Answer, Sent, count, raw};
 use crate::{Malformed, Stamp, house};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use slip_ir::{Loss, Usage};
+use std::collections::BTreeMap;
 
 pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
     let mut task = Task::default();
@@ -21,8 +23,7 @@ pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
             "images" => task.inputs.extend(list(at, span)?.into_iter().map(Input::Image)),
             "inputs" => {
                 for (i, item) in json::items(span).enumerate() {
-                    let parts =
-                        super::openai::raw(item).ok_or_else(|| Malformed::new(format!("{at}[{i}]"), "is not text"))?;
+                    let parts = raw(item).ok_or_else(|| Malformed::new(format!("{at}[{i}]"), "is not text"))?;
                     task.inputs.push(Input::Parts(parts));
                 }
             }
@@ -34,12 +35,12 @@ pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
                 match kinds.as_slice() {
                     [] => {}
                     [kind] => task.encoding = Some(kind.clone()),
-                    _ => task.extra.extend(Some(member.key.clone()).zip(super::openai::raw(span))),
+                    _ => task.extra.extend(Some(member.key.clone()).zip(raw(span))),
                 }
             }
             name if house::is_ours(name) => {}
             _ if span == b"null" => {}
-            _ => task.extra.extend(Some(member.key.clone()).zip(super::openai::raw(span))),
+            _ => task.extra.extend(Some(member.key.clone()).zip(raw(span))),
         }
     }
     Ok(task)
@@ -112,7 +113,8 @@ pub(super) fn parse(body: &[u8]) -> Option<Reply> {
     // By kind, or (in its first version) floats alone.
     let list = match embeddings.first()? {
         b'[' => embeddings,
-        _ => json::fields(embeddings).map(|(_, list)| list).find(|list| list.first() == Some(&b'['))?,
+        // Of several kinds, the one that everybody understands.
+        _ => json::field(embeddings, "float").or_else(|| json::fields(embeddings).map(|(_, list)| list).next())?,
     };
     let vector = |item: &[u8]| {
         let text = std::str::from_utf8(item).ok()?;
@@ -124,31 +126,36 @@ pub(super) fn parse(body: &[u8]) -> Option<Reply> {
 
 fn billed(meta: &[u8]) -> Option<Usage> {
     let units = json::field(meta, "billed_units")?;
-    let count = |name| {
-        let raw = json::field(units, name)?;
-        // Cohere writes counts with a decimal point now and then.
-        std::str::from_utf8(raw).ok()?.parse::<f64>().ok().filter(|n| (0.0..1e12).contains(n)).map(|n| n as u64)
-    };
-    let input = count("input_tokens").unwrap_or(0) + count("image_tokens").unwrap_or(0);
+    let of = |name| json::field(units, name).and_then(count).unwrap_or(0);
+    let input = of("input_tokens") + of("image_tokens");
     let known = ["input_tokens", "image_tokens", "images"].iter().any(|name| json::field(units, name).is_some());
     known.then(|| Usage { input, ..Usage::default() })
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    id: &'a str,
+    embeddings: BTreeMap<&'a str, Vec<Encoded>>,
+    texts: Vec<&'a str>,
+    meta: Value,
+    response_type: &'static str,
 }
 
 pub(super) fn write(task: &Task, reply: &Reply, usage: Usage, stamp: &Stamp) -> Option<Answer> {
     let kind = task.encoding.as_deref().unwrap_or("float");
     let each = |vector: &Vector| match kind {
-        "base64" => vector.base64().map(Value::from),
-        _ => vector.numbers().map(|raw| raw.value()),
+        "base64" => vector.base64().map(Encoded::Base64),
+        _ => vector.numbers().map(Encoded::Numbers),
     };
     let vectors = reply.vectors.iter().map(each).collect::<Option<Vec<_>>>()?;
     let texts: Vec<&str> =
         task.inputs.iter().filter_map(|i| if let Input::Text(text) = i { Some(text.as_str()) } else { None }).collect();
-    let body = json!({
-        "id": stamp.id,
-        "embeddings": { kind: vectors },
-        "texts": texts,
-        "meta": { "api_version": { "version": "2" }, "billed_units": { "input_tokens": usage.input } },
-        "response_type": "embeddings_by_type",
-    });
-    Some(Answer::json(&body, usage))
+    let written = Written {
+        id: &stamp.id,
+        embeddings: BTreeMap::from([(kind, vectors)]),
+        texts,
+        meta: json!({ "api_version": { "version": "2" }, "billed_units": { "input_tokens": usage.input } }),
+        response_type: "embeddings_by_type",
+    };
+    Some(Answer::json(&written, usage))
 }

@@ -3,13 +3,13 @@
 
 use super::{Input, Purpose, Reply, Task, Vector};
 use crate::json;
-use crate::ops::{Answer, Sent};
+use crate::ops::{Answer, Sent, raw};
 use crate::peek::Named;
 use crate::{Malformed, house};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use slip_ir::{Dialect, Loss, Usage};
+use slip_ir::{Dialect, Loss, Raw, Usage};
 
 /// Of one request: `content`, `taskType`, `outputDimensionality`; or a batch of such.
 pub(super) fn read(body: &[u8], _named: Option<&Named>) -> Result<Task, Malformed> {
@@ -45,7 +45,7 @@ fn read_one(body: &[u8]) -> Result<Task, Malformed> {
             }
             name if house::is_ours(name) => {}
             _ if span == b"null" => {}
-            _ => task.extra.extend(Some(member.key.clone()).zip(super::openai::raw(span))),
+            _ => task.extra.extend(Some(member.key.clone()).zip(raw(span))),
         }
     }
     Ok(task)
@@ -58,7 +58,7 @@ fn content(span: &[u8]) -> Result<Input, Malformed> {
     let texts: Option<Vec<String>> = items.iter().map(|part| text(part)).collect();
     match texts {
         Some(texts) if !texts.is_empty() => Ok(Input::Text(texts.concat())),
-        _ => super::openai::raw(span).map(Input::Parts).ok_or_else(|| Malformed::new("content", "is not text")),
+        _ => raw(span).map(Input::Parts).ok_or_else(|| Malformed::new("content", "is not text")),
     }
 }
 
@@ -90,7 +90,11 @@ pub(super) fn lower(task: &Task, same: bool, model: &str) -> Result<Sent, Malfor
         let path = crate::wire(Dialect::Gemini).path(model, false);
         path.replace(":generateContent", verb)
     };
-    if requests.len() == 1 {
+    // A list of one is answered with a list of one.
+    if requests.len() == 1 && (task.single || !same) {
+        if let (true, Some(Value::Object(one))) = (same, requests.first_mut()) {
+            one.extend(task.extra.iter().map(|(name, raw)| (name.clone(), raw.value())));
+        }
         return Ok(Sent::json(path(":embedContent"), &requests.remove(0), losses));
     }
     Ok(Sent::json(path(":batchEmbedContents"), &json!({ "requests": requests }), losses))
@@ -108,7 +112,7 @@ fn common_losses(task: &Task, same: bool, losses: &mut Vec<Loss>) {
     if task.user.is_some() {
         losses.push(Loss::new("user", "this provider has no place for it"));
     }
-    if !same || task.inputs.len() > 1 {
+    if !same || !task.single {
         task.lose_extra("only the caller's spelling knows it", losses);
     }
 }
@@ -200,13 +204,28 @@ pub(super) fn parse_predictions(body: &[u8]) -> Option<Reply> {
     Some(Reply { vectors, usage, model: None })
 }
 
+#[derive(Serialize)]
+struct Numbers {
+    values: Raw,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedding: Option<Numbers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embeddings: Option<Vec<Numbers>>,
+    usage_metadata: Value,
+}
+
 pub(super) fn write(task: &Task, reply: &Reply, usage: Usage) -> Option<Answer> {
-    let values =
-        reply.vectors.iter().map(|v| Some(json!({ "values": v.numbers()?.value() }))).collect::<Option<Vec<_>>>()?;
-    let counts = json!({ "promptTokenCount": usage.input, "totalTokenCount": usage.input });
-    let body = match (task.single, values.as_slice()) {
-        (true, [one]) => json!({ "embedding": one, "usageMetadata": counts }),
-        _ => json!({ "embeddings": values, "usageMetadata": counts }),
+    let mut values =
+        reply.vectors.iter().map(|v| Some(Numbers { values: v.numbers()? })).collect::<Option<Vec<_>>>()?;
+    let usage_metadata = json!({ "promptTokenCount": usage.input, "totalTokenCount": usage.input });
+    let written = match task.single {
+        true => Written { embedding: values.pop(), embeddings: None, usage_metadata },
+        false => Written { embedding: None, embeddings: Some(values), usage_metadata },
     };
-    Some(Answer::json(&body, usage))
+    Some(Answer::json(&written, usage))
 }

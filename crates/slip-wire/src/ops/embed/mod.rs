@@ -9,7 +9,7 @@ mod purpose;
 mod tests;
 mod vector;
 
-use super::{Answer, Body, Sent, Shape, unknown};
+use super::{Answer, Body, Sent, Shape, figures, unknown};
 use crate::lens::not_json;
 use crate::peek::Named;
 use crate::{Malformed, Stamp, json};
@@ -74,6 +74,11 @@ impl Task {
         self.encoding.as_deref() == Some("base64")
     }
 
+    /// Whether vectors are wanted in a form that is neither numbers nor floats in base64.
+    fn has_own_encoding(&self) -> bool {
+        self.encoding.as_deref().is_some_and(|e| !matches!(e, "float" | "base64"))
+    }
+
     /// The texts, where there is nothing else.
     fn texts(&self) -> Result<Vec<&str>, Malformed> {
         let text = |input: &'_ Input| matches!(input, Input::Text(_));
@@ -98,7 +103,7 @@ pub(super) fn read(shape: Shape, body: &[u8], named: Option<&Named>) -> Result<T
         Shape::Cohere => cohere::read(body)?,
         Shape::Gemini | Shape::Predict => gemini::read(body, named)?,
         Shape::Ollama | Shape::OllamaOld => ollama::read(body)?,
-        Shape::OpenAi | Shape::OpenAiInt8 | Shape::Voyage | Shape::Jina => openai::read(body)?,
+        _ => openai::read(body)?,
     };
     match task.inputs.len() {
         0 => Err(Malformed::new("input", "must not be empty")),
@@ -108,14 +113,29 @@ pub(super) fn read(shape: Shape, body: &[u8], named: Option<&Named>) -> Result<T
 }
 
 pub(super) fn lower(task: &Task, caller: Shape, to: Shape, model: &str) -> Result<Sent, Malformed> {
-    let same = caller == to;
+    // Whoever asks in the general spelling means the members that those near it may know.
+    let same = caller == to || caller == Shape::OpenAi && matches!(to, Shape::Voyage | Shape::Jina);
     match to {
         Shape::Cohere => cohere::lower(task, same, model),
         Shape::Gemini => gemini::lower(task, same, model),
         Shape::Predict => gemini::predict(task, same, model),
         Shape::Ollama | Shape::OllamaOld => ollama::lower(task, same, model),
-        Shape::OpenAi | Shape::OpenAiInt8 | Shape::Voyage | Shape::Jina => openai::lower(task, to, same, model),
+        _ => openai::lower(task, to, same, model),
     }
+}
+
+/// At least one vector, or it is no answer in this spelling.
+fn parse(task: &Task, from: Shape, bytes: &[u8]) -> Option<Reply> {
+    let reply = match from {
+        Shape::Cohere => cohere::parse(bytes),
+        Shape::Gemini => gemini::parse(bytes),
+        Shape::Predict => gemini::parse_predictions(bytes),
+        Shape::Ollama | Shape::OllamaOld => ollama::parse(bytes),
+        // Bytes, unless another form of its own was asked for.
+        Shape::OpenAiInt8 => openai::parse(bytes, !task.has_own_encoding()),
+        _ => openai::parse(bytes, false),
+    };
+    reply.filter(|reply| !reply.vectors.is_empty())
 }
 
 #[allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
@@ -124,15 +144,15 @@ pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, sta
     if json::check(bytes).is_err() {
         return Err(not_json());
     }
-    let mut reply = match from {
-        Shape::Cohere => cohere::parse(bytes),
-        Shape::Gemini => gemini::parse(bytes),
-        Shape::Predict => gemini::parse_predictions(bytes),
-        Shape::Ollama | Shape::OllamaOld => ollama::parse(bytes),
-        Shape::OpenAi | Shape::Voyage | Shape::Jina => openai::parse(bytes, false),
-        Shape::OpenAiInt8 => openai::parse(bytes, task.encoding.is_none()),
-    }
-    .ok_or_else(|| unknown("no list of embeddings"))?;
+    // A server may answer in another spelling than the one it was asked in: behind the same address stand different programs.
+    let (mut reply, as_asked) = match parse(task, from, bytes) {
+        Some(reply) => (reply, true),
+        None => {
+            let others = [Shape::OpenAi, Shape::Cohere, Shape::Gemini, Shape::Ollama, Shape::Predict];
+            let told = others.into_iter().find_map(|shape| parse(task, shape, bytes));
+            (told.ok_or_else(|| unknown("no list of embeddings"))?, false)
+        }
+    };
     if reply.vectors.len() != task.inputs.len() {
         let (asked, got) = (task.inputs.len(), reply.vectors.len());
         return Err(unknown(format_args!("{got} vectors for {asked} inputs")));
@@ -142,11 +162,23 @@ pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, sta
         estimated: true,
         ..Usage::default()
     });
+    // Where both spell alike, whatever else the provider says goes along.
+    let own = match (caller, from) {
+        (Shape::Cohere, Shape::Cohere) => Some(("id", &stamp.id)),
+        (Shape::Ollama, Shape::Ollama) => Some(("model", &stamp.model)),
+        (Shape::Gemini, Shape::Gemini) => Some(("", &stamp.model)),
+        _ => None,
+    };
+    let list = json::field(bytes, "embeddings").is_some();
+    if let Some((member, name)) = own.filter(|_| as_asked && list != task.single) {
+        let told = figures::replaced(bytes, &[(member, &figures::quoted(name))]);
+        return Ok(Answer::bytes(told, usage));
+    }
     match caller {
         Shape::Cohere => cohere::write(task, &reply, usage, stamp),
         Shape::Gemini | Shape::Predict => gemini::write(task, &reply, usage),
         Shape::Ollama | Shape::OllamaOld => ollama::write(caller, &reply, usage, stamp),
-        Shape::OpenAi | Shape::OpenAiInt8 | Shape::Voyage | Shape::Jina => openai::write(task, &reply, usage, stamp),
+        _ => openai::write(task, &reply, usage, stamp),
     }
     .ok_or_else(|| unknown("a vector that is not one"))
 }

@@ -3,12 +3,12 @@
 
 use super::{Input, Reply, Task, Vector};
 use crate::json;
-use crate::ops::{Answer, Sent, Shape};
+use crate::ops::{Answer, Sent, Shape, raw};
 use crate::{Malformed, Stamp, house};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, json};
-use slip_ir::{Loss, Usage};
+use slip_ir::{Loss, Raw, Usage};
 
 pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
     let mut task = Task::default();
@@ -24,7 +24,7 @@ pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
             "dimensions" => task.dimensions = crate::peek::whole(at, span, 1, i64::MAX)?,
             name if house::is_ours(name) => {}
             _ if span == b"null" || span == b"{}" => {}
-            _ => task.extra.extend(Some(member.key.clone()).zip(super::openai::raw(span))),
+            _ => task.extra.extend(Some(member.key.clone()).zip(raw(span))),
         }
     }
     Ok(task)
@@ -68,17 +68,31 @@ pub(super) fn parse(body: &[u8]) -> Option<Reply> {
     Some(Reply { vectors, usage, model: told.model })
 }
 
+#[derive(Serialize)]
+struct Written<'a> {
+    model: &'a str,
+    embeddings: Vec<Raw>,
+    total_duration: u64,
+    load_duration: u64,
+    prompt_eval_count: u64,
+}
+
+#[derive(Serialize)]
+struct Old<'a> {
+    embedding: &'a Raw,
+}
+
 pub(super) fn write(caller: Shape, reply: &Reply, usage: Usage, stamp: &Stamp) -> Option<Answer> {
-    let numbers = reply.vectors.iter().map(|v| v.numbers().map(|raw| raw.value())).collect::<Option<Vec<_>>>()?;
-    let body = match (caller, numbers.as_slice()) {
-        (Shape::OllamaOld, [one]) => json!({ "embedding": one }),
-        _ => json!({
-            "model": stamp.model,
-            "embeddings": numbers,
-            "total_duration": 0,
-            "load_duration": 0,
-            "prompt_eval_count": usage.input,
-        }),
+    let numbers = reply.vectors.iter().map(Vector::numbers).collect::<Option<Vec<_>>>()?;
+    if let (Shape::OllamaOld, [embedding]) = (caller, numbers.as_slice()) {
+        return Some(Answer::json(&Old { embedding }, usage));
+    }
+    let written = Written {
+        model: &stamp.model,
+        embeddings: numbers,
+        total_duration: 0,
+        load_duration: 0,
+        prompt_eval_count: usage.input,
     };
-    Some(Answer::json(&body, usage))
+    Some(Answer::json(&written, usage))
 }

@@ -3,7 +3,7 @@
 use super::{Input, MAX_INPUTS, Purpose, Reply, Task, Vector};
 use crate::json;
 use crate::openai_chat::usage::parse_usage;
-use crate::ops::{Answer, Sent, Shape};
+use crate::ops::{Answer, Sent, Shape, raw};
 use crate::{Malformed, Stamp, house};
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,11 @@ pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
             "dimensions" | "output_dimension" => {
                 task.dimensions = crate::peek::whole(at, span, 1, i64::MAX)?;
             }
-            "encoding_format" => task.encoding = crate::peek::text(at, span)?,
+            "encoding_format" => task.encoding = crate::peek::text(at, span)?.or(task.encoding),
+            // Jina's and Voyage's words for the same; a list of several only Jina makes.
+            "embedding_type" | "output_dtype" if span.first() == Some(&b'"') => {
+                task.encoding = task.encoding.or(crate::peek::text(at, span)?);
+            }
             "input_type" | "task" => task.purpose = crate::peek::text(at, span)?.map(|word| Purpose::parse(&word)),
             "user" => task.user = crate::peek::text(at, span)?,
             name if house::is_ours(name) => {}
@@ -31,10 +35,6 @@ pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
         }
     }
     Ok(task)
-}
-
-pub(super) fn raw(span: &[u8]) -> Option<Raw> {
-    std::str::from_utf8(span).ok().and_then(Raw::parse)
 }
 
 /// A text, a list of texts, token ids, lists of token ids, or parts.
@@ -109,10 +109,20 @@ pub(super) fn lower(task: &Task, to: Shape, same: bool, model: &str) -> Result<S
     if let Some(n) = task.dimensions {
         body.insert(dimensions.into(), n.into());
     }
-    // Voyage has no word for floats: it is what comes when nothing is said.
-    if let Some(encoding) = task.encoding.as_deref().filter(|e| !(to == Shape::Voyage && *e == "float")) {
-        let name = if to == Shape::Jina { "embedding_type" } else { "encoding_format" };
-        body.insert(name.into(), encoding.into());
+    if let Some(encoding) = &task.encoding {
+        let usual = matches!(encoding.as_str(), "float" | "base64");
+        let name = match to {
+            // Floats have no word: they are what comes when nothing is said.
+            Shape::Voyage if encoding == "float" => None,
+            Shape::Voyage if !usual => Some("output_dtype"),
+            Shape::Jina => Some("embedding_type"),
+            // It makes bytes only, and they are made into floats here.
+            Shape::OpenAiInt8 if usual => None,
+            Shape::OpenAiInt8 => Some("encoding_format"),
+            _ if usual || same => Some("encoding_format"),
+            _ => return Err(Malformed::new("encoding_format", "this provider makes floats only")),
+        };
+        name.map(|name| body.insert(name.into(), encoding.as_str().into()));
     }
     if let Some(purpose) = &task.purpose {
         let told = match to {
@@ -192,13 +202,14 @@ struct Written<'a> {
 #[derive(Serialize)]
 struct WrittenItem {
     object: &'static str,
-    embedding: Value64,
+    embedding: Encoded,
     index: usize,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Value64 {
+pub(super) enum Encoded {
+    /// With the digits the provider wrote.
     Numbers(Raw),
     Base64(String),
 }
@@ -208,9 +219,9 @@ pub(super) fn write(task: &Task, reply: &Reply, usage: Usage, stamp: &Stamp) -> 
         // An encoding of the provider's own goes through as it came.
         let own = task.encoding.as_deref().is_some_and(|e| !matches!(e, "float" | "base64"));
         Some(match vector {
-            Vector::Floats(text) | Vector::Bytes(text) if own => Value64::Base64(text.clone()),
-            vector if task.wants_base64() => Value64::Base64(vector.base64()?),
-            vector => Value64::Numbers(vector.numbers()?),
+            Vector::Floats(text) | Vector::Bytes(text) if own => Encoded::Base64(text.clone()),
+            vector if task.wants_base64() => Encoded::Base64(vector.base64()?),
+            vector => Encoded::Numbers(vector.numbers()?),
         })
     };
     let data = reply

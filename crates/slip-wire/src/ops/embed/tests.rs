@@ -157,7 +157,10 @@ fn base64_and_numbers_are_made_of_each_other() {
     let plain = json!({ "model": "m", "input": "a" });
     let told = |ask: &Value| heard(Shape::OpenAiInt8, Shape::OpenAi, ask, &bytes).expect("an answer").0;
     assert_eq!(told(&plain)["data"][0]["embedding"], json!([1, -1]));
-    assert_eq!(told(&ask("base64_int8"))["data"][0]["embedding"], "Af8=");
+    assert_eq!(told(&ask("float"))["data"][0]["embedding"], json!([1, -1]));
+    assert_eq!(told(&ask("base64"))["data"][0]["embedding"], "AACAPwAAgL8=");
+    let own = heard(Shape::OpenAiInt8, Shape::OpenAiInt8, &ask("base64_int8"), &bytes).expect("an answer").0;
+    assert_eq!(own["data"][0]["embedding"], "Af8=");
 }
 
 #[test]
@@ -175,6 +178,126 @@ fn every_surface_is_answered_in_its_own_words() {
         json!({ "model": "m", "texts": ["a"], "input_type": "search_query", "embedding_types": ["float"] }),
     );
     assert_eq!((&cohere["embeddings"]["float"], &cohere["texts"]), (&json!([[1, 2]]), &json!(["a"])));
+}
+
+#[test]
+fn no_spelling_loses_a_digit() {
+    let said =
+        Bytes::from_static(br#"{"data":[{"embedding":[0.10,-1E-7]}],"usage":{"prompt_tokens":3,"total_tokens":3}}"#);
+    let rows = [
+        (Shape::OpenAi, json!({ "model": "m", "input": "a" })),
+        (Shape::Gemini, json!({ "content": { "parts": [{ "text": "a" }] } })),
+        (Shape::Gemini, json!({ "requests": [{ "content": { "parts": [{ "text": "a" }] } }] })),
+        (Shape::Ollama, json!({ "model": "m", "input": "a" })),
+        (Shape::OllamaOld, json!({ "model": "m", "prompt": "a" })),
+        (Shape::Cohere, json!({ "model": "m", "texts": ["a"], "input_type": "search_query" })),
+    ];
+    for (caller, ask) in rows {
+        let body = Body { media_type: "", bytes: &said };
+        let answer = ops::reply(&asked(caller, &ask), Shape::OpenAi, body, &Stamp::default()).expect("an answer");
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(text.contains("[0.10,-1E-7]"), "{caller}: {text}");
+    }
+}
+
+#[test]
+fn where_both_spell_alike_the_provider_s_other_words_go_along() {
+    let rows = [
+        (
+            Shape::Cohere,
+            json!({ "model": "m", "texts": ["a"], "input_type": "image", "embedding_types": ["int8", "float"] }),
+            json!({ "id": "gen-1-x", "embeddings": { "int8": [[1]], "float": [[0.5]] }, "images": [{ "width": 2 }], "meta": { "billed_units": { "images": 1 } } }),
+        ),
+        (
+            Shape::Ollama,
+            json!({ "model": "m", "input": "a" }),
+            json!({ "model": "a/m", "embeddings": [[1]], "total_duration": 7, "prompt_eval_count": 1 }),
+        ),
+        (
+            Shape::Gemini,
+            json!({ "content": { "parts": [{ "text": "a" }] } }),
+            json!({ "embedding": { "values": [1] }, "usageMetadata": { "promptTokenCount": 1, "promptTokensDetails": [] } }),
+        ),
+    ];
+    for (both, ask, want) in rows {
+        let mut said = want.clone();
+        for member in ["id", "model"] {
+            if let Some(own) = said.get_mut(member) {
+                *own = "theirs".into();
+            }
+        }
+        let (told, usage) = heard(both, both, &ask, &said).expect("an answer");
+        assert_eq!((told, usage.estimated), (want, false), "{both}");
+    }
+}
+
+#[test]
+fn an_answer_in_another_spelling_than_it_was_asked_in_is_understood() {
+    let openai = json!({ "data": [{ "embedding": [1] }], "usage": { "prompt_tokens": 2, "total_tokens": 2 } });
+    let rows = [
+        (Shape::Ollama, openai.clone()),
+        (Shape::Gemini, openai.clone()),
+        (Shape::Cohere, openai),
+        (Shape::OpenAi, json!({ "embedding": [1], "prompt_eval_count": 2 })),
+        (
+            Shape::OpenAi,
+            json!({ "embeddings": { "int8": [[9]], "float": [[1]] }, "meta": { "billed_units": { "input_tokens": 2 } } }),
+        ),
+        (Shape::OpenAi, json!({ "embedding": { "values": [1] }, "usageMetadata": { "promptTokenCount": 2 } })),
+    ];
+    for (from, said) in rows {
+        for (caller, ask, at) in [
+            (Shape::OpenAi, json!({ "model": "m", "input": "a" }), "/data/0/embedding"),
+            (Shape::Ollama, json!({ "model": "m", "input": "a" }), "/embeddings/0"),
+            (Shape::Gemini, json!({ "content": { "parts": [{ "text": "a" }] } }), "/embedding/values"),
+        ] {
+            let (told, usage) = heard(from, caller, &ask, &said).unwrap_or_else(|f| panic!("{from} {said}: {f:?}"));
+            assert_eq!((told.pointer(at), usage.input), (Some(&json!([1])), 2), "{from} to {caller}: {said}");
+        }
+    }
+}
+
+#[test]
+fn google_s_batch_of_one_stays_a_batch() {
+    let one = json!({ "content": { "parts": [{ "text": "a" }] }, "title": "t" });
+    let (path, body, losses) = sent(Shape::Gemini, Shape::Gemini, &one);
+    assert_eq!((path.as_str(), &body["title"], losses.len()), ("/models/m:embedContent", &json!("t"), 0));
+    let (path, body, _) = sent(Shape::Gemini, Shape::Gemini, &json!({ "requests": [one] }));
+    assert_eq!((path.as_str(), body["requests"].as_array().map(Vec::len)), ("/models/m:batchEmbedContents", Some(1)));
+    assert_eq!(
+        sent(Shape::OpenAi, Shape::Gemini, &json!({ "model": "m", "input": ["a"] })).0,
+        "/models/m:embedContent"
+    );
+}
+
+#[test]
+fn the_form_of_the_vectors_is_asked_only_of_those_who_know_it() {
+    let ask = |format: &str| json!({ "model": "m", "input": "a", "encoding_format": format });
+    let rows = [
+        (Shape::OpenAi, "base64", json!({ "encoding_format": "base64" })),
+        (Shape::OpenAiInt8, "base64", json!({})),
+        (Shape::OpenAiInt8, "float", json!({})),
+        (Shape::OpenAiInt8, "base64_binary", json!({ "encoding_format": "base64_binary" })),
+        (Shape::Voyage, "float", json!({})),
+        (Shape::Voyage, "base64", json!({ "encoding_format": "base64" })),
+        (Shape::Voyage, "int8", json!({ "output_dtype": "int8" })),
+        (Shape::Jina, "base64", json!({ "embedding_type": "base64" })),
+        (Shape::Cohere, "base64", json!({ "input_type": "search_document", "embedding_types": ["float"] })),
+    ];
+    for (to, format, own) in rows {
+        let (_, mut body, _) = sent(Shape::OpenAi, to, &ask(format));
+        let members = body.as_object_mut().expect("an object");
+        ["model", "input", "texts"].iter().for_each(|name| drop(members.remove(*name)));
+        assert_eq!(body, own, "{to} {format}");
+    }
+    let jina = json!({ "model": "m", "input": "a", "embedding_type": "binary", "late_chunking": true });
+    let (_, body, losses) = sent(Shape::OpenAi, Shape::Jina, &jina);
+    assert_eq!((&body["embedding_type"], &body["late_chunking"]), (&json!("binary"), &json!(true)));
+    assert!(losses.is_empty(), "{losses:?}");
+    let voyage = json!({ "model": "m", "input": "a", "output_dtype": "int8" });
+    assert_eq!(sent(Shape::OpenAi, Shape::Voyage, &voyage).1["output_dtype"], "int8");
+    let int8 = json!({ "model": "m", "texts": ["a"], "input_type": "search_query", "embedding_types": ["int8"] });
+    assert!(ops::lower(&asked(Shape::Cohere, &int8), Shape::OpenAi, "m").is_err(), "floats are no bytes");
 }
 
 #[test]

@@ -168,7 +168,7 @@ async fn the_other_surfaces_refuse_in_their_own_words() {
             google(
                 404,
                 "NOT_FOUND",
-                "no such method: sim/one:dance (`{model}:generateContent` and `{model}:streamGenerateContent` are answered)",
+                "no such method: sim/one:dance (generateContent, streamGenerateContent, countTokens, embedContent and batchEmbedContents are answered)",
                 "NOT_FOUND",
                 None,
             ),

@@ -7,7 +7,7 @@ use crate::harness::Got;
 use serde_json::Value;
 
 /// What an answer of `status` becomes; 0 for an error inside a successful answer, which says its own.
-fn becomes(status: u16, body: &str) -> &'static [u16] {
+pub fn becomes(status: u16, body: &str) -> &'static [u16] {
     let says = |words: &[&str]| words.iter().any(|w| body.to_ascii_lowercase().contains(w));
     match status {
         400 if says(&["api_key_invalid", "api key not valid"]) => &[502],
