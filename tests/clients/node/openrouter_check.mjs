@@ -127,11 +127,12 @@ eachModel("an error in mid-stream arrives as a valid chunk", async (model) => {
 // --- Responses ---
 
 const flat = (tool) => ({ type: "function", ...tool.function });
+const said = ({ output }) => output.find((item) => item.type === "message").content[0].text;
 const answer = (model, input, more = {}) => client.beta.responses.send({ responsesRequest: { model, input, ...more } });
 
 eachModel("responses: an answer is valid, with usage and cost", async (model) => {
   const reply = await answer(model, "hello", { instructions: "Be brief.", tools: [flat(WEATHER)], temperature: 0.5 });
-  same([reply.output.at(-1).content[0].text, reply.status], ["echo: hello", "completed"]);
+  same([said(reply), reply.status], ["echo: hello", "completed"]);
   same([reply.model, reply.instructions, reply.tools.length], [model, "Be brief.", 1]);
   near(reply.usage.cost, priceOf(model, reply.usage.inputTokens, 2), "cost");
   truly(reply.usage.costDetails.upstreamInferenceInputCost > 0, "costDetails");
@@ -160,7 +161,7 @@ eachModel("responses: tool calls go round with their reasoning", async (model) =
   same([call.name, JSON.parse(call.arguments)], ["get_weather", { city: "Paris" }]);
   const result = { type: "function_call_output", callId: call.callId, output: "18 degrees" };
   const final = await answer(model, [...user(ASK_WEATHER), ...output, result], more);
-  same(final.output.at(-1).content[0].text, "tool said: 18 degrees", "content");
+  same(said(final), "tool said: 18 degrees", "content");
 });
 
 eachModel("responses: an error in mid-stream arrives as an event that is known", async (model) => {

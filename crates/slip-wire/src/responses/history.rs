@@ -187,7 +187,7 @@ impl Telling<'_> {
             match block {
                 Block::Refusal(text) => w.put("type", "refusal").text("refusal", text),
                 Block::Text(text) => {
-                    let shown: Vec<_> = text.annotations.iter().map(annotations::shown).collect();
+                    let shown: Vec<_> = text.annotations.iter().filter_map(annotations::shown).collect();
                     w.put("type", "output_text").text("text", &text.text).put("annotations", &shown)
                 }
                 _ => &mut w,
