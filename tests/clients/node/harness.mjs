@@ -20,6 +20,9 @@ export const MODELS = {
   "sim/gemini": [0.3, 2.5, "Sim Gemini"],
 };
 export const DIES = ["sim/echo-dies", "sim/claude-dies", "sim/gemini-dies"];
+// The Responses dialect has its own upstream beside them, whose bytes such a caller gets as they came.
+export const ANSWERS = [...Object.keys(MODELS), "sim/answers"];
+export const ANSWERS_DIE = [...DIES, "sim/answers-dies"];
 
 const checks = [];
 

@@ -1,10 +1,10 @@
 // The `openai` package for JavaScript.
 
 import OpenAI from "openai";
-import { zodResponseFormat } from "openai/helpers/zod";
+import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import {
-  API, ASK_BOTH, ASK_PLACE, ASK_WEATHER, BAD_KEY, CITY, DIES, KEY, MODELS, PARIS, TIME, TIMEOUT, WEATHER,
+  ANSWERS, ANSWERS_DIE, API, ASK_BOTH, ASK_PLACE, ASK_WEATHER, BAD_KEY, CITY, DIES, KEY, MODELS, PARIS, TIME, TIMEOUT, WEATHER,
   check, eachModel, has, near, png, priceOf, raises, run, same, truly, user,
 } from "./harness.mjs";
 
@@ -169,5 +169,66 @@ check("a stream can be left in the middle", async () => {
   for await (const _ of stream) if (++chunks === 5) break;
   same((await ask("sim/echo", "hello")).choices[0].message.content, "echo: hello", "the next answer");
 });
+
+// --- Responses ---
+
+const flat = (tool) => ({ type: "function", strict: false, ...tool.function });
+const answer = (model, input, more = {}) => client.responses.create({ model, input, ...more });
+
+async function told(stream) {
+  const events = [];
+  for await (const event of stream) events.push(event);
+  same(events.map((e) => e.sequence_number), events.map((_, n) => n), "sequence numbers");
+  return { events, last: events.at(-1).response };
+}
+
+eachModel("responses: a stream says what the plain answer says", async (model) => {
+  const plain = await answer(model, "count to 30");
+  truly(plain.output_text.endsWith("tok30"), "output_text");
+  const { events, last } = await told(await answer(model, "count to 30", { stream: true }));
+  const deltas = events.filter((e) => e.type === "response.output_text.delta").map((e) => e.delta);
+  same([deltas.join(""), last.status], [plain.output_text, "completed"]);
+  same(last.usage.output_tokens, plain.usage.output_tokens, "output_tokens");
+  if (MODELS[model]) near(last.usage.cost, priceOf(model, last.usage.input_tokens, last.usage.output_tokens), "cost");
+}, ANSWERS);
+
+eachModel("responses: tool calls go round, streamed or not", async (model) => {
+  const more = { tools: [flat(WEATHER), flat(TIME)], reasoning: { effort: "low" }, store: false,
+    include: ["reasoning.encrypted_content"] };
+  for (const stream of [false, true]) {
+    const got = await answer(model, ASK_BOTH, { ...more, stream });
+    const { output } = stream ? (await told(got)).last : got;
+    const calls = output.filter((item) => item.type === "function_call");
+    same(calls.map((c) => [c.name, JSON.parse(c.arguments)]),
+      [["get_weather", { city: "Paris" }], ["get_time", { city: "Paris" }]], `calls, stream=${stream}`);
+    const results = calls.map((c, n) => ({ type: "function_call_output", call_id: c.call_id, output: ["18", "noon"][n] }));
+    const final = await answer(model, [...user(ASK_BOTH), ...output, ...results], more);
+    same(final.output_text, "tool said: 18; noon", `content, stream=${stream}`);
+  }
+}, ANSWERS);
+
+eachModel("responses: structured output is parsed by its schema", async (model) => {
+  const Place = z.object({ city: z.string(), degrees: z.int() });
+  const text = { format: zodTextFormat(Place, "place") };
+  same((await client.responses.parse({ model, input: ASK_PLACE, text })).output_parsed, PARIS, "parsed");
+  const stream = client.responses.stream({ model, input: ASK_PLACE, text });
+  same((await stream.finalResponse()).output_parsed, PARIS, "streamed");
+}, ANSWERS);
+
+check("responses: a bad key and a wish for memory are refused", async () => {
+  const wrong = new OpenAI({ baseURL: API, apiKey: BAD_KEY, maxRetries: 0, timeout: TIMEOUT });
+  await raises(OpenAI.AuthenticationError, () => wrong.responses.create({ model: "sim/echo", input: "x" }));
+  await raises(OpenAI.BadRequestError, () => answer("sim/echo", "hello", { previous_response_id: "resp_1" }));
+});
+
+eachModel("responses: an error in mid-stream is thrown after what was said", async (model) => {
+  let text = "";
+  await raises(OpenAI.APIError, async () => {
+    for await (const event of await answer(model, "count to 40", { stream: true })) {
+      text += event.type === "response.output_text.delta" ? event.delta : "";
+    }
+  });
+  same(text, "tok1 tok2 tok3 tok4 tok5", "text");
+}, [...ANSWERS_DIE, "sim/cut"]);
 
 await run("openai-js");

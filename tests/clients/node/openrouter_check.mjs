@@ -124,4 +124,52 @@ eachModel("an error in mid-stream arrives as a valid chunk", async (model) => {
   truly(got.error?.code >= 400, "error code");
 }, [...DIES, "sim/cut"]);
 
+// --- Responses ---
+
+const flat = (tool) => ({ type: "function", ...tool.function });
+const said = ({ output }) => output.find((item) => item.type === "message").content[0].text;
+const answer = (model, input, more = {}) => client.beta.responses.send({ responsesRequest: { model, input, ...more } });
+
+eachModel("responses: an answer is valid, with usage and cost", async (model) => {
+  const reply = await answer(model, "hello", { instructions: "Be brief.", tools: [flat(WEATHER)], temperature: 0.5 });
+  same([said(reply), reply.status], ["echo: hello", "completed"]);
+  same([reply.model, reply.instructions, reply.tools.length], [model, "Be brief.", 1]);
+  near(reply.usage.cost, priceOf(model, reply.usage.inputTokens, 2), "cost");
+  truly(reply.usage.costDetails.upstreamInferenceInputCost > 0, "costDetails");
+});
+
+eachModel("responses: every event of a stream is known", async (model) => {
+  const asks = [["count to 30", {}], [ASK_BOTH, { tools: [flat(WEATHER), flat(TIME)] }],
+    ["hello", { reasoning: { effort: "high" } }]];
+  for (const [text, more] of asks) {
+    const kinds = [];
+    let last = null;
+    for await (const event of await answer(model, text, { ...more, stream: true })) {
+      truly(!event.isUnknown && event.type !== "UNKNOWN", JSON.stringify(event.raw ?? event).slice(0, 300));
+      kinds.push(event.type);
+      last = event.response ?? last;
+    }
+    same([kinds[0], kinds.at(-1)], ["response.created", "response.completed"], text);
+    near(last.usage.cost, priceOf(model, last.usage.inputTokens, last.usage.outputTokens), "cost");
+  }
+});
+
+eachModel("responses: tool calls go round with their reasoning", async (model) => {
+  const more = { tools: [flat(WEATHER)], reasoning: { effort: "medium" } };
+  const { output } = await answer(model, ASK_WEATHER, more);
+  const call = output.find((item) => item.type === "function_call");
+  same([call.name, JSON.parse(call.arguments)], ["get_weather", { city: "Paris" }]);
+  const result = { type: "function_call_output", callId: call.callId, output: "18 degrees" };
+  const final = await answer(model, [...user(ASK_WEATHER), ...output, result], more);
+  same(said(final), "tool said: 18 degrees", "content");
+});
+
+eachModel("responses: an error in mid-stream arrives as an event that is known", async (model) => {
+  const events = [];
+  for await (const event of await answer(model, "count to 40", { stream: true })) events.push(event);
+  const text = events.filter((e) => e.type === "response.output_text.delta").map((e) => e.delta).join("");
+  same([text, events.at(-1).type], ["tok1 tok2 tok3 tok4 tok5", "response.failed"]);
+  truly(events.every((e) => !e.isUnknown && e.type !== "UNKNOWN"), "an event is unknown");
+}, [...DIES, "sim/cut"]);
+
 await run("openrouter-js");

@@ -30,6 +30,9 @@ MODELS = {
     "sim/gemini": (0.3, 2.5, "Sim Gemini"),
 }
 DIES = ["sim/echo-dies", "sim/claude-dies", "sim/gemini-dies"]
+# The Responses dialect has its own upstream beside them, whose bytes such a caller gets as they came.
+ANSWERS = [*MODELS, "sim/answers"]
+ANSWERS_DIE = [*DIES, "sim/answers-dies"]
 
 _checks = []
 

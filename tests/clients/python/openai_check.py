@@ -7,7 +7,7 @@ import openai
 from pydantic import BaseModel
 
 from harness import (
-    API, ASK_BOTH, ASK_PLACE, ASK_WEATHER, BAD_KEY, DIES, KEY, MODELS, TIME, TIMEOUT, WEATHER,
+    ANSWERS, ANSWERS_DIE, API, ASK_BOTH, ASK_PLACE, ASK_WEATHER, BAD_KEY, DIES, KEY, MODELS, TIME, TIMEOUT, WEATHER,
     check, each_model, has, http, near, png, price_of, raises, run, same, user, within,
 )  # fmt: skip
 
@@ -444,6 +444,144 @@ def _():
     other = openai.OpenAI(base_url=API.replace("/api/v1", "/v1"), api_key=KEY, max_retries=0, timeout=TIMEOUT)
     reply = other.chat.completions.create(model="sim/echo", messages=user("hello"))
     same(reply.choices[0].message.content, "echo: hello", "content")
+
+
+# --- Responses ---
+
+FLAT_WEATHER = {"type": "function", "strict": False, **WEATHER["function"]}
+FLAT_TIME = {"type": "function", "strict": False, **TIME["function"]}
+SEALED = {"include": ["reasoning.encrypted_content"], "store": False}
+
+
+def answer(model, input, **more):
+    return client.responses.create(model=model, input=input, **more)
+
+
+def told(stream):
+    """The events of a stream, and the response the last of them holds."""
+    events = list(stream)
+    same([e.sequence_number for e in events], list(range(len(events))), "sequence numbers")
+    return events, events[-1].response
+
+
+@each_model("responses: a plain answer has text, usage and what was asked", models=ANSWERS)
+def _(model):
+    reply = answer(model, "hello", temperature=0.5, metadata={"a": "b"})
+    same((reply.output_text, reply.status, reply.object), ("echo: hello", "completed", "response"))
+    same((reply.usage.output_tokens, reply.usage.total_tokens), (2, reply.usage.input_tokens + 2))
+    same((reply.error, reply.incomplete_details), (None, None))
+    if model in MODELS:
+        assert reply.id.startswith("gen-"), reply.id
+        same((reply.model, reply.temperature, reply.metadata, reply.tools), (model, 0.5, {"a": "b"}, []))
+        near(reply.usage.cost, price_of(model, reply.usage.input_tokens, 2), "cost")
+
+
+@each_model("responses: a stream says what the plain answer says", models=ANSWERS)
+def _(model):
+    plain = answer(model, "count to 30")
+    events, last = told(answer(model, "count to 30", stream=True))
+    text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
+    same((text, last.output_text), (plain.output_text, plain.output_text), "text")
+    same(last.usage.output_tokens, plain.usage.output_tokens, "output_tokens")
+    kinds = [e.type for e in events]
+    same(kinds[:4], ["response.created", "response.in_progress", "response.output_item.added",
+                     "response.content_part.added"])  # fmt: skip
+    same(kinds[-4:], ["response.output_text.done", "response.content_part.done", "response.output_item.done",
+                      "response.completed"])  # fmt: skip
+
+
+@each_model("responses: the streaming helper gathers the answer", models=ANSWERS)
+def _(model):
+    with client.responses.stream(model=model, input="count to 5") as stream:
+        for _event in stream:
+            pass
+        same(stream.get_final_response().output_text, "tok1 tok2 tok3 tok4 tok5", "text")
+
+
+@each_model("responses: tool calls go round, streamed or not, with their reasoning", models=ANSWERS)
+def _(model):
+    tools = [FLAT_WEATHER, FLAT_TIME]
+    for stream in [False, True]:
+        reply = answer(model, ASK_BOTH, tools=tools, reasoning={"effort": "low"}, stream=stream, **SEALED)
+        reply = told(reply)[1] if stream else reply
+        calls = [item for item in reply.output if item.type == "function_call"]
+        same([(c.name, json.loads(c.arguments)) for c in calls],
+             [("get_weather", {"city": "Paris"}), ("get_time", {"city": "Paris"})], f"calls, stream={stream}")  # fmt: skip
+        assert any(item.type == "reasoning" for item in reply.output), reply.output
+        history = [*user(ASK_BOTH), *(item.model_dump(exclude_unset=True) for item in reply.output)]
+        history += [{"type": "function_call_output", "call_id": c.call_id, "output": r} for c, r in zip(calls, ["18", "noon"])]
+        final = answer(model, history, tools=tools, reasoning={"effort": "low"}, **SEALED)
+        same(final.output_text, "tool said: 18; noon", f"content, stream={stream}")
+
+
+@each_model("responses: a free-text tool is called with its text", models=ANSWERS)
+def _(model):
+    tool = {"type": "custom", "name": "apply_patch", "description": "Edit files", "format": {"type": "text"}}
+    for stream in [False, True]:
+        reply = answer(model, "please apply patch", tools=[tool], stream=stream)
+        reply = told(reply)[1] if stream else reply
+        [call] = [item for item in reply.output if item.type != "reasoning"]
+        same((call.type, call.name), ("custom_tool_call", "apply_patch"))
+        assert call.input and not call.input.startswith("{"), call.input
+        output = {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "done"}
+        history = [*user("please apply patch"), call.model_dump(exclude_unset=True), output]
+        same(answer(model, history, tools=[tool]).output_text, "tool said: done", "content")
+
+
+@each_model("responses: structured output is parsed into its class", models=ANSWERS)
+def _(model):
+    reply = client.responses.parse(model=model, input=ASK_PLACE, text_format=Place)
+    same(reply.output_parsed, Place(city="Paris", degrees=21), "parsed")
+
+
+@each_model("responses: reasoning is shown and counted", models=ANSWERS)
+def _(model):
+    reply = answer(model, "hello", reasoning={"effort": "high", "summary": "auto"})
+    [thought] = [item for item in reply.output if item.type == "reasoning"][:1]
+    texts = [part.text for part in [*thought.summary, *(thought.content or [])]]
+    same("".join(texts), "Let me think about: hello", "reasoning")
+    assert reply.usage.output_tokens_details.reasoning_tokens > 0, reply.usage
+    events, _last = told(answer(model, "hello", reasoning={"effort": "high", "summary": "auto"}, stream=True))
+    kinds = ("response.reasoning_text.delta", "response.reasoning_summary_text.delta")
+    same("".join(e.delta for e in events if e.type in kinds), "".join(texts), "streamed")
+
+
+@each_model("responses: instructions, earlier turns and a picture are taken along", models=ANSWERS)
+def _(model):
+    parts = [{"type": "input_text", "text": "Look"}, {"type": "input_image", "image_url": png(2, 3), "detail": "auto"}]
+    earlier = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    reply = answer(model, [*earlier, {"role": "user", "content": parts}], instructions="Be brief.")
+    same(reply.output_text, "I see an image of 2x3", "content")
+
+
+@each_model("responses: the token limit ends an answer, and it says so", models=ANSWERS)
+def _(model):
+    cut = answer(model, "count to 50", max_output_tokens=16)
+    same((cut.status, cut.incomplete_details.reason), ("incomplete", "max_output_tokens"))
+    same(cut.output_text.split()[-1], "tok16", "text")
+
+
+@check("responses: what would need a memory is refused, and a bad key is")
+def _():
+    for more in [{"store": True}, {"previous_response_id": "resp_1"}, {"background": True}]:
+        error = raises(openai.BadRequestError, lambda: answer("sim/echo", "hello", **more))
+        has(str(error), next(iter(more)))
+    wrong = openai.OpenAI(base_url=API, api_key=BAD_KEY, max_retries=0, timeout=TIMEOUT)
+    raises(openai.AuthenticationError, lambda: wrong.responses.create(model="sim/echo", input="hello"))
+    raises(openai.RateLimitError, lambda: answer("sim/limited", "hello"))
+
+
+@each_model("responses: an error in mid-stream is raised after what was said", models=[*ANSWERS_DIE, "sim/cut"])
+def _(model):
+    text = ""
+    try:
+        for event in answer(model, "count to 40", stream=True):
+            text += event.delta if event.type == "response.output_text.delta" else ""
+    except openai.APIError as error:
+        same(text, "tok1 tok2 tok3 tok4 tok5", "text")
+        assert error.message, error
+        return
+    raise AssertionError(f"the stream ended as if nothing had happened, after {text!r}")
 
 
 run("openai-py")

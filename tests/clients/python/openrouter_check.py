@@ -164,4 +164,30 @@ def _(model):
     same((got["finish"], got["error"].code >= 400), ("error", True))
 
 
+# --- Responses ---
+
+FLAT_WEATHER = {"type": "function", **WEATHER["function"]}
+
+
+def answer(model, input, **more):
+    return client.beta.responses.send(model=model, input=input, **more)
+
+
+@each_model("responses: an answer is valid, with usage and cost")
+def _(model):
+    reply = answer(model, "hello", tools=[FLAT_WEATHER], instructions="Be brief.")
+    same((reply.output[-1].content[0].text, reply.status, reply.model), ("echo: hello", "completed", model))
+    near(reply.usage.cost, price_of(model, reply.usage.input_tokens, 2), "cost")
+
+
+@each_model("responses: every event of a stream is valid")
+def _(model):
+    for text, more in [("count to 30", {}), (ASK_WEATHER, {"tools": [FLAT_WEATHER]}), ("hello", {"reasoning": {"effort": "high"}})]:
+        kinds = []
+        with answer(model, text, stream=True, **more) as events:
+            for event in events:
+                kinds.append(event.type)
+        same((kinds[0], kinds[-1]), ("response.created", "response.completed"), text)
+
+
 run("openrouter-py")

@@ -10,6 +10,7 @@ use slip_ir::Dialect;
 
 const CHAT: &str = "/v1/chat/completions";
 const MESSAGES: &str = "/v1/messages";
+const RESPONSES: &str = "/v1/responses";
 
 fn edit(body: &Value, edits: Value) -> Value {
     let mut out = body.clone();
@@ -222,6 +223,44 @@ async fn a_gemini_conversation_with_signed_calls_goes_round() {
     let older = "/v1beta/models/gemini-2-sim:generateContent";
     let unsigned = edit(&second, json!({"/contents/1/parts/0/thoughtSignature": null}));
     assert_eq!(exchange(&sim, older, &unsigned).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_responses_conversation_goes_round_and_what_openai_refuses_is_refused() {
+    let sim = start(Dialect::Responses).await;
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+    let tools =
+        json!([{"type": "function", "name": "get_weather", "parameters": schema}, {"type": "custom", "name": "patch"}]);
+    let text = "get weather in Paris and patch";
+    let first = json!({
+        "model": "sim/echo", "input": text, "tools": tools, "reasoning": {"effort": "low"},
+        "include": ["reasoning.encrypted_content"],
+    });
+    let output = exchange(&sim, RESPONSES, &first).await.json()["output"].as_array().cloned().unwrap();
+    let kinds: Vec<&str> = output.iter().filter_map(|item| item["type"].as_str()).collect();
+    assert_eq!(kinds, ["reasoning", "function_call", "custom_tool_call"]);
+    let mut input = vec![json!({"role": "user", "content": text})];
+    input.extend(output.iter().cloned());
+    input.push(json!({"type": "function_call_output", "call_id": output[1]["call_id"], "output": "21 degrees"}));
+    let patched = json!([{"type": "input_text", "text": "done"}]);
+    input.push(json!({"type": "custom_tool_call_output", "call_id": output[2]["call_id"], "output": patched}));
+    let good = json!({"model": "sim/echo", "input": input, "tools": tools, "store": false});
+    let reply = exchange(&sim, RESPONSES, &good).await.json();
+    assert_eq!(reply["output"][0]["content"][0]["text"], "tool said: 21 degrees; done");
+    let rows = [
+        (json!({"/top_k": 3}), "Unknown parameter: 'top_k'"),
+        (json!({"/input/1/encrypted_content": "x"}), "could not be verified"),
+        (json!({"/input/1/summary": null}), "input[1].summary"),
+        (json!({"/input/4": null}), "No tool output found"),
+        (json!({"/input/2": null}), "No tool call found"),
+        (json!({"/input/2/arguments": {}}), "input[2].arguments"),
+        (json!({"/input/0/content": [{"type": "text", "text": "x"}]}), "Supported values"),
+        (json!({"/tools/0/function": {}}), "tools[0].function"),
+        (json!({"/tool_choice": {"type": "function", "name": "other"}}), "not found in 'tools'"),
+        (json!({"/text": {"format": {"type": "json_schema"}}}), "text.format.name"),
+        (json!({"/temperature": 3}), "temperature"),
+    ];
+    refuses(&sim, RESPONSES, &good, &rows).await;
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ impl Ferry {
                     Dialect::OpenAiChat => matches!(&*kind, "url_citation" | "file"),
                     Dialect::Anthropic => kind == "url_citation" || kind.ends_with("_location"),
                     Dialect::Gemini => kind == "url_citation",
-                    Dialect::Responses => matches!(&*kind, "url_citation" | "file"),
+                    Dialect::Responses => kind == "url_citation",
                     Dialect::Cohere | Dialect::Bedrock => kind == "url_citation",
                     Dialect::Completions | Dialect::Ollama | Dialect::OllamaGenerate => false,
                 };

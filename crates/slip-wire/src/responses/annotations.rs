@@ -51,8 +51,9 @@ fn place(mut o: Object<'_>, whole: &str) -> Option<Raw> {
     to_raw(out)
 }
 
-/// The citation as a client of this dialect reads it: the members of the nested object stand beside its type.
-pub fn shown(annotation: &Raw) -> Raw {
+/// The citation as a client of this dialect reads it: the members of the nested object stand beside its type. `None` for what its
+/// clients do not know.
+pub fn shown(annotation: &Raw) -> Option<Raw> {
     let flat = || {
         let mut o = Object::parse(annotation.as_str(), "").ok()?;
         let mut inner = o.object("url_citation", "").ok()??;
@@ -77,7 +78,11 @@ pub fn shown(annotation: &Raw) -> Raw {
         w.close();
         to_raw(out)
     };
-    flat().unwrap_or_else(|| annotation.clone())
+    let known = || {
+        let kind = Object::parse(annotation.as_str(), "").ok()?.string("type", "").ok()??;
+        (kind == "url_citation" || PLACES.contains(&kind.as_str())).then(|| annotation.clone())
+    };
+    flat().or_else(known)
 }
 
 #[cfg(test)]
@@ -90,17 +95,19 @@ mod tests {
         let nested = read(serde_json::from_str(flat).expect("JSON")).expect("a citation");
         let want = r#"{"type":"url_citation","url_citation":{"url":"https://x.example","title":"X","content":"","start_index":3,"end_index":9}}"#;
         assert_eq!(nested.as_str(), want);
-        assert!(shown(&nested).as_str().starts_with(flat.trim_end_matches('}')), "{nested:?}");
+        let again = shown(&nested).expect("a citation");
+        assert!(again.as_str().starts_with(flat.trim_end_matches('}')), "{nested:?}");
         // xAI leaves out what it does not know.
         let bare =
             read(serde_json::from_str(r#"{"type":"url_citation","url":"u"}"#).expect("JSON")).expect("a citation");
         assert_eq!(
-            shown(&bare).as_str(),
+            shown(&bare).expect("a citation").as_str(),
             r#"{"type":"url_citation","url":"u","title":"","start_index":0,"end_index":0,"content":""}"#
         );
         let file = r#"{"type":"file_citation","index":1,"file_id":"f"}"#;
         let nested = read(serde_json::from_str(file).expect("JSON")).expect("a citation");
         assert!(nested.as_str().contains("#document-f"), "{nested:?}");
-        assert_eq!(shown(&nested).as_str(), file);
+        assert_eq!(shown(&nested).expect("a citation").as_str(), file);
+        assert_eq!(shown(&Raw::parse(r#"{"type":"file","file":{}}"#).expect("JSON")), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What a reply repeats of its request: clients of this dialect insist on reading their own wishes back.
 
 use crate::Peek;
-use crate::anthropic::object::{Object, Writer};
+use crate::anthropic::object::{Object, Writer, array, to_raw};
 use serde_json::value::RawValue;
 use slip_ir::Raw;
 
@@ -47,6 +47,8 @@ impl Echo {
             let Some(text) = text else { continue };
             if name == "tools" {
                 echo.custom = custom(text);
+                echo.members.extend(with_parameters(text).or_else(|| Raw::parse(text)).map(|raw| (name, raw)));
+                continue;
             }
             // A client that reads a form without its kind back stumbles.
             if name == "text" && Object::parse(text, "").is_ok_and(|mut o| o.take("format").is_none()) {
@@ -89,5 +91,32 @@ fn with_format(text: &str) -> Option<Raw> {
         w.raw(&name, raw.get());
     }
     w.close();
-    crate::anthropic::object::to_raw(out)
+    to_raw(out)
+}
+
+/// Tools of which every function says what it takes, if only that it says nothing: strict clients look for the member. `None` where
+/// there is nothing to add.
+fn with_parameters(tools: &str) -> Option<Raw> {
+    let tools: Vec<&RawValue> = serde_json::from_str(tools).ok()?;
+    let lacks = |tool: &&RawValue| {
+        Object::parse(tool.get(), "").is_ok_and(|mut o| {
+            !o.has("parameters") && o.string("type", "").ok().flatten().as_deref() == Some("function")
+        })
+    };
+    if !tools.iter().any(lacks) {
+        return None;
+    }
+    let mut out = Vec::new();
+    array(&mut out, &tools, |out, tool| match Object::parse(tool.get(), "") {
+        Ok(members) if lacks(tool) => {
+            let mut w = Writer::open(out);
+            for (name, raw) in members.all() {
+                w.raw(&name, raw.get());
+            }
+            w.raw("parameters", "null");
+            w.close();
+        }
+        _ => out.extend_from_slice(tool.get().as_bytes()),
+    });
+    to_raw(out)
 }

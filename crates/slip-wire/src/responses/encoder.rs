@@ -4,7 +4,7 @@
 
 use super::object::{self, Held, State};
 use super::shown::{self, Part, Thought};
-use super::{custom, error, ids, usage};
+use super::{annotations, custom, error, ids, usage};
 use crate::Stamp;
 use crate::anthropic::object::Writer;
 use crate::dialect::{Encode, put_event};
@@ -425,10 +425,11 @@ impl Encoder {
                 });
             }
             (Kind::Text, Piece::Annotation(annotation)) => {
+                let Some(shown) = annotations::shown(annotation) else { return };
                 let Some(at) = self.show(number, out) else { return };
                 let Some(part) = self.part(at) else { return };
-                part.annotate(annotation);
-                let (index, shown) = (part.annotations.len() - 1, part.annotations.last().cloned());
+                let index = part.annotations.len();
+                part.annotations.push(shown.clone());
                 self.about("response.output_text.annotation.added", at, "content_index", out, |w| {
                     w.put("annotation_index", &index).put("annotation", &shown);
                 });
@@ -628,7 +629,8 @@ impl Encoder {
         } else if call.arguments.is_empty() && !call.custom {
             call.arguments.push_str("{}");
         }
-        let (id, custom, arguments) = (call.id.clone(), call.custom, call.arguments.clone());
+        let (id, name) = (call.id.clone(), call.name.clone());
+        let (custom, arguments) = (call.custom, call.arguments.clone());
         if custom && !marked && !arguments.is_empty() {
             self.about("response.custom_tool_call_input.delta", at, "", out, |w| {
                 w.text("delta", &arguments);
@@ -638,8 +640,9 @@ impl Encoder {
             true => self.about("response.custom_tool_call_input.done", at, "", out, |w| {
                 w.text("input", &arguments);
             }),
+            // The name is OpenRouter's.
             false => self.about("response.function_call_arguments.done", at, "", out, |w| {
-                w.text("arguments", &arguments);
+                w.put("name", &name).text("arguments", &arguments);
             }),
         }
         self.end_item(at.0, status, out);

@@ -143,10 +143,7 @@ impl Telling<'_> {
                 Block::Text(_) | Block::Refusal(_) => {
                     run(rest, |block| matches!(block, Block::Text(_) | Block::Refusal(_)))
                 }
-                Block::Thinking(first) => run(
-                    rest,
-                    |block| matches!(block, Block::Thinking(other) if first.id.is_some() && other.id == first.id && other.format == first.format),
-                ),
+                Block::Thinking(first) => thoughts(rest, first),
                 _ => 1,
             };
             let (group, after) = rest.split_at(same.max(1));
@@ -190,7 +187,7 @@ impl Telling<'_> {
             match block {
                 Block::Refusal(text) => w.put("type", "refusal").text("refusal", text),
                 Block::Text(text) => {
-                    let shown: Vec<_> = text.annotations.iter().map(annotations::shown).collect();
+                    let shown: Vec<_> = text.annotations.iter().filter_map(annotations::shown).collect();
                     w.put("type", "output_text").text("text", &text.text).put("annotations", &shown)
                 }
                 _ => &mut w,
@@ -368,6 +365,18 @@ fn write_parts(out: &mut Vec<u8>, parts: &[Part]) {
 }
 
 /// How many blocks from the first on are of one kind.
-fn run(blocks: &[Block], of_kind: impl Fn(&Block) -> bool) -> usize {
+fn run(blocks: &[Block], mut of_kind: impl FnMut(&Block) -> bool) -> usize {
     blocks.iter().take_while(|block| of_kind(block)).count()
+}
+
+/// How many blocks from the first on are one item: those of one id, or, where clients drop the ids, all up to the seal.
+fn thoughts(blocks: &[Block], first: &Thinking) -> usize {
+    let mut sealed = false;
+    run(blocks, |block| match block {
+        Block::Thinking(other) if other.id == first.id && other.format == first.format && !sealed => {
+            sealed = other.data.is_some() || other.signature.is_some();
+            true
+        }
+        _ => false,
+    })
 }

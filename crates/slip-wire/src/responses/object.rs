@@ -40,7 +40,7 @@ pub fn write(out: &mut Vec<u8>, stamp: &Stamp, start: &Start, state: &State<'_>,
     w.put("id", &stamp.id).put("object", "response").put("created_at", &stamp.created);
     w.put("status", state.status());
     match state {
-        State::Ended(_) => w.put("completed_at", &stamp.created.max(start.created.unwrap_or(0))),
+        State::Ended(_) => w.put("completed_at", &stamp.created),
         State::InProgress | State::Failed(_) => w.raw("completed_at", "null"),
     };
     match state {

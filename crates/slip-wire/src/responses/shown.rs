@@ -1,6 +1,6 @@
 //! Items of a reply as a caller reads them.
 
-use super::{annotations, ids, seal};
+use super::{ids, seal};
 use crate::Stamp;
 use crate::anthropic::object::{Writer, array};
 use slip_ir::request::format;
@@ -18,10 +18,6 @@ pub struct Part {
 }
 
 impl Part {
-    pub fn annotate(&mut self, annotation: &Raw) {
-        self.annotations.push(annotations::shown(annotation));
-    }
-
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut w = Writer::open(out);
         if self.refusal {
