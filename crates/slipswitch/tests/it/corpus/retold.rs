@@ -12,6 +12,7 @@ pub fn stream(surface: Surface, reply: &Value) -> Option<String> {
         Surface::Chat => chat(reply),
         Surface::Messages => messages(reply),
         Surface::Gemini => gemini(reply),
+        Surface::Native(_) => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The three surfaces a client may knock at, each with the dialect it speaks.
 
 use super::ask::Ask;
+use super::natives::Native;
 use super::read;
 use super::said::Said;
 use serde_json::Value;
@@ -12,10 +13,25 @@ pub enum Surface {
     Chat,
     Messages,
     Gemini,
+    Native(Native),
 }
 
 impl Surface {
     pub const ALL: [Surface; 3] = [Surface::Chat, Surface::Messages, Surface::Gemini];
+
+    /// Every surface a request is sent to.
+    pub fn callers() -> impl Iterator<Item = Surface> {
+        Surface::ALL.into_iter().chain(Native::ALL.map(Surface::Native))
+    }
+
+    pub fn native(self) -> Option<Native> {
+        if let Surface::Native(native) = self { Some(native) } else { None }
+    }
+
+    /// The JSON of a stream's messages.
+    pub fn values(self, body: &[u8]) -> Vec<Value> {
+        self.native().map_or_else(|| read::values(body), |native| native.values(body))
+    }
 
     /// The surface that speaks the provider's dialect; `None` for APIs this gateway does not call.
     pub fn of(case: &Case) -> Option<Surface> {
@@ -23,7 +39,7 @@ impl Surface {
             "chat.completions" => Some(Surface::Chat),
             "messages" => Some(Surface::Messages),
             "generateContent" | "streamGenerateContent" => Some(Surface::Gemini),
-            _ => None,
+            api => Native::of(api, case.path()).map(Surface::Native),
         }
     }
 
@@ -32,6 +48,7 @@ impl Surface {
             Surface::Chat => "chat",
             Surface::Messages => "messages",
             Surface::Gemini => "gemini",
+            Surface::Native(native) => native.name(),
         }
     }
 
@@ -40,6 +57,7 @@ impl Surface {
             Surface::Chat => "openai-chat",
             Surface::Messages => "anthropic",
             Surface::Gemini => "gemini",
+            Surface::Native(native) => native.dialect(),
         }
     }
 
@@ -48,6 +66,7 @@ impl Surface {
             Surface::Chat => read::chat(parts),
             Surface::Messages => read::messages(parts),
             Surface::Gemini => read::gemini(parts),
+            Surface::Native(native) => native.read(parts),
         }
     }
 
@@ -56,6 +75,7 @@ impl Surface {
             Surface::Chat => Ask::from_chat(body),
             Surface::Messages => Ask::from_messages(body),
             Surface::Gemini => Ask::from_gemini(body),
+            Surface::Native(native) => native.ask_of(body),
         }
     }
 
@@ -63,6 +83,7 @@ impl Surface {
         match (self, stream) {
             (Surface::Chat, _) => "/api/v1/chat/completions".to_owned(),
             (Surface::Messages, _) => "/api/v1/messages".to_owned(),
+            (Surface::Native(native), _) => native.path().to_owned(),
             (Surface::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
             (Surface::Gemini, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
         }
