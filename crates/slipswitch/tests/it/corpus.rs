@@ -10,6 +10,7 @@ mod expected;
 mod form;
 pub mod history;
 mod made;
+pub mod natives;
 pub mod read;
 pub mod report;
 pub mod responses;
@@ -189,10 +190,12 @@ fn builtin(case: &Case) -> Option<&'static str> {
         ("gemini", "chat.completions") => return None,
         // Only callers of the same dialect reach the known ones in it.
         (_, "responses") => return None,
+        // What is spoken to it follows the caller.
+        ("ollama", _) | (_, "completions") => return None,
         ("gemini", _) => "google-ai-studio",
         ("moonshot", _) => "moonshotai",
         (name, _) => {
-            const KNOWN: [&str; 12] = [
+            const KNOWN: [&str; 11] = [
                 "alibaba",
                 "anthropic",
                 "cerebras",
@@ -201,7 +204,6 @@ fn builtin(case: &Case) -> Option<&'static str> {
                 "huggingface",
                 "llamacpp",
                 "mistral",
-                "ollama",
                 "openai",
                 "openrouter",
                 "perplexity",
@@ -263,7 +265,11 @@ fn upstream_model(case: &Case) -> String {
 
 fn provider(slug: &str, case: &Case, replay: &Replay) -> String {
     let surface = Surface::of(case).expect("only cases with a surface are kept");
-    let version = if surface == Surface::Gemini { "v1beta" } else { "v1" };
+    let version = match surface {
+        Surface::Gemini => "v1beta",
+        Surface::Native(natives::Native::Cohere) => "v2",
+        _ => "v1",
+    };
     let table = |id: String| {
         json!({
             "id": id,
@@ -331,7 +337,10 @@ impl Bed {
             ask = Ask::minimal();
         }
         let mut legs = Vec::new();
-        for surface in Surface::ALL {
+        let callers = Surface::callers().filter(|s| !is_sibling(case) || s.native().is_none() || *s == own);
+        // Some built-in providers continue text themselves: then they are asked for that, which is another recording.
+        let texts = Surface::Native(natives::Native::Text);
+        for surface in callers.filter(|s| *s != texts || own == texts || builtin(case).is_none()) {
             // A reply that was recorded whole is also asked for as a stream.
             let ways: &[bool] = match (case.response.stream, is_sibling(case)) {
                 (true, _) => &[true],
@@ -346,6 +355,7 @@ impl Bed {
                     (_, Surface::Messages) => ask.to_messages(&self.model, stream),
                     (_, Surface::Gemini) => ask.to_gemini(),
                     (_, Surface::Responses) => responses::spell(&ask, &self.model_for(surface), stream),
+                    (_, Surface::Native(native)) => native.body(&ask, &self.model, stream),
                 };
                 legs.push(Leg { surface, stream, body, recorded });
             }
@@ -383,6 +393,7 @@ impl Bed {
             Surface::Chat | Surface::Responses => ("authorization", bearer.as_str()),
             Surface::Messages => ("x-api-key", KEY),
             Surface::Gemini => ("x-goog-api-key", KEY),
+            Surface::Native(_) => ("authorization", bearer.as_str()),
         };
         let headers = [key, ("content-type", "application/json")];
         self.gateway.send(Method::POST, &path, &headers, Bytes::from(leg.body.to_string())).await
@@ -393,7 +404,7 @@ impl Bed {
         let own = Surface::of(&self.case).expect("only cases with a surface are kept");
         let body = &self.case.response.body;
         let parts = match self.case.response.stream {
-            true => read::values(body),
+            true => own.values(body),
             false => serde_json::from_slice(body).into_iter().collect(),
         };
         let mut said = own.read(&parts);
@@ -421,14 +432,15 @@ impl Bed {
             return out.say("status", format!("{}: {:.300}", got.status, heard));
         }
         let own = Surface::of(&self.case).expect("only cases with a surface are kept");
-        let verbatim = own == leg.surface && own != Surface::Chat && leg.stream == self.case.response.stream;
+        let patched = matches!(own, Surface::Chat | Surface::Native(natives::Native::Text));
+        let verbatim = own == leg.surface && !patched && leg.stream == self.case.response.stream;
         // The comment that says that we are here is ours.
         let body = got.body.strip_prefix(b": OPENROUTER PROCESSING\n\n".as_slice()).unwrap_or(&got.body);
         if verbatim && said.fault.is_none() && body != self.case.response.body {
             out.say("verbatim", "the bytes are not the provider's");
         }
         form::check(leg.surface, leg.stream, verbatim, got, out);
-        let parts = if leg.stream { read::values(&got.body) } else { vec![got.json()] };
+        let parts = if leg.stream { leg.surface.values(&got.body) } else { vec![got.json()] };
         compare::check(leg.surface, verbatim, &said, &leg.surface.read(&parts), out);
     }
 

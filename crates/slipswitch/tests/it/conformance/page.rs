@@ -25,7 +25,7 @@ pub fn write(cells: &[Cell]) -> String {
         let _ = writeln!(out, "- **{name}**: {says}");
     }
     let mut notes: Vec<String> = Vec::new();
-    for surface in Surface::ALL {
+    for surface in Surface::callers() {
         let _ = writeln!(out, "\n## {} (`{}`)\n", title(surface), surface.path("{model}", false));
         let names: Vec<&str> = Feature::ALL.iter().map(|f| f.name().0).collect();
         let _ = writeln!(out, "| provider speaks | {} |", names.join(" | "));

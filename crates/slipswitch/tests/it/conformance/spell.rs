@@ -2,6 +2,7 @@
 
 use crate::corpus::Surface;
 use crate::corpus::ask::Ask;
+use crate::corpus::natives::Native;
 use crate::corpus::responses;
 use crate::harness::KEY;
 use serde_json::{Value, json};
@@ -14,6 +15,15 @@ pub fn body(surface: Surface, ask: &Ask, model: &str, stream: bool) -> Value {
         Surface::Messages => ask.to_messages(model, stream),
         Surface::Gemini => ask.to_gemini(),
         Surface::Responses => responses::spell(ask, model, stream),
+        Surface::Native(native) => {
+            let mut body = native.body(ask, model, stream);
+            match native {
+                Native::Ollama | Native::Generate if ask.thinks => body["think"] = true.into(),
+                Native::Cohere if ask.thinks => body["thinking"] = json!({"type": "enabled"}),
+                _ => {}
+            }
+            body
+        }
     }
 }
 
@@ -32,13 +42,18 @@ pub fn wish(surface: Surface, body: &mut Value, schema: &Value) {
         Surface::Responses => {
             body["text"]["format"] = json!({"type": "json_schema", "name": "place", "strict": true, "schema": schema});
         }
+        Surface::Native(Native::Ollama | Native::Generate) => body["format"] = schema.clone(),
+        Surface::Native(Native::Cohere) => {
+            body["response_format"] = json!({"type": "json_object", "json_schema": schema});
+        }
+        Surface::Native(Native::Text) => {}
     }
 }
 
 /// How a client of this surface shows its key.
 pub fn credential(surface: Surface, key: &str) -> (&'static str, String) {
     match surface {
-        Surface::Chat | Surface::Responses => ("authorization", format!("Bearer {key}")),
+        Surface::Chat | Surface::Responses | Surface::Native(_) => ("authorization", format!("Bearer {key}")),
         Surface::Messages => ("x-api-key", key.to_owned()),
         Surface::Gemini => ("x-goog-api-key", key.to_owned()),
     }
@@ -59,7 +74,11 @@ pub fn reader(dialect: Dialect) -> Surface {
         Dialect::Anthropic => Surface::Messages,
         Dialect::Gemini => Surface::Gemini,
         Dialect::Responses => Surface::Responses,
-        Dialect::Completions | Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere | Dialect::Bedrock => {
+        Dialect::Completions => Surface::Native(Native::Text),
+        Dialect::Ollama => Surface::Native(Native::Ollama),
+        Dialect::OllamaGenerate => Surface::Native(Native::Generate),
+        Dialect::Cohere => Surface::Native(Native::Cohere),
+        Dialect::Bedrock => {
             panic!(
                 "{dialect} is in Dialect::ALL and nobody reads its requests here: give the corpus test's Surface \
              (tests/it/corpus/surface.rs) a reader for it and name it in tests/it/conformance/spell.rs"

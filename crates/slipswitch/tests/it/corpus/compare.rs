@@ -1,5 +1,6 @@
 //! The oracle: what must be the same on both sides of the gateway, and what may be lost on which surface.
 
+use super::natives::Native;
 use super::said::{Call, Choice, Said};
 use super::{Differences, Surface};
 use serde_json::{Value, json};
@@ -13,7 +14,8 @@ pub fn check(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mu
         _ => {}
     }
     // A message holds one choice, and so does a response.
-    let all = !matches!(surface, Surface::Messages | Surface::Responses);
+    let all = !matches!(surface, Surface::Messages | Surface::Responses)
+        && surface.native().is_none_or(|native| native == Native::Text);
     let kept = |said: &Said| said.choices.iter().filter(|(i, _)| all || **i == 0).map(|(i, _)| *i).collect::<Vec<_>>();
     if kept(want) != kept(got) && !kept(want).is_empty() {
         out.say("choices", format!("{:?} became {:?}", kept(want), kept(got)));
@@ -36,6 +38,9 @@ fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut
         _ => out.same("text", &(want.text.clone() + &want.refusal), &(got.text.clone() + &got.refusal)),
     }
     out.same("reasoning", &want.reasoning, &got.reasoning);
+    if let Some(native) = surface.native() {
+        return less(native, want, got, failed, out);
+    }
     calls(surface, want, got, out);
     for seal in &want.seals {
         let carried = got.seals.iter().any(|s| {
@@ -83,6 +88,26 @@ fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut
     }
 }
 
+/// A choice on a surface that carries less.
+fn less(native: Native, want: &Choice, got: &Choice, failed: bool, out: &mut Differences) {
+    let (has_calls, has_citations) = native.carries();
+    if has_calls {
+        calls(Surface::Native(native), want, got, out);
+    }
+    if has_citations && want.urls != got.urls {
+        out.say("urls", format!("{:?} became {:?}", want.urls, got.urls));
+    }
+    // Where a dialect has no word for it, calling tools is stopping, and what was filtered is an error.
+    let word = |choice: &Choice| match choice.finish.as_deref() {
+        Some("tool_calls") if !has_calls => "stop".to_owned(),
+        Some("content_filter") if native == Native::Cohere => "error".to_owned(),
+        word => word.unwrap_or("(none)").to_owned(),
+    };
+    if !failed && word(want) != word(got) {
+        out.say("finish", format!("{} became {}", word(want), word(got)));
+    }
+}
+
 fn unwrapped(seal: &str) -> Option<String> {
     super::base64(seal).and_then(|bytes| String::from_utf8(bytes).ok())
 }
@@ -99,7 +124,8 @@ fn calls(surface: Surface, want: &Choice, got: &Choice, out: &mut Differences) {
         return;
     }
     // Gemini tells calls apart by their order, and the old way of calling knew one.
-    let nameless = got.calls.iter().all(|c| c.id.is_empty() && (surface == Surface::Gemini || c.old));
+    let unnamed = matches!(surface, Surface::Gemini | Surface::Native(Native::Ollama));
+    let nameless = got.calls.iter().all(|c| c.id.is_empty() && (unnamed || c.old));
     if nameless {
         return;
     }
@@ -129,13 +155,22 @@ fn usage(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mut Di
     if got.fault.is_some() && (surface == Surface::Messages || heard.prompt + heard.completion == 0) {
         return;
     }
+    let native = surface.native();
+    // Ollama counts what was read and what was written, and no more.
+    if matches!(native, Some(Native::Ollama | Native::Generate)) {
+        let told = (told.prompt, told.completion);
+        if told != (heard.prompt, heard.completion) && got.fault.is_none() {
+            out.say("usage", format!("{told:?} became {:?}", (heard.prompt, heard.completion)));
+        }
+        return;
+    }
     // The price every replayed model has, in dollars per million tokens.
     if let Some(cost) = heard.cost.filter(|_| !verbatim) {
         let fresh = heard.prompt.saturating_sub(heard.cached + heard.written);
         let parts = [(fresh, 1.0), (heard.cached, 0.5), (heard.written, 1.25), (heard.completion, 2.0)];
         let due: f64 = parts.iter().map(|(tokens, price)| *tokens as f64 * price / 1e6).sum();
         // A dialect that cannot tell what was written to a cache counts it as fresh.
-        let known = surface != Surface::Gemini || told.written == 0;
+        let known = !blind_to_writes(surface) || told.written == 0;
         if known && (cost - due).abs() > 1e-9 {
             out.say("usage.cost", format!("{due} became {cost}"));
         }
@@ -153,8 +188,13 @@ fn usage(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mut Di
         // What was counted before a reply broke off does not cover what came after: that much is estimated.
         let estimated = got.fault.is_some() && name == "usage.completion" && heard > told;
         // Gemini has no word for what was written to a cache.
-        if told != heard && !estimated && !(surface == Surface::Gemini && name == "usage.written") {
+        if told != heard && !estimated && !(blind_to_writes(surface) && name == "usage.written") {
             out.say(name, format!("{told} became {heard}"));
         }
     }
+}
+
+/// Dialects without a word for what was written to a cache.
+fn blind_to_writes(surface: Surface) -> bool {
+    matches!(surface, Surface::Gemini | Surface::Native(Native::Cohere))
 }

@@ -77,6 +77,7 @@ pub fn refused(status: u16, body: &[u8], surface: Surface, got: &Got, out: &mut 
                 out.say("error.form", heard.to_string());
             }
         }
+        Surface::Native(native) => native.refused(got, out),
         Surface::Gemini => {
             let whole =
                 error["code"] == got.status && text(&error["status"]).is_some() && text(&error["message"]).is_some();

@@ -11,7 +11,8 @@ const ENDINGS: [&str; 5] = ["stop", "length", "tool_calls", "content_filter", "e
 
 /// A successful answer. `verbatim`: the provider's own bytes, whose identity is not ours.
 pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mut Differences) {
-    let kind = if stream { "text/event-stream" } else { "application/json" };
+    let streamed = surface.native().map_or("text/event-stream", |native| native.stream_type());
+    let kind = if stream { streamed } else { "application/json" };
     if got.header("content-type") != kind {
         out.say("form.content-type", got.header("content-type"));
     }
@@ -28,6 +29,7 @@ pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mu
         (Surface::Responses, true) => responses::stream_form(got, out),
         (Surface::Gemini, false) => gemini(&[got.json()], verbatim, out),
         (Surface::Gemini, true) => gemini_stream(got, verbatim, out),
+        (Surface::Native(native), _) => native.check(stream, verbatim, got, out),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What reached the provider: the request as recorded but for a short list of differences, or its meaning in another dialect.
 
 use super::ask::{Ask, Item};
+use super::natives::Native;
 use super::{Bed, Differences, Leg, SECRET, Surface};
 use crate::harness::Got;
 use serde_json::Value;
@@ -36,6 +37,12 @@ pub(super) fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     }
     match leg.recorded {
         true => same(bed, own, &leg.body, &body, out),
+        // A conversation becomes one text: what of it, is told by the tests of the dialect.
+        false if own.native().is_some_and(Native::is_prompt) => {
+            if own.ask_of(&body).turns.is_empty() {
+                out.say("sent.turns", "nothing was said");
+            }
+        }
         false => meaning(
             &leg.surface.ask_of(&leg.body),
             &own.ask_of(&body),
@@ -51,6 +58,7 @@ fn credential(own: Surface, entry: &Entry, out: &mut Differences) {
         Surface::Chat | Surface::Responses => ("authorization", bearer.as_str()),
         Surface::Messages => ("x-api-key", SECRET),
         Surface::Gemini => ("x-goog-api-key", SECRET),
+        Surface::Native(_) => ("authorization", bearer.as_str()),
     };
     let stray = entry.headers.iter().filter(|(n, v)| v.contains(SECRET) && !n.eq_ignore_ascii_case(name)).count();
     if entry.header(name) != Some(value) || stray > 0 || entry.path.contains(SECRET) {

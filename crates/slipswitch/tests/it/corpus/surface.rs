@@ -1,6 +1,7 @@
 //! The surfaces a client may knock at, each with the dialect it speaks.
 
 use super::ask::Ask;
+use super::natives::Native;
 use super::said::Said;
 use super::{read, responses};
 use serde_json::Value;
@@ -13,10 +14,25 @@ pub enum Surface {
     Messages,
     Gemini,
     Responses,
+    Native(Native),
 }
 
 impl Surface {
     pub const ALL: [Surface; 4] = [Surface::Chat, Surface::Messages, Surface::Gemini, Surface::Responses];
+
+    /// Every surface a request is sent to.
+    pub fn callers() -> impl Iterator<Item = Surface> {
+        Surface::ALL.into_iter().chain(Native::ALL.map(Surface::Native))
+    }
+
+    pub fn native(self) -> Option<Native> {
+        if let Surface::Native(native) = self { Some(native) } else { None }
+    }
+
+    /// The JSON of a stream's messages.
+    pub fn values(self, body: &[u8]) -> Vec<Value> {
+        self.native().map_or_else(|| read::values(body), |native| native.values(body))
+    }
 
     /// The surface that speaks the provider's dialect; `None` for APIs this gateway does not call.
     pub fn of(case: &Case) -> Option<Surface> {
@@ -25,7 +41,7 @@ impl Surface {
             "messages" => Some(Surface::Messages),
             "generateContent" | "streamGenerateContent" => Some(Surface::Gemini),
             "responses" => Some(Surface::Responses),
-            _ => None,
+            api => Native::of(api, case.path()).map(Surface::Native),
         }
     }
 
@@ -35,6 +51,7 @@ impl Surface {
             Surface::Messages => "messages",
             Surface::Gemini => "gemini",
             Surface::Responses => "responses",
+            Surface::Native(native) => native.name(),
         }
     }
 
@@ -44,6 +61,7 @@ impl Surface {
             Surface::Messages => "anthropic",
             Surface::Gemini => "gemini",
             Surface::Responses => "openai-responses",
+            Surface::Native(native) => native.dialect(),
         }
     }
 
@@ -53,6 +71,7 @@ impl Surface {
             Surface::Messages => read::messages(parts),
             Surface::Gemini => read::gemini(parts),
             Surface::Responses => responses::read(parts),
+            Surface::Native(native) => native.read(parts),
         }
     }
 
@@ -62,6 +81,7 @@ impl Surface {
             Surface::Messages => Ask::from_messages(body),
             Surface::Gemini => Ask::from_gemini(body),
             Surface::Responses => responses::ask(body),
+            Surface::Native(native) => native.ask_of(body),
         }
     }
 
@@ -70,6 +90,7 @@ impl Surface {
             (Surface::Chat, _) => "/api/v1/chat/completions".to_owned(),
             (Surface::Messages, _) => "/api/v1/messages".to_owned(),
             (Surface::Responses, _) => "/api/v1/responses".to_owned(),
+            (Surface::Native(native), _) => native.path().to_owned(),
             (Surface::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
             (Surface::Gemini, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
         }
