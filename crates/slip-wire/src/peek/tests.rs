@@ -113,6 +113,19 @@ fn reasoning_is_asked_for_in_several_ways() {
     }
 }
 
+#[test]
+fn thoughts_that_anthropics_callers_do_not_want_shown_are_hidden() {
+    for (thinking, hidden) in [
+        (r#"{"type":"adaptive","display":"omitted"}"#, true),
+        (r#"{"type":"adaptive","display":"summarized"}"#, false),
+        (r#"{"type":"enabled","budget_tokens":1024}"#, false),
+    ] {
+        let body = format!(r#"{{"model":"a/b","messages":[{{"role":"user","content":"hi"}}],"thinking":{thinking}}}"#);
+        let peek = Peek::anthropic(body.as_bytes()).unwrap();
+        assert_eq!((peek.hide_reasoning, peek.want.reasoning), (hidden, true), "{thinking}");
+    }
+}
+
 fn messages(messages: &str) -> Peek {
     Peek::openai_chat(format!(r#"{{"messages":[{messages}]}}"#).as_bytes()).unwrap()
 }
