@@ -79,6 +79,13 @@ pub static ROUTES: &[Route] = &[
     ),
     route(
         Method::POST,
+        "//v1beta/{model...}",
+        Auth::Key,
+        To::Generate(Dialect::Gemini),
+        "the same, as `@ai-sdk/google` says it of names with a slash",
+    ),
+    route(
+        Method::POST,
         "/models/{model...}",
         Auth::Key,
         To::Generate(Dialect::Gemini),
@@ -263,6 +270,7 @@ mod tests {
                 "/v1/models/sim/echo:streamGenerateContent",
                 "Generate(Gemini) sim/echo:streamGenerateContent",
             ),
+            (Method::POST, "/v1beta/sim/echo:generateContent", "Generate(Gemini) sim/echo:generateContent"),
             (Method::GET, "/v1beta/models", "Models"),
             (Method::GET, "/v1beta/models/sim/echo", "Retrieve sim/echo"),
             (Method::GET, "/api/v1/models", "Models"),

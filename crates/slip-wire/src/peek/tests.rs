@@ -126,6 +126,21 @@ fn thoughts_that_anthropics_callers_do_not_want_shown_are_hidden() {
     }
 }
 
+#[test]
+fn gemini_shows_thoughts_where_they_are_asked_for() {
+    for (config, hidden) in [
+        (r#"{"thinkingBudget":1024}"#, true),
+        (r#"{"thinkingLevel":"low","includeThoughts":false}"#, true),
+        (r#"{"includeThoughts":true,"thinkingBudget":1024}"#, false),
+        (r#"{"thinking_budget":-1,"include_thoughts":true}"#, false),
+    ] {
+        let body = format!(
+            r#"{{"contents":[{{"parts":[{{"text":"hi"}}]}}],"generationConfig":{{"thinkingConfig":{config}}}}}"#
+        );
+        assert_eq!(Peek::gemini(body.as_bytes(), "m", false).unwrap().hide_reasoning, hidden, "{config}");
+    }
+}
+
 fn messages(messages: &str) -> Peek {
     Peek::openai_chat(format!(r#"{{"messages":[{messages}]}}"#).as_bytes()).unwrap()
 }
