@@ -42,6 +42,9 @@ def gemini(model, key=KEY, **more):
     return GoogleModel(model, provider=GoogleProvider(client=Client(api_key=key, http_options={"base_url": ROOT})), **more)
 
 
+# One for all checks: clients that outlive their loop complain at the end.
+loop = asyncio.Runner()
+
 MAKERS = {"openai": openai, "openrouter": openrouter, "anthropic": claude, "google": gemini}
 
 
@@ -51,7 +54,7 @@ def each(name, models=tuple(MODELS), makers=tuple(MAKERS)):
     def register(body):
         for maker in makers:
             for model in models:
-                check(f"{name} ({maker}, {model})")(lambda make=MAKERS[maker], model=model: asyncio.run(body(make, model)))
+                check(f"{name} ({maker}, {model})")(lambda make=MAKERS[maker], model=model: loop.run(body(make, model)))
 
     return register
 

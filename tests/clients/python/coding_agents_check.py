@@ -228,9 +228,10 @@ def run_claude(model, prompt, *args):
 
 if PROGRAM:
 
-    @each_model("Claude Code itself prints the answer")
+    @each_model("Claude Code itself prints the answer, and goes round with a tool")
     def _(model):
         has(run_claude(model, "hello out there", "--tools", ""), "hello out there", "output")
+        has(run_claude(model, "use Read", "--tools", "Read"), "tool said: ", "output")
 
 else:
     print("skipped: Claude Code itself is not installed (npm install -g @anthropic-ai/claude-code)")
