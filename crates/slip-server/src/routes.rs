@@ -102,6 +102,28 @@ pub static ROUTES: &[Route] = &[
     ),
     route(
         Method::POST,
+        "//v1beta/{model...}",
+        Auth::Key,
+        To::Generate(Dialect::Gemini),
+        "the same, as `@ai-sdk/google` says it of names with a slash",
+    ),
+    route(
+        Method::POST,
+        "/models/{model...}",
+        Auth::Key,
+        To::Generate(Dialect::Gemini),
+        "the same, as newer Gemini clients say it (at `/v1`)",
+    ),
+    route(Method::GET, "//v1beta/models", Auth::Catalogue, To::Models, "the models, as Gemini clients read them"),
+    route(
+        Method::GET,
+        "//v1beta/models/{model...}",
+        Auth::Catalogue,
+        To::Retrieve,
+        "one model, as Gemini clients read it",
+    ),
+    route(
+        Method::POST,
         "/embeddings",
         Auth::Key,
         To::Serve(Op::Embeddings, Shape::OpenAi, Dialect::OpenAiChat),
@@ -360,6 +382,14 @@ mod tests {
             ),
             (Method::POST, "/v1beta/models/sim/echo:generateContent", "Generate(Gemini) sim/echo:generateContent"),
             (Method::POST, "/v1beta/models/sim%2Fecho:generateContent", "Generate(Gemini) sim/echo:generateContent"),
+            (
+                Method::POST,
+                "/v1/models/sim/echo:streamGenerateContent",
+                "Generate(Gemini) sim/echo:streamGenerateContent",
+            ),
+            (Method::POST, "/v1beta/sim/echo:generateContent", "Generate(Gemini) sim/echo:generateContent"),
+            (Method::GET, "/v1beta/models", "Models"),
+            (Method::GET, "/v1beta/models/sim/echo", "Retrieve sim/echo"),
             (Method::GET, "/api/v1/models", "Models"),
             (Method::POST, "/v1/embeddings", "Serve(Embeddings, OpenAi, OpenAiChat)"),
             (Method::POST, "/api/embeddings", "Serve(Embeddings, OllamaOld, Ollama)"),
@@ -382,7 +412,7 @@ mod tests {
             (Method::POST, "/api/v1/chat/completion", "near POST /api/v1/chat/completions"),
             (Method::GET, "/api/v1/model", "near GET /api/v1/models"),
             (Method::GET, "/nowhere/at/all", "nothing"),
-            (Method::GET, "/v1x/models", "near GET /api/v1/models"),
+            (Method::GET, "/v1x/models", "near GET /v1beta/models"),
             (Method::GET, "/api/v1/models/a%00b/c/endpoints", "nothing"),
         ];
         for (method, path, want) in rows {

@@ -22,6 +22,12 @@ const PYTHON: &[(&str, &str, &str)] = &[
     ("openai-py", "venv", "openai_check.py"),
     ("openrouter-py", "venv", "openrouter_check.py"),
     ("litellm", "venv-litellm", "litellm_check.py"),
+    ("anthropic-py", "venv-makers", "anthropic_check.py"),
+    ("genai-py", "venv-makers", "genai_check.py"),
+    ("instructor", "venv-makers", "instructor_check.py"),
+    ("langchain-py", "venv-frameworks", "langchain_check.py"),
+    ("agents", "venv-frameworks", "agents_check.py"),
+    ("coding-agents", "venv", "coding_agents_check.py"),
     ("surfaces", "venv", "surfaces_check.py"),
     ("contract", "venv", "openapi_check.py"),
     ("services-py", "venv-services", "services_check.py"),
@@ -30,6 +36,10 @@ const NODE: &[(&str, &str)] = &[
     ("openai-js", "openai_check.mjs"),
     ("openrouter-js", "openrouter_check.mjs"),
     ("ai-sdk", "ai_sdk_check.mjs"),
+    ("ai-sdk-dialects", "ai_sdk_dialects_check.mjs"),
+    ("anthropic-js", "anthropic_check.mjs"),
+    ("genai-js", "genai_check.mjs"),
+    ("langchain-js", "langchain_check.mjs"),
     ("services-js", "services_check.mjs"),
 ];
 const README: &str = "readme";

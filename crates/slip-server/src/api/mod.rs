@@ -1,6 +1,7 @@
 //! Everything that is not a model call: the catalogue, a key's own data, generations, probes.
 
 mod generation;
+mod google;
 mod key;
 mod models;
 pub mod ollama;
@@ -33,6 +34,8 @@ pub async fn answer(
     let query = Query::of(request.uri().query().unwrap_or_default());
     let world = app.world();
     match to {
+        To::Models if google::asks(request.uri().path(), request.headers()) => google::list(&world, &query),
+        To::Retrieve if google::asks(request.uri().path(), request.headers()) => google::one(&world, captured),
         To::Models | To::ModelsUser => models::list(&world, &query, request.headers()),
         To::ServiceModels(op) => models::serving(&world, op, &query),
         To::ModelsCount => models::count(&world, &query),

@@ -115,7 +115,7 @@ pub fn providers(world: &World) -> Result<Response<Body>, Fault> {
     Ok(ok(&json!({ "data": data })))
 }
 
-fn find<'a>(world: &'a World, captured: &[String]) -> Result<Listed<'a>, Fault> {
+pub(super) fn find<'a>(world: &'a World, captured: &[String]) -> Result<Listed<'a>, Fault> {
     let name = captured.join("/");
     let base = name.split(':').next().unwrap_or(&name);
     world.field.model(base).filter(|l| !l.endpoints.is_empty()).ok_or_else(|| {
@@ -137,7 +137,7 @@ fn count_of(query: &Query, name: &str) -> Result<Option<usize>, Fault> {
 }
 
 /// The filters of OpenRouter's `/models` that a catalogue of facts can answer; the others are ignored as it ignores unknown ones.
-fn filtered<'a>(world: &'a World, query: &Query) -> Result<Vec<Listed<'a>>, Fault> {
+pub(super) fn filtered<'a>(world: &'a World, query: &Query) -> Result<Vec<Listed<'a>>, Fault> {
     let all_of = |name: &str| query.list(name);
     let params = all_of("supported_parameters");
     let inputs = all_of("input_modalities");
@@ -227,7 +227,7 @@ fn created_at(model: &Model) -> String {
     super::iso(i64::try_from(model.created).unwrap_or(0) * 1000)
 }
 
-fn description(model: &Model) -> String {
+pub(super) fn description(model: &Model) -> String {
     let mut says = format!("{} by {}.", model.name, model.author_name);
     if let Some(context) = model.context {
         says.push_str(&format!(" Context {context} tokens."));

@@ -140,6 +140,8 @@ fn surface(path: &str) -> Dialect {
         ("/chat/completions", Dialect::OpenAiChat),
         ("/messages", Dialect::Anthropic),
         ("/v1beta/", Dialect::Gemini),
+        (":generateContent", Dialect::Gemini),
+        (":streamGenerateContent", Dialect::Gemini),
         ("/responses", Dialect::Responses),
         ("/completions", Dialect::Completions),
         ("/api/chat", Dialect::Ollama),

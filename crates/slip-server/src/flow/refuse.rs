@@ -16,6 +16,8 @@ const ANY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("X-Generation-Id,X-Provider-Name,request-id,cf-ray,X-Slipswitch-Losses");
 pub const GENERATION: HeaderName = HeaderName::from_static("x-generation-id");
+/// Where Anthropic's libraries look for what to quote to support.
+const REQUEST: HeaderName = HeaderName::from_static("request-id");
 pub const PROVIDER: HeaderName = HeaderName::from_static("x-provider-name");
 /// What passes, but nobody said when.
 const COME_BACK: Duration = Duration::from_secs(2);
@@ -47,6 +49,7 @@ pub fn event_stream(dialect: Dialect, body: Body) -> Response<Body> {
 
 pub fn stamp(headers: &mut HeaderMap, id: &str, provider: Option<&str>) {
     if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST, value.clone());
         headers.insert(GENERATION, value);
     }
     if let Some(name) = provider {

@@ -68,7 +68,7 @@ fn format(request: &Request, quirks: &Quirks, system: &mut Vec<Part<'_>>, losses
         Format::JsonSchema { schema, .. } => {
             let mut out = Vec::new();
             let mut w = Writer::open(&mut out);
-            w.put("type", "json_schema").raw("schema", schema.as_str());
+            w.put("type", "json_schema").raw("schema", super::schema::closed(schema, losses).as_str());
             w.close();
             return to_raw(out);
         }

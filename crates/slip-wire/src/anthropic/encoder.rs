@@ -308,6 +308,11 @@ impl Encoder {
         let sealed = open.sealed.clone();
         let mut after = None;
         match &open.kind {
+            // Programs take a message's last block for its answer; who wants no thoughts shown finds nothing there. Google asks for
+            // the signature of a text back, and does without.
+            Kind::Thinking { kind: ThinkingKind::Encrypted, format, id: None }
+                if self.stamp.hide_reasoning && self.text_bytes > 0 && format == slip_ir::request::format::GEMINI => {}
+            Kind::Text if self.stamp.hide_reasoning => {}
             Kind::Thinking { kind: ThinkingKind::Encrypted, format, id } => {
                 let mut start = Vec::new();
                 reply::sealed_block(&mut start, &sealed, format, id.as_deref());

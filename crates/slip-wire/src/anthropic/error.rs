@@ -20,21 +20,37 @@ const STATUSES: [(&str, u16); 10] = [
     ("overloaded_error", 529),
 ];
 
+/// The member that names a conversation kept elsewhere, and the code by which Anthropic's libraries know to send all of it again.
+pub const THREAD: &str = "thread.previous_message_id";
+const THREAD_LOST: &str = "thread_not_found";
+
 pub fn decode(status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
     let mut kind = None;
     let mut message = String::new();
+    let mut detail = None;
     if let Ok(mut whole) = std::str::from_utf8(body).map_err(|_| ()).and_then(|t| Object::parse(t, "").map_err(|_| ()))
     {
         match whole.object("error", "") {
             Ok(Some(mut error)) => {
                 kind = error.string("type", "").ok().flatten();
                 message = error.string("message", "").ok().flatten().unwrap_or_default();
+                let details = error.object("details", "").ok().flatten();
+                detail = details.and_then(|mut d| d.string("error_code", "").ok().flatten());
             }
             // Proxies in front of the API answer with less.
             _ => message = whole.string("message", "").ok().flatten().unwrap_or_default(),
         }
     }
-    judge(status, headers, kind.as_deref(), &message, body)
+    let mut fault = judge(status, headers, kind.as_deref(), &message, body);
+    if let Some(detail) = detail.filter(|d| is_detail(d)) {
+        fault.code = Some(detail);
+    }
+    fault
+}
+
+/// Codes of `error.details` that change what a library does next.
+fn is_detail(code: &str) -> bool {
+    code.starts_with("thread_") && code.len() <= 64
 }
 
 /// An `error` event of a stream, or an error object where a message was expected: there is no status of its own.
@@ -96,6 +112,12 @@ pub fn encode(fault: &Fault, id: Option<&str>) -> Vec<u8> {
     w.put("type", "error");
     let mut error = Writer::open(w.key("error"));
     error.put("type", type_of(fault.kind)).put("message", &message(fault)).put("error_type", fault.kind.error_type());
+    let lost = fault.param.as_deref().filter(|param| *param == THREAD).map(|_| THREAD_LOST);
+    if let Some(code) = fault.code.as_deref().filter(|code| is_detail(code)).or(lost) {
+        let mut details = Writer::open(error.key("details"));
+        details.put("error_code", code);
+        details.close();
+    }
     error.close();
     w.put("request_id", &id);
     let mut metadata = Vec::new();
@@ -206,6 +228,19 @@ mod tests {
             headers.insert(name, http::HeaderValue::from_static(value));
         }
         assert_eq!(decode(429, &headers, b"{}").retry_after, Some(Duration::from_secs(11)));
+    }
+
+    #[test]
+    fn a_lost_thread_is_told_by_the_code_libraries_look_for() {
+        let upstream = br#"{"type":"error","error":{"type":"not_found_error","message":"no such thread",
+            "details":{"error_code":"thread_not_found"}}}"#;
+        let told = |fault: &Fault| {
+            let body: serde_json::Value = serde_json::from_slice(&encode(fault, None)).expect("JSON");
+            body["error"]["details"]["error_code"].clone()
+        };
+        assert_eq!(told(&decode(404, &HeaderMap::new(), upstream)), "thread_not_found");
+        assert_eq!(told(&Fault::caller(FaultKind::BadRequest, "send it again").at(THREAD)), "thread_not_found");
+        assert_eq!(told(&Fault::caller(FaultKind::BadRequest, "no").at("model")), serde_json::Value::Null);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod messages;
 pub(crate) mod object;
 mod reply;
 mod request;
+mod schema;
 pub(crate) mod seal;
 mod usage;
 mod wire;

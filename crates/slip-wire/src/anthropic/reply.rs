@@ -144,10 +144,11 @@ fn tell<'r>(choice: &'r Choice, stamp: &Stamp) -> Told<'r> {
             Block::Text(text) => {
                 let cited: Vec<Raw> =
                     text.annotations.iter().filter_map(|a| citations::to_citation(a, false)).collect();
+                // Programs take a message's last block for its answer.
+                blocks.extend(text.signature.as_ref().map(|signature| signature_block(None, signature)));
                 if !text.text.is_empty() || !cited.is_empty() {
                     blocks.push(text_block(&text.text, &cited));
                 }
-                blocks.extend(text.signature.as_ref().map(|signature| signature_block(None, signature)));
             }
             Block::Refusal(text) if text.is_empty() => {}
             Block::Refusal(text) => blocks.push(text_block(text, &[])),

@@ -1,6 +1,7 @@
 //! What a caller of the Messages surface sends, told in the vocabulary.
 
 use super::blocks::{self, Reader};
+use super::error::THREAD;
 use super::object::{Object, Writer, below, is_object, read, to_raw};
 use crate::Malformed;
 use crate::house;
@@ -65,6 +66,7 @@ pub fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
     }
 
     thinking_and_output(&mut o, &mut request)?;
+    thread(&mut o)?;
     for name in HOUSE.into_iter().chain(house::MEMBERS) {
         o.take(name);
     }
@@ -72,6 +74,18 @@ pub fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
         request.extra.extend(Raw::parse(raw.get()).map(|raw| (name.into_owned(), raw)));
     }
     Ok((request, losses))
+}
+
+/// A thread is a conversation that Anthropic keeps. Who begins one says all of it, and anybody can answer; who goes on with one leaves
+/// out what nobody else knows.
+fn thread(o: &mut Object<'_>) -> Result<(), Malformed> {
+    let Some(mut thread) = o.object("thread", "")? else { return Ok(()) };
+    match thread.string("type", "thread")?.as_deref() {
+        Some("continue") => {
+            Err(Malformed::new(THREAD, "this provider does not keep conversations: send all of it again"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn system(raw: &RawValue, losses: &mut Vec<Loss>) -> Result<Vec<Block>, Malformed> {

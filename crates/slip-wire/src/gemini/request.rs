@@ -55,7 +55,7 @@ struct Turns {
     list: Vec<Turn>,
     /// Calls so far, for minting ids.
     calls: usize,
-    /// Minted ids of calls not yet answered, by the tool's name.
+    /// Ids of calls not yet answered, by the tool's name: Google's own client answers without them.
     open: HashMap<String, VecDeque<String>>,
 }
 
@@ -111,14 +111,17 @@ impl Turns {
                 // Other dialects match results to calls by id; ours are taken off again on the way back to Gemini.
                 if call.id.is_empty() {
                     call.id = format!("{MINTED}{}", self.calls);
-                    self.open.entry(call.name.clone()).or_default().push_back(call.id.clone());
                 }
+                self.open.entry(call.name.clone()).or_default().push_back(call.id.clone());
                 self.calls += 1;
                 Block::ToolCall(call)
             }
             Part::Result(mut answer) => {
+                let open = self.open.get_mut(&answer.name);
                 if answer.id.is_empty() {
-                    answer.id = self.open.get_mut(&answer.name).and_then(VecDeque::pop_front).unwrap_or_default();
+                    answer.id = open.and_then(VecDeque::pop_front).unwrap_or_default();
+                } else if let Some(open) = open {
+                    open.retain(|id| *id != answer.id);
                 }
                 Block::ToolResult(result(answer))
             }

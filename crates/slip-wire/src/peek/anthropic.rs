@@ -37,6 +37,7 @@ pub(super) fn peek(body: &[u8]) -> Result<Peek, Malformed> {
                 peek.reasoning.enabled = Some(kind.as_deref() != Some("disabled"));
                 let budget = json::field(span, "budget_tokens");
                 peek.reasoning.budget = budget.map_or(Ok(None), |b| whole("thinking.budget_tokens", b, 0, i64::MAX))?;
+                peek.hide_reasoning = json::field(span, "display").is_some_and(|d| d == b"\"omitted\"");
                 peek.param("reasoning");
             }
             "output_config" | "output_format" if object(&member.key, span)? => {

@@ -150,6 +150,8 @@ fn config(peek: &mut Peek, at: &str, span: &[u8]) -> Result<(), Malformed> {
 
 fn thinking(peek: &mut Peek, at: &str, span: &[u8]) -> Result<(), Malformed> {
     peek.param("reasoning");
+    // Thoughts are shown where they are asked for.
+    peek.hide_reasoning = true;
     for (key, value) in json::fields(span) {
         let path = format!("{at}.{}", json::shown(&key.text()));
         match &*key.bytes() {
@@ -165,7 +167,9 @@ fn thinking(peek: &mut Peek, at: &str, span: &[u8]) -> Result<(), Malformed> {
                 peek.reasoning.enabled.get_or_insert(true);
             }
             b"includeThoughts" | b"include_thoughts" => {
-                peek.reasoning.enabled = peek.reasoning.enabled.or(flag(&path, value)?.filter(|on| *on));
+                let shown = flag(&path, value)?.unwrap_or(false);
+                peek.hide_reasoning = !shown;
+                peek.reasoning.enabled = peek.reasoning.enabled.or(shown.then_some(true));
             }
             _ => {}
         }

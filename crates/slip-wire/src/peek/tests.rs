@@ -113,6 +113,34 @@ fn reasoning_is_asked_for_in_several_ways() {
     }
 }
 
+#[test]
+fn thoughts_that_anthropics_callers_do_not_want_shown_are_hidden() {
+    for (thinking, hidden) in [
+        (r#"{"type":"adaptive","display":"omitted"}"#, true),
+        (r#"{"type":"adaptive","display":"summarized"}"#, false),
+        (r#"{"type":"enabled","budget_tokens":1024}"#, false),
+    ] {
+        let body = format!(r#"{{"model":"a/b","messages":[{{"role":"user","content":"hi"}}],"thinking":{thinking}}}"#);
+        let peek = Peek::anthropic(body.as_bytes()).unwrap();
+        assert_eq!((peek.hide_reasoning, peek.want.reasoning), (hidden, true), "{thinking}");
+    }
+}
+
+#[test]
+fn gemini_shows_thoughts_where_they_are_asked_for() {
+    for (config, hidden) in [
+        (r#"{"thinkingBudget":1024}"#, true),
+        (r#"{"thinkingLevel":"low","includeThoughts":false}"#, true),
+        (r#"{"includeThoughts":true,"thinkingBudget":1024}"#, false),
+        (r#"{"thinking_budget":-1,"include_thoughts":true}"#, false),
+    ] {
+        let body = format!(
+            r#"{{"contents":[{{"parts":[{{"text":"hi"}}]}}],"generationConfig":{{"thinkingConfig":{config}}}}}"#
+        );
+        assert_eq!(Peek::gemini(body.as_bytes(), "m", false).unwrap().hide_reasoning, hidden, "{config}");
+    }
+}
+
 fn messages(messages: &str) -> Peek {
     Peek::openai_chat(format!(r#"{{"messages":[{messages}]}}"#).as_bytes()).unwrap()
 }

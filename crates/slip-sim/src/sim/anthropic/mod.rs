@@ -35,7 +35,7 @@ impl Speak for Anthropic {
         if request.header("anthropic-version").is_none() {
             return Err(Refusal::invalid("anthropic-version: header is required"));
         }
-        read::ask(body)
+        read::ask(body, request.header("anthropic-beta").unwrap_or_default())
     }
 
     fn whole(&self, ask: &Ask, answer: &Answer, shape: Shape) -> Value {
@@ -251,9 +251,13 @@ fn error(refusal: &Refusal, id: u64) -> Value {
         _ => "invalid_request_error",
     };
     let message = if refusal.status == 529 { "Overloaded" } else { &refusal.message };
-    json!({
+    let mut told = json!({
         "type": "error",
         "error": {"type": kind, "message": message},
         "request_id": format!("req_{id:016x}"),
-    })
+    });
+    if refusal.param.as_deref() == Some("thread") {
+        told["error"]["details"] = json!({"error_code": "thread_not_found"});
+    }
+    told
 }

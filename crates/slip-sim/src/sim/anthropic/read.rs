@@ -1,7 +1,7 @@
 //! Reading a Messages request, as strictly as Anthropic does: what it does not know is refused, and so is reasoning that comes
 //! back changed.
 
-use super::super::ask::{Ask, Choice, Format, Refusal, Thinking, Tool, given, list_of, text_of};
+use super::super::ask::{Ask, Choice, Format, Refusal, Thinking, Tool, Why, given, list_of, text_of};
 use super::turns;
 use serde_json::{Value, json};
 
@@ -45,8 +45,15 @@ const TOOL_MEMBERS: &[&str] = &[
 const MAX_BREAKPOINTS: usize = 4;
 const MIN_THINKING: u64 = 1024;
 
-pub(super) fn ask(body: &Value) -> Result<Ask, Refusal> {
-    unknown(body, MEMBERS, "")?;
+/// `betas` is the header that switches on what is not there for everybody.
+pub(super) fn ask(body: &Value, betas: &str) -> Result<Ask, Refusal> {
+    let threads = betas.contains("message-threads-");
+    let known: Vec<&str> = MEMBERS.iter().copied().chain(threads.then_some("thread")).collect();
+    unknown(body, &known, "")?;
+    if given(body, "thread").is_some_and(|t| text_of(t, "type") == "continue") {
+        // It keeps nothing, as the real one does an hour later.
+        return Err(Refusal::new(404, Why::NotFound, "thread: not found").at("thread"));
+    }
     let model = body.get("model").and_then(Value::as_str).filter(|m| !m.is_empty());
     let model = model.ok_or_else(|| Refusal::invalid("model: Field required"))?;
     let max_tokens = body.get("max_tokens").ok_or_else(|| Refusal::invalid("max_tokens: Field required"))?;
@@ -62,7 +69,7 @@ pub(super) fn ask(body: &Value) -> Result<Ask, Refusal> {
     caching(body, &mut ask)?;
     system(body, &mut ask)?;
     tools(body, &mut ask)?;
-    turns::read(body, &mut ask)?;
+    turns::read(body, betas.contains("mid-conversation-"), &mut ask)?;
     ask.prompt.mark();
     thinking(body, &mut ask, max_tokens)?;
     ask.format = format(body)?;

@@ -13,7 +13,7 @@ struct Turn<'a> {
     texts: Vec<&'a str>,
 }
 
-fn turns(body: &Value) -> Result<Vec<Turn<'_>>, Refusal> {
+fn turns(body: &Value, asides: bool) -> Result<Vec<Turn<'_>>, Refusal> {
     let messages = list_of(body, "messages");
     if messages.is_empty() {
         return Err(Refusal::invalid("messages: at least one message is required"));
@@ -24,6 +24,8 @@ fn turns(body: &Value) -> Result<Vec<Turn<'_>>, Refusal> {
         let user = match text_of(message, "role") {
             "user" => true,
             "assistant" => false,
+            // Words of the system in the middle of a conversation, where they are switched on.
+            "system" if asides && at > 0 => continue,
             other => {
                 let message = format!("messages.{at}.role: Input should be 'user' or 'assistant': {other:?}");
                 return Err(Refusal::invalid(message));
@@ -50,8 +52,8 @@ fn turns(body: &Value) -> Result<Vec<Turn<'_>>, Refusal> {
     Ok(turns)
 }
 
-pub(super) fn read(body: &Value, ask: &mut Ask) -> Result<(), Refusal> {
-    let turns = turns(body)?;
+pub(super) fn read(body: &Value, asides: bool, ask: &mut Ask) -> Result<(), Refusal> {
+    let turns = turns(body, asides)?;
     let mut open: Vec<&str> = Vec::new();
     let mut every: Vec<&str> = Vec::new();
     let mut last_opens_with_thought = true;

@@ -3,6 +3,8 @@
 use super::super::ask::{Ask, Refusal};
 use super::super::{picture, sign};
 use super::object::Object;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Map, Value};
 
 pub(super) const PART: &[&str] = &[
@@ -21,6 +23,13 @@ pub(super) const PART: &[&str] = &[
 ];
 /// Strings the API takes in place of a signature, for calls that it did not make itself.
 const NO_SIGNATURE: &[&str] = &["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"];
+
+/// As it stands, or as bytes are spelt: libraries whose member is bytes encode it.
+fn is_placeholder(signature: &str) -> bool {
+    let standard: String = signature.trim_end_matches('=').chars().map(sign::standard_letter).collect();
+    let bytes = STANDARD_NO_PAD.decode(standard).unwrap_or_default();
+    NO_SIGNATURE.iter().any(|word| *word == signature || word.as_bytes() == bytes)
+}
 
 /// What one content carries, beside its text.
 #[derive(Default)]
@@ -119,7 +128,7 @@ fn part(value: &Value, at: &str, user: bool, ask: &mut Ask, out: &mut Parts) -> 
         if out.calls.is_empty() && signature.is_empty() {
             out.unsigned = true;
         }
-        let free = signature.is_empty() || NO_SIGNATURE.contains(&signature);
+        let free = signature.is_empty() || is_placeholder(signature);
         if !free && !sign::verify_bytes(signature, &signed(call.text("name"), args)) {
             return Err(forged());
         }
@@ -128,7 +137,7 @@ fn part(value: &Value, at: &str, user: bool, ask: &mut Ask, out: &mut Parts) -> 
         out.calls.push((call.text("name").to_owned(), call.text("id").to_owned()));
         return Ok(());
     }
-    if !signature.is_empty() && !NO_SIGNATURE.contains(&signature) && !sign::verify_bytes(signature, "") {
+    if !signature.is_empty() && !is_placeholder(signature) && !sign::verify_bytes(signature, "") {
         return Err(forged());
     }
     if let Some(response) = part.get("functionResponse") {

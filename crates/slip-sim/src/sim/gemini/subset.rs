@@ -73,7 +73,8 @@ pub(super) fn check(schema: &Value, at: &str, depth: usize) -> Result<(), Refusa
         return Err(Refusal::invalid(format!("* {at}.items: missing field.")));
     }
     let properties = object.get("properties").and_then(Value::as_object);
-    if is("object") && properties.is_none_or(serde_json::Map::is_empty) {
+    // Within, an object of no properties is a map of anything, and has long been taken.
+    if is("object") && depth == 0 && properties.is_none_or(serde_json::Map::is_empty) {
         return Err(Refusal::invalid(format!("* {at}.properties: should be non-empty for OBJECT type")));
     }
     let missing = |name: &&Value| name.as_str().is_none_or(|n| properties.is_none_or(|p| !p.contains_key(n)));

@@ -246,7 +246,7 @@ prop_compose! {
             tools,
             tool_choice,
             format: schema.then(|| Format::JsonSchema {
-                name: "output".to_owned(), schema: raw(json!({"type":"object"})), strict: None, description: None,
+                name: "output".to_owned(), schema: raw(json!({"additionalProperties":false})), strict: None, description: None,
             }),
             reasoning,
             params,

@@ -317,7 +317,10 @@ fn formats_are_told_or_asked_for() {
     let mut request = said(vec![user("x")]);
     request.format = Some(schema.clone());
     let (body, losses) = encoded(&request);
-    assert_eq!(body["output_config"], json!({"format":{"type":"json_schema","schema":{"type":"object"}}}));
+    assert_eq!(
+        body["output_config"],
+        json!({"format":{"type":"json_schema","schema":{"type":"object","additionalProperties":false}}})
+    );
     assert_eq!(losses, []);
     let without = Quirks { structured: Structured::Unsaid, ..Quirks::ANTHROPIC };
     for (format, quirks) in [(Format::JsonObject, Quirks::ANTHROPIC), (schema, without)] {

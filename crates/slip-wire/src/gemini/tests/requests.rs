@@ -474,3 +474,39 @@ fn to_be_shown_thoughts_is_to_want_them() {
     let budget = Reasoning { budget: Some(9), ..Reasoning::default() };
     assert_eq!(asked(j!({"includeThoughts": true, "thinkingBudget": 9})).reasoning, Some(budget));
 }
+
+/// Google's own client sends what it called back with the id, and the answer without.
+#[test]
+fn an_answer_without_an_id_finds_the_call_of_its_name() {
+    let call = |id: &str| j!({"functionCall": {"id": id, "name": "f", "args": {}}});
+    let answer = |id: Option<&str>| {
+        let mut response = j!({"name": "f", "response": {"result": "x"}});
+        if let Some(id) = id {
+            response["id"] = id.into();
+        }
+        j!({"functionResponse": response})
+    };
+    let rows = [
+        (vec![answer(None), answer(None)], ["c1", "c2"]),
+        (vec![answer(Some("c2")), answer(None)], ["c2", "c1"]),
+        (vec![answer(Some("c1")), answer(None)], ["c1", "c2"]),
+    ];
+    for (answers, want) in rows {
+        let asked = request(
+            &j!({"contents": [
+                {"role": "model", "parts": [call("c1"), call("c2")]},
+                {"role": "user", "parts": answers},
+            ]})
+            .to_string(),
+        );
+        let ids: Vec<&str> = asked.turns[1]
+            .blocks
+            .iter()
+            .filter_map(|block| match block {
+                Block::ToolResult(result) => Some(result.id.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ids, want);
+    }
+}
