@@ -241,7 +241,8 @@ fn quirks(endpoint: &Endpoint, spoken: Spoken<'_>) -> Quirks {
         quirks.reasoning = ReasoningStyle::Effort;
     }
     // A model that does not think refuses to be told how.
-    if spoken.dialect == Dialect::Cohere && endpoint.model.reasoning.is_none() {
+    let known = !endpoint.model.source.is_empty();
+    if spoken.dialect == Dialect::Cohere && known && endpoint.model.reasoning.is_none() {
         quirks.reasoning = ReasoningStyle::Unsaid;
     }
     // Older ones take no schema for their answer.

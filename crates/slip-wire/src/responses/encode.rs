@@ -204,7 +204,9 @@ impl Body<'_> {
         if wish.budget.is_some() && wish.effort.is_none() {
             self.lose("reasoning.max_tokens", "told as an effort");
         }
-        let summary = wish.summary.as_ref().filter(|_| !wish.exclude);
+        // Thoughts are shown here only as a summary, and only to those who ask for one: who asks for thoughts means to see them.
+        let thinks = effort.is_some_and(|effort| effort != Effort::None);
+        let summary = wish.summary.as_deref().or(thinks.then_some("auto")).filter(|_| !wish.exclude);
         if effort.is_none() && summary.is_none() {
             return false;
         }

@@ -22,7 +22,7 @@ fn spellings(sim: &Sim) -> String {
         one("openai", "/v1", "openai", "embeddings", tokens),
         one("cohere", "/compatibility/v1", "cohere", "embeddings", tokens),
         one("google-ai-studio", "/v1beta", "google", "embeddings", tokens),
-        one("ollama", "/v1", "ollama", "embeddings", tokens),
+        one("ollama", "", "ollama", "embeddings", tokens),
         one("voyage", "/v1", "voyage", "embeddings", tokens),
         one("jina", "/v1", "jina", "embeddings", tokens),
     ]

@@ -45,7 +45,7 @@ pub(super) fn lower(task: &Task, same: bool, model: &str) -> Result<Sent, Malfor
     } else {
         task.lose_extra("only the caller's spelling knows it", &mut losses);
     }
-    Ok(Sent::json("/embed", &body, losses))
+    Ok(Sent::json("/api/embed", &body, losses))
 }
 
 #[derive(Deserialize)]

@@ -65,7 +65,7 @@ fn a_request_is_spelt_as_each_provider_reads_it() {
                 "parameters": { "outputDimensionality": 8 },
             }),
         ),
-        (Shape::Ollama, "/embed", json!({ "model": "m", "input": ["a", "b"], "dimensions": 8 })),
+        (Shape::Ollama, "/api/embed", json!({ "model": "m", "input": ["a", "b"], "dimensions": 8 })),
     ];
     for (to, path, want) in rows {
         let (to_path, body, losses) = sent(Shape::OpenAi, to, &ask);

@@ -203,6 +203,7 @@ impl Walk<'_> {
 
     async fn turns(&mut self) {
         let say = |role, text: &str| (role, Item::Text(text.into()));
+        let stops = spell::stops(self.surface.dialect()) && spell::stops(self.dialect.name());
         let ask = Ask {
             turns: vec![
                 say(Role::System, "Be brief."),
@@ -210,12 +211,12 @@ impl Walk<'_> {
                 say(Role::Assistant, "two"),
                 say(Role::User, "three END four"),
             ],
-            stop: vec!["END".into()],
+            stop: if stops { vec!["END".into()] } else { Vec::new() },
             temperature: Some(json!(0.5)),
             ..question("")
         };
         if let Some(heard) = self.ask(false, &ask).await {
-            self.ends(&heard, "echo: three ", "stop");
+            self.ends(&heard, if stops { "echo: three " } else { "echo: three END four" }, "stop");
         }
     }
 
@@ -230,9 +231,9 @@ impl Walk<'_> {
                 self.out.say("pieces", format!("{events} events for {pieces} tokens"));
             }
         }
-        let short = Ask { max_tokens: Some(5), ..question("count to 30") };
+        let short = Ask { max_tokens: Some(16), ..question("count to 30") };
         if let Some(heard) = self.ask(true, &short).await {
-            self.ends(&heard, &count(5), "length");
+            self.ends(&heard, &count(16), "length");
         }
     }
 
@@ -320,7 +321,9 @@ impl Walk<'_> {
             let Some(heard) = self.ask(stream, &ask).await else { return };
             self.ends(&heard, "echo: hello out there", "stop");
             self.out.same("thoughts", "Let me think about: hello out there", &heard.choice.reasoning);
-            self.way_back(stream, &["get_weather"]).await;
+            if limits::reason(self.surface, self.dialect, Feature::Tools).is_none() {
+                self.way_back(stream, &["get_weather"]).await;
+            }
         }
     }
 
@@ -331,7 +334,7 @@ impl Walk<'_> {
         let ask = Ask { thinks, tools: names.iter().map(|n| tool(n)).collect(), ..question(&text) };
         let Some(heard) = self.ask(stream, &ask).await else { return };
         let seals = &heard.choice.seals;
-        if thinks && spell::seals(self.dialect) && seals.is_empty() {
+        if thinks && spell::seals(self.dialect) && spell::keeps_seals(self.surface) && seals.is_empty() {
             self.out.say("seals", "nothing that the provider signed was heard");
         }
         let turn = history::turn(self.surface, &heard.got, stream);
@@ -369,7 +372,7 @@ impl Walk<'_> {
             let body = |model: &str| spell::body(self.surface, &question("count to 40"), model, stream);
             let wrong = spell::credential(self.surface, "sk-this-key-was-never-issued");
             let got = self.post(Health::Well, stream, wrong, &body(&self.model(Health::Well))).await;
-            if got.status != 401 || read::error_text(&got.json()["error"]).is_empty() {
+            if got.status != 401 || !spell::tells(&got.json()) {
                 self.out.say("key", format!("{}: {}", got.status, got.text()));
             }
             let body = body(&self.model(Health::Busy));
@@ -390,7 +393,7 @@ impl Walk<'_> {
 /// The seal as the provider made it: on foreign ground it carries the name of its house in front, and may have had to be base64.
 fn own(seal: &str) -> String {
     let inner = crate::corpus::base64(seal).and_then(|bytes| String::from_utf8(bytes).ok());
-    let told = inner.filter(|text| text.contains("::")).unwrap_or_else(|| seal.to_owned());
+    let told = inner.filter(|text| text.contains("-v") && text.contains(':')).unwrap_or_else(|| seal.to_owned());
     told.rsplit(':').next().unwrap_or_default().to_owned()
 }
 

@@ -22,11 +22,15 @@ const LIMITS: &[(Whose, &[Feature], &str)] = &[
     ),
     (
         Provider(Dialect::Completions),
-        &[Tools, Parallel, Results, Images, Files, Structured, Reasoning],
+        &[Turns, Tools, Parallel, Results, Images, Files, Structured, Reasoning],
         "legacy completions know a prompt and a text, and nothing else",
     ),
     (Client("ollama-generate"), &[Turns, Tools, Parallel, Results], "Ollama's generate takes one prompt and no tools"),
-    (Provider(Dialect::OllamaGenerate), &[Tools, Parallel, Results], "Ollama's generate takes one prompt and no tools"),
+    (
+        Provider(Dialect::OllamaGenerate),
+        &[Turns, Tools, Parallel, Results],
+        "Ollama's generate takes one prompt and no tools",
+    ),
     (Client("ollama"), &[Files], "Ollama has no file input"),
     (Client("ollama-generate"), &[Files], "Ollama has no file input"),
     (Provider(Dialect::Ollama), &[Files], "Ollama has no file input"),

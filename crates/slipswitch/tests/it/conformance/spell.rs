@@ -3,7 +3,7 @@
 use crate::corpus::Surface;
 use crate::corpus::ask::Ask;
 use crate::corpus::natives::Native;
-use crate::corpus::responses;
+use crate::corpus::{read, responses};
 use crate::harness::KEY;
 use serde_json::{Value, json};
 use slip_ir::Dialect;
@@ -95,6 +95,21 @@ pub fn names_calls(dialect: Dialect) -> bool {
 /// The simulated provider signs its thoughts, and wants them back as they were.
 pub fn seals(dialect: Dialect) -> bool {
     matches!(dialect, Dialect::Anthropic | Dialect::Gemini | Dialect::Responses | Dialect::Bedrock)
+}
+
+/// What it has a place for in a conversation: signatures of somebody else's have none in the smaller dialects.
+pub fn keeps_seals(surface: Surface) -> bool {
+    surface.native().is_none()
+}
+
+/// The dialect has stop sequences.
+pub fn stops(dialect: &str) -> bool {
+    dialect != Dialect::Responses.name()
+}
+
+/// An error says in words what is wrong.
+pub fn tells(body: &Value) -> bool {
+    !read::error_text(&body["error"]).is_empty() || body["message"].as_str().is_some_and(|words| !words.is_empty())
 }
 
 pub fn key(surface: Surface) -> (&'static str, String) {

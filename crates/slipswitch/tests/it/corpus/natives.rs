@@ -84,8 +84,11 @@ impl Native {
 
     pub fn ask_of(self, body: &Value) -> Ask {
         match self {
-            Native::Text => prompted(body, &body["stop"], body["max_tokens"].as_u64()),
-            Native::Generate => prompted(body, &body["options"]["stop"], body["options"]["num_predict"].as_u64()),
+            Native::Text => prompted(body, &body["stop"], body["max_tokens"].as_u64(), &body["temperature"]),
+            Native::Generate => {
+                let options = &body["options"];
+                prompted(body, &options["stop"], options["num_predict"].as_u64(), &options["temperature"])
+            }
             Native::Ollama => from_ollama(body),
             Native::Cohere => from_cohere(body),
         }
@@ -94,7 +97,18 @@ impl Native {
     pub fn body(self, ask: &Ask, model: &str, stream: bool) -> Value {
         let mut body = match self {
             Native::Text => json!({"prompt": last_words(ask)}),
-            Native::Generate => json!({"prompt": last_words(ask)}),
+            Native::Generate => {
+                let pictures = ask.turns.iter().filter_map(|(_, item)| match item {
+                    Item::Image(url) => url.strip_prefix("data:image/png;base64,"),
+                    _ => None,
+                });
+                let pictures: Vec<&str> = pictures.collect();
+                let mut body = json!({"prompt": last_words(ask)});
+                if !pictures.is_empty() {
+                    body["images"] = json!(pictures);
+                }
+                body
+            }
             Native::Ollama => to_ollama(ask),
             Native::Cohere => to_cohere(ask),
         };
@@ -373,10 +387,13 @@ fn stops(value: &Value) -> Vec<String> {
     }
 }
 
-fn prompted(body: &Value, stop: &Value, max_tokens: Option<u64>) -> Ask {
+fn prompted(body: &Value, stop: &Value, max_tokens: Option<u64>, temperature: &Value) -> Ask {
     let said = words(&body["prompt"]);
-    let turns = if said.is_empty() { Vec::new() } else { vec![(Role::User, Item::Text(said))] };
-    Ask { turns, max_tokens, stop: stops(stop), ..Ask::default() }
+    let mut turns = if said.is_empty() { Vec::new() } else { vec![(Role::User, Item::Text(said))] };
+    let pictures = list(&body["images"]).iter().filter_map(Value::as_str);
+    turns.extend(pictures.map(|data| (Role::User, Item::Image(format!("data:image/png;base64,{data}")))));
+    let temperature = Some(temperature).filter(|t| !t.is_null()).cloned();
+    Ask { turns, max_tokens, stop: stops(stop), temperature, ..Ask::default() }
 }
 
 /// The last thing a user said: a prompt holds no more.
@@ -451,6 +468,7 @@ fn from_ollama(body: &Value) -> Ask {
         tools: tools_of(body),
         max_tokens: options["num_predict"].as_u64(),
         stop: stops(&options["stop"]),
+        temperature: Some(&options["temperature"]).filter(|t| !t.is_null()).cloned(),
         thinks: !matches!(body["think"], Value::Null | Value::Bool(false)),
         ..Ask::default()
     }
@@ -459,6 +477,24 @@ fn from_ollama(body: &Value) -> Ask {
 fn functions(ask: &Ask) -> Vec<Value> {
     let function = |t: &Tool| json!({"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.schema}});
     ask.tools.iter().map(function).collect()
+}
+
+/// Calls of one turn stand in one message, and so do words and a picture.
+fn together(messages: Vec<Value>) -> Vec<Value> {
+    let mut out: Vec<Value> = Vec::new();
+    for message in messages {
+        let before = out.last_mut().and_then(|last| last["tool_calls"].as_array_mut());
+        if let (Some(before), Some(more)) = (before, message["tool_calls"].as_array()) {
+            before.extend(more.iter().cloned());
+            continue;
+        }
+        // Ollama's pictures stand beside the words they belong to.
+        match out.last_mut().filter(|last| last["role"] == message["role"] && last["images"].is_null()) {
+            Some(last) if message["images"].is_array() => last["images"] = message["images"].clone(),
+            _ => out.push(message),
+        }
+    }
+    out
 }
 
 fn role_name(role: Role) -> &'static str {
@@ -491,7 +527,7 @@ fn to_ollama(ask: &Ask) -> Value {
     if messages.is_empty() {
         messages.push(json!({"role": "user", "content": "hello out there"}));
     }
-    let mut body = json!({"messages": messages});
+    let mut body = json!({"messages": together(messages)});
     if !ask.tools.is_empty() {
         body["tools"] = functions(ask).into();
     }
@@ -530,6 +566,7 @@ fn from_cohere(body: &Value) -> Ask {
         tools: tools_of(body),
         max_tokens: body["max_tokens"].as_u64(),
         stop: stops(&body["stop_sequences"]),
+        temperature: Some(&body["temperature"]).filter(|t| !t.is_null()).cloned(),
         thinks: body["thinking"]["type"] == "enabled",
         ..Ask::default()
     }
@@ -553,7 +590,7 @@ fn to_cohere(ask: &Ask) -> Value {
     if messages.is_empty() {
         messages.push(json!({"role": "user", "content": "hello out there"}));
     }
-    let mut body = json!({"messages": messages});
+    let mut body = json!({"messages": together(messages)});
     if !ask.tools.is_empty() {
         body["tools"] = functions(ask).into();
     }

@@ -260,7 +260,10 @@ pub fn spell(ask: &Ask, model: &str, stream: bool) -> Value {
     put(&mut body, "max_output_tokens", ask.max_tokens.map(Value::from));
     put(&mut body, "stop", Some(ask.stop.clone()).filter(|s| !s.is_empty()).map(Value::from));
     put(&mut body, "temperature", ask.temperature.clone());
-    put(&mut body, "reasoning", ask.thinks.then(|| json!({"effort": "medium"})));
+    put(&mut body, "reasoning", ask.thinks.then(|| json!({"effort": "medium", "summary": "auto"})));
+    if ask.thinks {
+        put(&mut body, "include", Some(json!(["reasoning.encrypted_content"])));
+    }
     if let Some(top) = ask.logprobs {
         put(&mut body, "include", Some(json!(["message.output_text.logprobs"])));
         put(&mut body, "top_logprobs", Some(top.into()));
