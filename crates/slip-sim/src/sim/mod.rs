@@ -135,7 +135,7 @@ impl Answers for Brain {
     fn answer(&self, request: &Incoming) -> Outgoing {
         let id = ask::mix(self.config.seed, ask::hash(&request.body));
         if let Some(service) = services::find(request) {
-            return self.marked(self.serve(&service, request, id), id);
+            return self.marked(self.reckon(&service, request, id), id);
         }
         let reply = match self.speaks.route(request) {
             Route::Lost => {
@@ -158,7 +158,7 @@ impl Brain {
     }
 
     /// A service beside chat; it fails as a chat would.
-    fn serve(&self, service: &services::Service, request: &Incoming, id: u64) -> Outgoing {
+    fn reckon(&self, service: &services::Service, request: &Incoming, id: u64) -> Outgoing {
         let served = self.admit(request).and_then(|()| service.serve(request));
         let served = served.and_then(|served| self.knows(&served.model).map(|()| served));
         let served = match served {
