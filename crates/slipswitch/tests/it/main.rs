@@ -8,4 +8,5 @@ mod harness;
 mod house;
 mod journey;
 mod reload;
+mod responses;
 mod wire;
