@@ -62,7 +62,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         } else {
             encode(inbound, endpoint, to, &quirks)?
         }
-    } else if same && inbound.peek.spliceable {
+    } else if same && inbound.peek.spliceable && !(to == Dialect::Responses && refuses(&inbound.peek, &quirks)) {
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
         encode(inbound, endpoint, to, &quirks)?
@@ -151,6 +151,11 @@ fn same_dialect(raw: &Bytes, peek: &Peek, dialect: Dialect, model: &str) -> Vec<
     }
     out.push(b'}');
     out
+}
+
+/// Whether the body holds a member this upstream takes offence at: then it is told anew without it.
+fn refuses(peek: &Peek, quirks: &Quirks) -> bool {
+    quirks.refuses.iter().any(|name| peek.member(name).is_some())
 }
 
 /// What will be written on the reply.
