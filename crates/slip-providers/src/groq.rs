@@ -14,7 +14,11 @@ pub static PROVIDER: Provider = Provider {
         refuses: names!["logprobs", "logit_bias", "top_logprobs", "n"],
         ..Quirks::OPENAI_CHAT
     },
-    also: list![responses(Quirks { replay: Replay::Reasoning, ..Quirks::RESPONSES })],
+    also: list![responses(Quirks {
+        replay: Replay::Reasoning,
+        refuses: names!["include", "truncation", "safety_identifier", "prompt_cache_key"],
+        ..Quirks::RESPONSES
+    })],
     faults: list![(498, FaultKind::Overloaded, Remedy::Elsewhere)],
     policy: Policy { trains: Some(false), retains: Some(false), zdr: false },
     links: links("https://groq.com/privacy-policy", "https://groq.com/terms-of-use", Some("https://groqstatus.com")),

@@ -89,7 +89,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
         let mut body = Vec::new();
         let losses = completions::splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
         (body, losses)
-    } else if same && spliceable {
+    } else if same && spliceable && !(to == Dialect::Responses && refuses(&inbound.peek, &quirks)) {
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
         encode(inbound, endpoint, to, &quirks, turn, &mut ordered)?
@@ -274,6 +274,11 @@ fn same_dialect(raw: &Bytes, peek: &Peek, dialect: Dialect, model: &str) -> Vec<
     }
     out.push(b'}');
     out
+}
+
+/// Whether the body holds a member this upstream takes offence at: then it is told anew without it.
+fn refuses(peek: &Peek, quirks: &Quirks) -> bool {
+    quirks.refuses.iter().any(|name| peek.member(name).is_some())
 }
 
 /// What will be written on the reply.

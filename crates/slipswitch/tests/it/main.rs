@@ -10,5 +10,6 @@ mod harness;
 mod house;
 mod journey;
 mod reload;
+mod responses;
 mod services;
 mod wire;
