@@ -31,6 +31,8 @@ pub struct Encoder {
     usage: Option<Usage>,
     ending: Option<(Finish, Option<String>, Option<String>)>,
     text_bytes: u64,
+    /// Text of the answer was shown.
+    answered: bool,
     payload: Vec<u8>,
 }
 
@@ -120,6 +122,7 @@ impl Encoder {
             usage: None,
             ending: None,
             text_bytes: 0,
+            answered: false,
             payload: Vec::new(),
         }
     }
@@ -271,6 +274,7 @@ impl Encoder {
             }
             (Kind::Text, Piece::Text(text)) => {
                 self.text_bytes += text.len() as u64;
+                self.answered = true;
                 if let Some(index) = self.show(out) {
                     self.delta(index, "text_delta", "text", text, out);
                 }
@@ -310,8 +314,8 @@ impl Encoder {
         match &open.kind {
             // Programs take a message's last block for its answer; who wants no thoughts shown finds nothing there. Google asks for
             // the signature of a text back, and does without.
-            Kind::Thinking { kind: ThinkingKind::Encrypted, format, id: None }
-                if self.stamp.hide_reasoning && self.text_bytes > 0 && format == slip_ir::request::format::GEMINI => {}
+            Kind::Thinking { format, id: None, .. }
+                if self.stamp.hide_reasoning && self.answered && format == slip_ir::request::format::GEMINI => {}
             Kind::Text if self.stamp.hide_reasoning => {}
             Kind::Thinking { kind: ThinkingKind::Encrypted, format, id } => {
                 let mut start = Vec::new();

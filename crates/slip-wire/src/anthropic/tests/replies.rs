@@ -422,3 +422,29 @@ fn depth_is_nobodys_downfall() {
     let reply = Anthropic.decode_reply(reply.as_bytes(), &Quirks::ANTHROPIC).expect("a reply");
     assert!(stream_of_reply(&reply, &stamp()).len() > 400_000);
 }
+
+#[test]
+fn a_stream_whose_thoughts_are_hidden_ends_in_the_answer_and_not_in_its_signature() {
+    let hidden = Arc::new(Stamp { hide_reasoning: true, ..(*stamp()).clone() });
+    let signed = Block::Text(slip_ir::Text {
+        text: "x".to_owned(),
+        signature: Some("s".to_owned()),
+        ..slip_ir::Text::default()
+    });
+    let alone = Block::Thinking(Thinking {
+        signature: Some("s".to_owned()),
+        format: format::GEMINI.to_owned(),
+        ..Thinking::default()
+    });
+    for blocks in [vec![signed], vec![Block::text("x"), alone]] {
+        let choices = vec![Choice { blocks, finish: Some(Finish::Stop), ..Choice::default() }];
+        let reply = Reply { choices, ..Reply::default() };
+        let kinds = |stamp: &Arc<Stamp>| -> Vec<String> {
+            let message = gather(&stream_of_reply(&reply, stamp));
+            let blocks = message["content"].as_array().cloned().unwrap_or_default();
+            blocks.iter().map(|b| b["type"].as_str().unwrap_or_default().to_owned()).collect()
+        };
+        assert_eq!(kinds(&hidden), ["text"]);
+        assert_eq!(kinds(&stamp()).len(), 2, "who sees thoughts gets the signature");
+    }
+}
