@@ -27,7 +27,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub const ALL: [Dialect; 8] = [
+    pub const ALL: [Dialect; 9] = [
         Dialect::OpenAiChat,
         Dialect::Anthropic,
         Dialect::Gemini,
@@ -36,6 +36,7 @@ impl Dialect {
         Dialect::Ollama,
         Dialect::OllamaGenerate,
         Dialect::Cohere,
+        Dialect::Bedrock,
     ];
 
     /// The name used in configuration files, logs and the catalogue.

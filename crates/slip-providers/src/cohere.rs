@@ -15,9 +15,6 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("CA")),
     docs: s("https://docs.cohere.com/reference/chat"),
     models_path: None,
-    serves: list![
-        serves_at(Op::Embeddings, Shape::Cohere, "../../v2/embed"),
-        serves_at(Op::Rerank, Shape::Cohere, "../../v2/rerank")
-    ],
+    serves: list![serves(Op::Embeddings, Shape::Cohere), serves(Op::Rerank, Shape::Cohere)],
     ..Provider::BLANK
 };

@@ -102,6 +102,13 @@ pub static ROUTES: &[Route] = &[
     ),
     route(
         Method::POST,
+        "//model/{model...}",
+        Auth::Key,
+        To::Generate(Dialect::Bedrock),
+        "the same, as Bedrock clients say it (`/converse` and `/converse-stream`)",
+    ),
+    route(
+        Method::POST,
         "//v1beta/{model...}",
         Auth::Key,
         To::Generate(Dialect::Gemini),
@@ -390,6 +397,8 @@ mod tests {
             (Method::POST, "/v1beta/sim/echo:generateContent", "Generate(Gemini) sim/echo:generateContent"),
             (Method::GET, "/v1beta/models", "Models"),
             (Method::GET, "/v1beta/models/sim/echo", "Retrieve sim/echo"),
+            (Method::POST, "/model/sim%2Fecho/converse", "Generate(Bedrock) sim/echo/converse"),
+            (Method::POST, "/model/us.a.b-v1%3A0/converse-stream", "Generate(Bedrock) us.a.b-v1:0/converse-stream"),
             (Method::GET, "/api/v1/models", "Models"),
             (Method::POST, "/v1/embeddings", "Serve(Embeddings, OpenAi, OpenAiChat)"),
             (Method::POST, "/api/embeddings", "Serve(Embeddings, OllamaOld, Ollama)"),

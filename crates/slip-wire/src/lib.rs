@@ -6,6 +6,7 @@
 //! folder.
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod breakpoint;
 pub mod carry;
 pub mod cohere;
@@ -29,7 +30,6 @@ pub mod responses;
 pub mod seals;
 pub mod stamp;
 pub mod structured;
-mod unwritten;
 pub mod upstream_error;
 
 pub use cross::cross;

@@ -110,14 +110,19 @@ impl Quirks {
             | Dialect::Completions
             | Dialect::Ollama
             | Dialect::OllamaGenerate
-            | Dialect::Cohere
-            | Dialect::Bedrock => &Quirks::OPENAI_CHAT,
+            | Dialect::Cohere => &Quirks::OPENAI_CHAT,
+            Dialect::Bedrock => &Quirks::BEDROCK,
         }
     }
 
     /// How a stream of this dialect is cut into messages here.
     pub fn framing(&self, dialect: Dialect) -> Framing {
         self.envelope.map_or_else(|| crate::wire(dialect).framing(), |envelope| envelope.framing)
+    }
+
+    /// In whose words a server of this dialect refuses.
+    pub fn errors(&self, dialect: Dialect) -> Dialect {
+        self.envelope.map_or(dialect, |envelope| envelope.errors)
     }
 
     /// A plain OpenAI-shaped server of unknown making: the most widely accepted spelling.
@@ -153,6 +158,8 @@ impl Quirks {
 
     /// The Responses API as OpenAI serves it.
     pub const RESPONSES: Quirks = Quirks { replay: Replay::Details, developer_role: true, ..Quirks::OPENAI_CHAT };
+    /// Bedrock's Converse. Which fields a model takes beside it is a matter of its family, not of the provider.
+    pub const BEDROCK: Quirks = Quirks { image_urls: false, ..Quirks::ANTHROPIC };
 
     /// The Gemini API as Google AI Studio serves it.
     pub const GEMINI: Quirks =

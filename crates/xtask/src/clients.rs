@@ -28,6 +28,7 @@ const PYTHON: &[(&str, &str, &str)] = &[
     ("langchain-py", "venv-frameworks", "langchain_check.py"),
     ("agents", "venv-frameworks", "agents_check.py"),
     ("coding-agents", "venv", "coding_agents_check.py"),
+    ("boto3", "venv-bedrock", "bedrock_check.py"),
     ("surfaces", "venv", "surfaces_check.py"),
     ("contract", "venv", "openapi_check.py"),
     ("services-py", "venv-services", "services_check.py"),

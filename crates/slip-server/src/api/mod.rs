@@ -138,14 +138,34 @@ pub fn generation_id() -> String {
 }
 
 /// What is called by a route of a model: a chat or a service, with what the path says that others say in the body
-/// (`gemini-2.5-pro:streamGenerateContent` → model and whether to stream).
+/// (`gemini-2.5-pro:streamGenerateContent`, `sim/echo/converse-stream` → model and whether to stream).
 pub fn call(to: To, captured: &[String]) -> Option<Result<Call, Fault>> {
     let of = |dialect, service| Some(Ok(Call { dialect, service, named: None }));
     match to {
         To::Generate(Dialect::Gemini) => Some(gemini(captured)),
+        To::Generate(Dialect::Bedrock) => Some(bedrock(captured)),
         To::Generate(dialect) => of(dialect, None),
         To::Serve(op, shape, dialect) => of(dialect, Some((op, shape))),
         _ => None,
+    }
+}
+
+fn bedrock(captured: &[String]) -> Result<Call, Fault> {
+    let text = captured.join("/");
+    let call = |model: &str, stream| {
+        let named = Some(Named { model: model.to_owned(), stream });
+        Ok(Call { dialect: Dialect::Bedrock, service: None, named })
+    };
+    match text.rsplit_once('/') {
+        Some((model, "converse")) => call(model, false),
+        Some((model, "converse-stream")) => call(model, true),
+        _ => Err(Fault::caller(
+            FaultKind::NotFound,
+            format!(
+                "no such method: {} (`{{model}}/converse` and `{{model}}/converse-stream` are answered)",
+                shown(&text)
+            ),
+        )),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod anthropic;
 mod ask;
+pub(crate) mod bedrock;
 mod cohere;
 mod gemini;
 mod mind;

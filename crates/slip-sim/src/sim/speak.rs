@@ -68,7 +68,7 @@ pub(crate) fn speaker(dialect: Dialect) -> &'static dyn Speak {
         Dialect::OllamaGenerate => &super::ollama::Generate,
         Dialect::Cohere => &super::cohere::Cohere,
         // Not simulated yet.
-        Dialect::Bedrock => &super::openai::OpenAi,
+        Dialect::Bedrock => &super::bedrock::Bedrock,
     }
 }
 

@@ -54,7 +54,7 @@ async fn an_echo_a_count_and_a_cut_are_the_same_in_every_dialect() {
         let cut = both(dialect, &Talk { max_tokens: Some(3), ..talk("count to 25") }).await;
         assert_eq!((cut.text.as_str(), cut.usage.1), ("tok1 tok2 tok3", 3));
         let short = match dialect {
-            Dialect::Anthropic | Dialect::Gemini | Dialect::Cohere => "max_tokens",
+            Dialect::Anthropic | Dialect::Gemini | Dialect::Cohere | Dialect::Bedrock => "max_tokens",
             Dialect::Responses => "max_output_tokens",
             _ => "length",
         };
@@ -65,7 +65,7 @@ async fn an_echo_a_count_and_a_cut_are_the_same_in_every_dialect() {
         }
         let stopped = both(dialect, &Talk { stop: Some(" tok4"), ..talk("count to 25") }).await;
         assert_eq!((stopped.text.as_str(), stopped.usage.1), ("tok1 tok2 tok3", 3));
-        let sequence = matches!(dialect, Dialect::Anthropic | Dialect::Cohere);
+        let sequence = matches!(dialect, Dialect::Anthropic | Dialect::Cohere | Dialect::Bedrock);
         assert_eq!(stopped.finish.to_lowercase(), if sequence { "stop_sequence" } else { "stop" });
     }
 }
@@ -102,8 +102,8 @@ async fn tools_are_called_when_they_are_spoken_of_and_only_then() {
             assert_eq!(calls, *expected, "{dialect}: {text}");
             let finish = match (dialect, calls.is_empty()) {
                 (Dialect::OpenAiChat, false) => "tool_calls",
-                (Dialect::Anthropic, false) => "tool_use",
-                (Dialect::Anthropic, true) => "end_turn",
+                (Dialect::Anthropic | Dialect::Bedrock, false) => "tool_use",
+                (Dialect::Anthropic | Dialect::Bedrock, true) => "end_turn",
                 (Dialect::Gemini, _) => "STOP",
                 (Dialect::Responses, _) => "completed",
                 (Dialect::OpenAiChat, true) | (Dialect::Ollama, _) => "stop",
@@ -136,8 +136,10 @@ async fn reasoning_comes_first_and_is_counted() {
     for dialect in with_thoughts() {
         let said = both(dialect, &Talk { think: true, ..talk("hello there") }).await;
         assert_eq!(said.reasoning, "Let me think about: hello there", "{dialect}");
-        assert_eq!((said.text.as_str(), said.usage.1, said.usage.2), ("echo: hello there", 9, 6));
-        assert_eq!(said.signature.is_empty(), !matches!(dialect, Dialect::Anthropic | Dialect::Gemini));
+        assert_eq!((said.text.as_str(), said.usage.1), ("echo: hello there", 9));
+        assert_eq!(said.usage.2, if dialect == Dialect::Bedrock { 0 } else { 6 }, "Bedrock does not tell them apart");
+        let signs = [Dialect::Anthropic, Dialect::Gemini, Dialect::Responses, Dialect::Bedrock];
+        assert_eq!(said.signature.is_empty(), !signs.contains(&dialect));
     }
 }
 

@@ -4,6 +4,7 @@
 //! The recordings are read from the directory that SLIPSWITCH_CORPUS names (`cases/*.json`), and are never kept here.
 
 pub mod ask;
+pub mod bedrock;
 mod compare;
 pub mod errors;
 mod expected;
@@ -256,6 +257,9 @@ fn has_twin(case: &Case) -> bool {
 fn upstream_model(case: &Case) -> String {
     let in_path = || {
         let path = case.path().split('?').next()?;
+        if let Some((name, _)) = path.strip_prefix("/model/").and_then(|rest| rest.split_once('/')) {
+            return Some(name.replace("%3A", ":").replace("%2F", "/"));
+        }
         let name = path.rsplit_once("/models/").map(|(_, rest)| rest)?;
         Some(name.split(':').next()?.to_owned())
     };
@@ -287,7 +291,9 @@ fn provider(slug: &str, case: &Case, replay: &Replay) -> String {
             replay.case_url(&case.id)
         )
     };
-    let mut text = section(slug, if builtin(case).is_none() { &dialect } else { "" }, model(case));
+    let wrapped = if Surface::is_wrapped(case) { "envelope = \"invoke-model\"\n" } else { "" };
+    let declared = if builtin(case).is_none() { format!("{dialect}{wrapped}") } else { wrapped.to_owned() };
+    let mut text = section(slug, &declared, model(case));
     if has_twin(case) {
         text += &section(&format!("{slug}-twin"), &dialect, format!("{}-twin", model(case)));
     }
@@ -356,6 +362,7 @@ impl Bed {
                     (_, Surface::Gemini) => ask.to_gemini(),
                     (_, Surface::Responses) => responses::spell(&ask, &self.model_for(surface), stream),
                     (_, Surface::Native(native)) => native.body(&ask, &self.model, stream),
+                    (_, Surface::Bedrock) => bedrock::to(&ask),
                 };
                 legs.push(Leg { surface, stream, body, recorded });
             }
@@ -373,7 +380,7 @@ impl Bed {
 
     fn as_recorded(&self, own: Surface, stream: bool) -> Value {
         let mut body = self.case.request.body.clone();
-        if own != Surface::Gemini {
+        if !own.is_named_in_path() {
             body["model"] = self.model.clone().into();
             if stream || body["stream"].is_boolean() {
                 body["stream"] = stream.into();
@@ -390,7 +397,7 @@ impl Bed {
         let path = leg.surface.path(&self.model, leg.stream);
         let bearer = format!("Bearer {KEY}");
         let key = match leg.surface {
-            Surface::Chat | Surface::Responses => ("authorization", bearer.as_str()),
+            Surface::Chat | Surface::Responses | Surface::Bedrock => ("authorization", bearer.as_str()),
             Surface::Messages => ("x-api-key", KEY),
             Surface::Gemini => ("x-goog-api-key", KEY),
             Surface::Native(_) => ("authorization", bearer.as_str()),
@@ -434,9 +441,10 @@ impl Bed {
         let own = Surface::of(&self.case).expect("only cases with a surface are kept");
         let patched = matches!(own, Surface::Chat | Surface::Native(natives::Native::Text));
         let verbatim = own == leg.surface && !patched && leg.stream == self.case.response.stream;
+        let same_bytes = !(leg.stream && Surface::is_wrapped(&self.case));
         // The comment that says that we are here is ours.
         let body = got.body.strip_prefix(b": OPENROUTER PROCESSING\n\n".as_slice()).unwrap_or(&got.body);
-        if verbatim && said.fault.is_none() && body != self.case.response.body {
+        if verbatim && same_bytes && said.fault.is_none() && body != self.case.response.body {
             out.say("verbatim", "the bytes are not the provider's");
         }
         form::check(leg.surface, leg.stream, verbatim, got, out);

@@ -20,7 +20,7 @@ fn spellings(sim: &Sim) -> String {
     let tokens = r#"{ input = "2", output = "0" }"#;
     [
         one("openai", "/v1", "openai", "embeddings", tokens),
-        one("cohere", "/compatibility/v1", "cohere", "embeddings", tokens),
+        one("cohere", "/v2", "cohere", "embeddings", tokens),
         one("google-ai-studio", "/v1beta", "google", "embeddings", tokens),
         one("ollama", "", "ollama", "embeddings", tokens),
         one("voyage", "/v1", "voyage", "embeddings", tokens),
@@ -176,7 +176,7 @@ async fn documents_come_back_best_first_from_every_provider_on_every_surface() {
     };
     let tokens = r#"{ input = "2", output = "0" }"#;
     let config = [
-        one("cohere", "/compatibility/v1", r#"{ input = "0", output = "0", search = "0.002" }"#),
+        one("cohere", "/v2", r#"{ input = "0", output = "0", search = "0.002" }"#),
         one("voyage", "/v1", tokens),
         one("jina", "/v1", tokens),
         one("openrouter", "/v1", tokens),

@@ -3,7 +3,7 @@
 use crate::corpus::Surface;
 use crate::corpus::ask::Ask;
 use crate::corpus::natives::Native;
-use crate::corpus::{read, responses};
+use crate::corpus::{bedrock, read, responses};
 use crate::harness::KEY;
 use serde_json::{Value, json};
 use slip_ir::Dialect;
@@ -15,6 +15,7 @@ pub fn body(surface: Surface, ask: &Ask, model: &str, stream: bool) -> Value {
         Surface::Messages => ask.to_messages(model, stream),
         Surface::Gemini => ask.to_gemini(),
         Surface::Responses => responses::spell(ask, model, stream),
+        Surface::Bedrock => bedrock::to(ask),
         Surface::Native(native) => {
             let mut body = native.body(ask, model, stream);
             match native {
@@ -42,6 +43,10 @@ pub fn wish(surface: Surface, body: &mut Value, schema: &Value) {
         Surface::Responses => {
             body["text"]["format"] = json!({"type": "json_schema", "name": "place", "strict": true, "schema": schema});
         }
+        Surface::Bedrock => {
+            let named = json!({"jsonSchema": {"name": "place", "schema": schema.to_string()}});
+            body["outputConfig"] = json!({"textFormat": {"type": "json_schema", "structure": named}});
+        }
         Surface::Native(Native::Ollama | Native::Generate) => body["format"] = schema.clone(),
         Surface::Native(Native::Cohere) => {
             body["response_format"] = json!({"type": "json_object", "json_schema": schema});
@@ -53,7 +58,9 @@ pub fn wish(surface: Surface, body: &mut Value, schema: &Value) {
 /// How a client of this surface shows its key.
 pub fn credential(surface: Surface, key: &str) -> (&'static str, String) {
     match surface {
-        Surface::Chat | Surface::Responses | Surface::Native(_) => ("authorization", format!("Bearer {key}")),
+        Surface::Chat | Surface::Responses | Surface::Bedrock | Surface::Native(_) => {
+            ("authorization", format!("Bearer {key}"))
+        }
         Surface::Messages => ("x-api-key", key.to_owned()),
         Surface::Gemini => ("x-goog-api-key", key.to_owned()),
     }
@@ -78,12 +85,7 @@ pub fn reader(dialect: Dialect) -> Surface {
         Dialect::Ollama => Surface::Native(Native::Ollama),
         Dialect::OllamaGenerate => Surface::Native(Native::Generate),
         Dialect::Cohere => Surface::Native(Native::Cohere),
-        Dialect::Bedrock => {
-            panic!(
-                "{dialect} is in Dialect::ALL and nobody reads its requests here: give the corpus test's Surface \
-             (tests/it/corpus/surface.rs) a reader for it and name it in tests/it/conformance/spell.rs"
-            )
-        }
+        Dialect::Bedrock => Surface::Bedrock,
     }
 }
 

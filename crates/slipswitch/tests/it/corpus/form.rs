@@ -2,7 +2,7 @@
 
 use super::read::{self, events};
 use super::said::{list, text};
-use super::{Differences, Surface, responses};
+use super::{Differences, Surface, bedrock, responses};
 use crate::harness::Got;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,10 @@ const ENDINGS: [&str; 5] = ["stop", "length", "tool_calls", "content_filter", "e
 
 /// A successful answer. `verbatim`: the provider's own bytes, whose identity is not ours.
 pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mut Differences) {
-    let streamed = surface.native().map_or("text/event-stream", |native| native.stream_type());
+    let streamed = match surface {
+        Surface::Bedrock => "application/vnd.amazon.eventstream",
+        _ => surface.native().map_or("text/event-stream", |native| native.stream_type()),
+    };
     let kind = if stream { streamed } else { "application/json" };
     if got.header("content-type") != kind {
         out.say("form.content-type", got.header("content-type"));
@@ -30,6 +33,8 @@ pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mu
         (Surface::Gemini, false) => gemini(&[got.json()], verbatim, out),
         (Surface::Gemini, true) => gemini_stream(got, verbatim, out),
         (Surface::Native(native), _) => native.check(stream, verbatim, got, out),
+        (Surface::Bedrock, _) if verbatim => {}
+        (Surface::Bedrock, _) => bedrock::form(stream, got, out),
     }
 }
 

@@ -4,7 +4,7 @@ use super::ask::{Ask, Item, Role};
 use super::natives::Native;
 use super::said::{Call, list, text};
 use super::{Bed, Differences, Leg, Surface};
-use super::{read, responses};
+use super::{bedrock, read, responses};
 use crate::harness::Got;
 use serde_json::{Value, json};
 
@@ -49,6 +49,7 @@ pub fn turn(surface: Surface, got: &Got, stream: bool) -> Value {
         Surface::Messages => message(got, stream),
         Surface::Gemini => gemini(got, stream),
         Surface::Responses => responses::items(got, stream).into(),
+        Surface::Bedrock => bedrock::turn(got, stream),
         Surface::Native(native) => native.turn(&surface.read(&native.parts(got, stream))),
     }
 }
@@ -77,6 +78,7 @@ pub fn request(surface: Surface, model: &str, stream: bool, thinks: bool, turn: 
                 json!({"functionResponse": response})
             }
             Surface::Native(_) => Value::Null,
+            Surface::Bedrock => bedrock::result(&c.id),
         };
         calls.iter().map(answer).collect()
     };
@@ -94,6 +96,14 @@ pub fn request(surface: Surface, model: &str, stream: bool, thinks: bool, turn: 
             let mut body = ask.to_messages(model, stream);
             let mut content = results(Surface::Messages);
             content.extend(go_on(calls.is_empty()).into_iter().map(|t| json!({"type": "text", "text": t})));
+            let messages = body["messages"].as_array_mut().expect("messages are a list");
+            messages.extend([turn.clone(), json!({"role": "user", "content": content})]);
+            body
+        }
+        Surface::Bedrock => {
+            let mut body = bedrock::to(&ask);
+            let mut content = results(Surface::Bedrock);
+            content.extend(go_on(calls.is_empty()).into_iter().map(|t| json!({"text": t})));
             let messages = body["messages"].as_array_mut().expect("messages are a list");
             messages.extend([turn.clone(), json!({"role": "user", "content": content})]);
             body
@@ -231,6 +241,7 @@ fn judge(bed: &Bed, twin: bool, want: &super::said::Choice, sent: &Value, out: &
         Surface::Messages => anthropic(&bed.case.response, sent, out),
         Surface::Gemini => google(&bed.case.response, sent, out),
         Surface::Responses => responses::sealed(&bed.case.response, sent, out),
+        Surface::Bedrock => bedrock::seals(&bed.case.response, sent, out),
         // Who takes reasoning back, and how, is each server's own affair.
         Surface::Chat if bed.case.provider == "openrouter" && !twin => {
             let message =

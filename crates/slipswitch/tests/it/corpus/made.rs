@@ -27,6 +27,8 @@ fn api(surface: Surface, stream: bool) -> &'static str {
         (Surface::Gemini, false) => "generateContent",
         (Surface::Gemini, true) => "streamGenerateContent",
         (Surface::Native(_), _) => NOT_MADE,
+        (Surface::Bedrock, false) => "converse",
+        (Surface::Bedrock, true) => "converse-stream",
     }
 }
 
@@ -37,6 +39,7 @@ fn refusal(surface: Surface, status: u16, code: &str, says: &str) -> String {
             json!({"error": {"message": says, "type": code, "param": null, "code": code}})
         }
         Surface::Messages => json!({"type": "error", "error": {"type": code, "message": says}, "request_id": "req_1"}),
+        Surface::Bedrock => json!({ "message": says }),
         Surface::Gemini => json!({"error": {"code": status, "message": says, "status": code.to_uppercase()}}),
         Surface::Native(_) => json!(NOT_MADE),
     }
@@ -70,6 +73,8 @@ fn words(surface: Surface, text: &str) -> Vec<Value> {
             json!({"type": "response.output_item.added", "sequence_number": 1, "output_index": 0, "item": {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}}),
             json!({"type": "response.output_text.delta", "sequence_number": 2, "output_index": 0, "item_id": "msg_1", "content_index": 0, "delta": text, "logprobs": []}),
         ],
+        // Not text: see `bedrock::made`.
+        Surface::Bedrock => Vec::new(),
         Surface::Gemini => vec![
             json!({"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}], "modelVersion": "m", "responseId": "r"}),
         ],
@@ -101,6 +106,7 @@ fn ending(surface: Surface, counted: bool) -> Vec<Value> {
             }
             vec![json!({"type": "response.completed", "sequence_number": 3, "response": response})]
         }
+        Surface::Bedrock => Vec::new(),
         Surface::Gemini => {
             let mut chunk = json!({"candidates": [{"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "STOP", "index": 0}], "modelVersion": "m", "responseId": "r"});
             if counted {
@@ -138,6 +144,10 @@ pub fn cases() -> Vec<Case> {
             "<html><title>Bad Gateway</title></html>",
         ));
 
+        if surface == Surface::Bedrock {
+            all.extend(super::bedrock::made());
+            continue;
+        }
         let done = if surface == Surface::Chat { "data: [DONE]\n\n" } else { "" };
         for (framing, end) in [("lf", "\n"), ("crlf", "\r\n"), ("cr", "\r")] {
             let parts = [words(surface, "héllo — ☃ \u{1F600}"), ending(surface, true)].concat();

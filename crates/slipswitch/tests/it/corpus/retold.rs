@@ -14,6 +14,8 @@ pub fn stream(surface: Surface, reply: &Value) -> Option<String> {
         Surface::Gemini => gemini(reply),
         Surface::Responses => responses(reply),
         Surface::Native(_) => None,
+        // Not text.
+        Surface::Bedrock => None,
     }
 }
 

@@ -8,7 +8,9 @@ use serde_json::Value;
 use slip_sim::Entry;
 
 /// Members of a chat request that are rightly not the caller's any more.
-const OURS: [&str; 4] = [
+const OURS: [&str; 5] = [
+    // What an envelope says in the body and the author's API in a header.
+    "anthropic_version",
     // The provider's own name for it.
     "model",
     // Usage is always asked for.
@@ -24,15 +26,25 @@ pub(super) fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
         return out.say("sent", format!("nothing reached the provider: {} {:.300}", got.status, got.text()));
     };
     let own = Surface::of(&bed.case).expect("only cases with a surface are kept");
-    credential(own, &entry, out);
+    let wrapped = Surface::is_wrapped(&bed.case);
+    credential(own, wrapped, &entry, out);
     if entry.header("content-type") != Some("application/json") {
         out.say("sent.content-type", format!("{:?}", entry.header("content-type")));
     }
     let body = entry.json();
-    if own != Surface::Gemini && body["model"] != super::upstream_model(&bed.case) {
+    let in_path = own.is_named_in_path() || wrapped;
+    if wrapped
+        && (body["anthropic_version"] != "bedrock-2023-05-31" || !body["model"].is_null() || !body["stream"].is_null())
+    {
+        out.say("sent.envelope", format!("{:.200}", body.to_string()));
+    }
+    if in_path && entry.path.ends_with("-stream") != leg.stream && own != Surface::Gemini {
+        out.say("sent.path", entry.path.clone());
+    }
+    if !in_path && body["model"] != super::upstream_model(&bed.case) {
         out.say("sent.model", body["model"].to_string());
     }
-    if own != Surface::Gemini && (body["stream"] == true) != leg.stream {
+    if !in_path && (body["stream"] == true) != leg.stream {
         out.say("sent.stream", body["stream"].to_string());
     }
     match leg.recorded {
@@ -52,10 +64,11 @@ pub(super) fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     }
 }
 
-fn credential(own: Surface, entry: &Entry, out: &mut Differences) {
+fn credential(own: Surface, wrapped: bool, entry: &Entry, out: &mut Differences) {
     let bearer = format!("Bearer {SECRET}");
     let (name, value) = match own {
-        Surface::Chat | Surface::Responses => ("authorization", bearer.as_str()),
+        _ if wrapped => ("authorization", bearer.as_str()),
+        Surface::Chat | Surface::Responses | Surface::Bedrock => ("authorization", bearer.as_str()),
         Surface::Messages => ("x-api-key", SECRET),
         Surface::Gemini => ("x-goog-api-key", SECRET),
         Surface::Native(_) => ("authorization", bearer.as_str()),
@@ -64,7 +77,7 @@ fn credential(own: Surface, entry: &Entry, out: &mut Differences) {
     if entry.header(name) != Some(value) || stray > 0 || entry.path.contains(SECRET) {
         out.say("sent.credential", format!("{:?}", entry.headers));
     }
-    if own == Surface::Messages && entry.header("anthropic-version").is_none() {
+    if own == Surface::Messages && !wrapped && entry.header("anthropic-version").is_none() {
         out.say("sent.anthropic-version", "missing");
     }
     if entry.headers.iter().any(|(_, v)| v.contains(crate::harness::KEY)) {
@@ -74,7 +87,7 @@ fn credential(own: Surface, entry: &Entry, out: &mut Differences) {
 
 /// The caller's bytes, but for what each provider is known to need.
 fn same(bed: &Bed, own: Surface, want: &Value, got: &Value, out: &mut Differences) {
-    let ours: &[&str] = if own == Surface::Gemini { &[] } else { &OURS };
+    let ours: &[&str] = if own.is_named_in_path() { &[] } else { &OURS };
     let canonical = |body: &Value| match own {
         Surface::Chat => chat(body, bed.case.provider == "mistral"),
         _ => body.clone(),

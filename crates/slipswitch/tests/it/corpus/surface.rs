@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use super::natives::Native;
 use super::said::Said;
-use super::{read, responses};
+use super::{bedrock, read, responses};
 use serde_json::Value;
 use slip_sim::Case;
 
@@ -14,11 +14,13 @@ pub enum Surface {
     Messages,
     Gemini,
     Responses,
+    Bedrock,
     Native(Native),
 }
 
 impl Surface {
-    pub const ALL: [Surface; 4] = [Surface::Chat, Surface::Messages, Surface::Gemini, Surface::Responses];
+    pub const ALL: [Surface; 5] =
+        [Surface::Chat, Surface::Messages, Surface::Gemini, Surface::Responses, Surface::Bedrock];
 
     /// Every surface a request is sent to.
     pub fn callers() -> impl Iterator<Item = Surface> {
@@ -40,9 +42,28 @@ impl Surface {
             "chat.completions" => Some(Surface::Chat),
             "messages" => Some(Surface::Messages),
             "generateContent" | "streamGenerateContent" => Some(Surface::Gemini),
+            "converse" | "converse-stream" => Some(Surface::Bedrock),
+            // The bodies of other families are dialects of their own, which nobody speaks to this gateway: Converse serves them all.
+            "invoke" | "invoke-stream" if Surface::wraps_claude(case) => Some(Surface::Messages),
             "responses" => Some(Surface::Responses),
             api => Native::of(api, case.path()).map(Surface::Native),
         }
+    }
+
+    /// Anthropic's dialect inside Bedrock's InvokeModel.
+    pub fn is_wrapped(case: &Case) -> bool {
+        matches!(case.api.as_str(), "invoke" | "invoke-stream")
+    }
+
+    fn wraps_claude(case: &Case) -> bool {
+        let named = case.model.as_deref().is_some_and(|model| model.contains("anthropic.claude"));
+        // Older ones were prompted with bare text.
+        named && case.request.body["prompt"].is_null()
+    }
+
+    /// The model's name, and whether to stream, stand in the path.
+    pub fn is_named_in_path(self) -> bool {
+        matches!(self, Surface::Gemini | Surface::Bedrock)
     }
 
     pub fn name(self) -> &'static str {
@@ -52,6 +73,7 @@ impl Surface {
             Surface::Gemini => "gemini",
             Surface::Responses => "responses",
             Surface::Native(native) => native.name(),
+            Surface::Bedrock => "bedrock",
         }
     }
 
@@ -62,6 +84,7 @@ impl Surface {
             Surface::Gemini => "gemini",
             Surface::Responses => "openai-responses",
             Surface::Native(native) => native.dialect(),
+            Surface::Bedrock => "bedrock",
         }
     }
 
@@ -72,6 +95,7 @@ impl Surface {
             Surface::Gemini => read::gemini(parts),
             Surface::Responses => responses::read(parts),
             Surface::Native(native) => native.read(parts),
+            Surface::Bedrock => bedrock::read(parts),
         }
     }
 
@@ -82,6 +106,7 @@ impl Surface {
             Surface::Gemini => Ask::from_gemini(body),
             Surface::Responses => responses::ask(body),
             Surface::Native(native) => native.ask_of(body),
+            Surface::Bedrock => bedrock::from(body),
         }
     }
 
@@ -93,6 +118,8 @@ impl Surface {
             (Surface::Native(native), _) => native.path().to_owned(),
             (Surface::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
             (Surface::Gemini, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+            (Surface::Bedrock, false) => format!("/model/{}/converse", model.replace('/', "%2F")),
+            (Surface::Bedrock, true) => format!("/model/{}/converse-stream", model.replace('/', "%2F")),
         }
     }
 }
