@@ -1,6 +1,6 @@
 //! What a provider's file needs, so that it can be all data.
 
-pub use crate::provider::{Auth, Links, Local, Policy, Provider};
+pub use crate::provider::{Auth, Blank, Family, Issuer, Links, Local, Policy, Provider};
 pub use slip_ir::{Dialect, FaultKind, Remedy};
 pub use slip_wire::Quirks;
 pub use slip_wire::quirks::{MaxTokens, ReasoningStyle, Replay, Structured, ToolIds};
@@ -15,7 +15,7 @@ pub const fn s(text: &'static str) -> Str {
 
 /// A static list of anything. (A function would not do: the compiler refuses to drop its argument in a static.)
 macro_rules! list {
-    ($($item:expr),+ $(,)?) => { std::borrow::Cow::Borrowed(const { &[$($item),+] }) };
+    ($($item:expr),* $(,)?) => { std::borrow::Cow::Borrowed(const { &[$($item),*] }) };
 }
 
 /// A static list of names.

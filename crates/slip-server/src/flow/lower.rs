@@ -27,18 +27,20 @@ const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<Outbound, Failed> {
-    let spoken = seat.provider.spoken(inbound.dialect);
+    let spoken = seat.provider.spoken(inbound.dialect, &endpoint.upstream);
     let to = spoken.dialect;
     let stream = inbound.peek.stream;
     let quirks = quirks(endpoint, spoken);
     if !(quirks.router || quirks.server_tools) {
         no_server_tools(&inbound.raw, &inbound.peek)?;
     }
-    let path = match spoken.path {
-        Some(path) => path.to_string(),
-        None => wire(to).path(&endpoint.upstream, stream),
-    };
+    let path = spoken.path(&endpoint.upstream, stream);
     let mut headers = Vec::new();
+    for (name, value) in spoken.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(&**name), HeaderValue::try_from(&**value)) {
+            headers.push((name, value));
+        }
+    }
     if to == Dialect::Anthropic {
         if let Some(beta) = &inbound.heads.beta {
             headers.push((ANTHROPIC_BETA, beta.clone()));

@@ -301,7 +301,10 @@ impl Trip {
     /// What is spoken to the provider of this attempt.
     fn spoken(&self, attempt: &slip_route::Attempt) -> Dialect {
         let caller = self.inbound.dialect;
-        self.world.seat(attempt.instance.id).map_or(attempt.endpoint.dialect, |s| s.provider.spoken(caller).dialect)
+        let model = &attempt.endpoint.upstream;
+        self.world
+            .seat(attempt.instance.id)
+            .map_or(attempt.endpoint.dialect, |s| s.provider.spoken(caller, model).dialect)
     }
 
     /// One attempt: lower, open, judge.
@@ -312,8 +315,8 @@ impl Trip {
     ) -> Result<(Won, &'static str, Vec<String>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
-        let spoken = seat.provider.spoken(self.inbound.dialect);
-        let outbound = lower::lower(&mut self.inbound, endpoint, seat)?;
+        let spoken = seat.provider.spoken(self.inbound.dialect, &endpoint.upstream);
+        let mut outbound = lower::lower(&mut self.inbound, endpoint, seat)?;
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
@@ -332,6 +335,10 @@ impl Trip {
             alone: self.plan.line().len() < 2,
         };
         let target = &seat.target;
+        if let Some(keeper) = &seat.keeper {
+            let patience = patience.min(left);
+            keeper.admit(target, &outbound.path, &outbound.body, patience, &mut outbound.headers).await?;
+        }
         let response =
             upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;
         let bench = judge::Bench {
