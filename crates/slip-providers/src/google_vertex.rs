@@ -1,6 +1,6 @@
-//! Google Vertex AI: Gemini, and models of other authors, in a project of one's own. The `global` location and the two
-//! multi-regions have hosts of their own; a key of express mode needs no project. Open models are OpenAI-shaped there. Docs:
-//! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>, as of 2026-11.
+//! Google Vertex AI: Gemini, Claude and open models, in a project of one's own. Claude's dialect comes wrapped, open models are
+//! OpenAI-shaped. The `global` location and the two multi-regions have hosts of their own; a key of express mode needs no project.
+//! Docs: <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>, as of 2026-11.
 
 use crate::prelude::*;
 
@@ -36,13 +36,22 @@ pub static PROVIDER: Provider = Provider {
     key_env: names!["GOOGLE_VERTEX_API_KEY"],
     issuer: Some(Issuer::Google),
     quirks: Quirks::GEMINI,
-    families: list![Family {
-        names: names!["meta/", "deepseek-ai/", "openai/", "qwen/", "moonshotai/", "minimaxai/", "zai-org/", "xai/"],
-        dialect: Dialect::OpenAiChat,
-        path: Some(s("/endpoints/openapi/chat/completions")),
-        headers: list![],
-        quirks: Quirks::OPENAI_CHAT,
-    }],
+    families: list![
+        Family {
+            names: names!["claude"],
+            dialect: Dialect::Anthropic,
+            path: Some(s("/publishers/anthropic/models/{model}:{rawPredict|streamRawPredict}")),
+            headers: list![],
+            quirks: Quirks { envelope: Some(&Envelope::RAW_PREDICT), ..Quirks::ANTHROPIC },
+        },
+        Family {
+            names: names!["meta/", "deepseek-ai/", "openai/", "qwen/", "moonshotai/", "minimaxai/", "zai-org/", "xai/"],
+            dialect: Dialect::OpenAiChat,
+            path: Some(s("/endpoints/openapi/chat/completions")),
+            headers: list![],
+            quirks: Quirks::OPENAI_CHAT,
+        }
+    ],
     policy: Policy { trains: Some(false), retains: Some(true), zdr: false },
     links: links(
         "https://cloud.google.com/terms/cloud-privacy-notice",

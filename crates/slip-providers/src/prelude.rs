@@ -2,8 +2,8 @@
 
 pub use crate::provider::{Auth, Blank, Family, Issuer, Links, Local, Policy, Provider};
 pub use slip_ir::{Dialect, FaultKind, Remedy};
-pub use slip_wire::Quirks;
 pub use slip_wire::quirks::{MaxTokens, ReasoningStyle, Replay, Structured, ToolIds};
+pub use slip_wire::{Envelope, Quirks};
 pub use std::borrow::Cow;
 
 use crate::provider::Str;

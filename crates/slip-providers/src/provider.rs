@@ -3,7 +3,7 @@
 
 use slip_ir::{Dialect, FaultKind, Remedy};
 use slip_wire::quirks::MaxTokens;
-use slip_wire::{Quirks, wire};
+use slip_wire::{Envelope, Quirks, wire};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -101,9 +101,10 @@ pub struct Spoken<'a> {
 impl Spoken<'_> {
     /// Where a request for `model` (the provider's own name for it) goes, below the base URL.
     pub fn path(&self, model: &str, stream: bool) -> String {
-        match self.path {
-            Some(template) => blanks::path(template, model, stream),
-            None => wire(self.dialect).path(model, stream),
+        match (self.path, self.quirks.envelope) {
+            (Some(template), _) => blanks::path(template, model, stream),
+            (None, Some(envelope)) => envelope.path(model, stream),
+            (None, None) => wire(self.dialect).path(model, stream),
         }
     }
 }
@@ -225,6 +226,14 @@ impl Provider {
         }
     }
 
+    /// The same behind a cloud that wraps the dialect: a bearer token, and no headers of the author's.
+    pub fn wrapped(mut self, envelope: &'static Envelope) -> Provider {
+        self.auth = Auth::Bearer;
+        self.headers = Cow::Borrowed(&[]);
+        self.quirks.envelope = Some(envelope);
+        self
+    }
+
     /// `path` (which may carry a query) below the base URL, or below `base` where an instance has its own.
     pub fn url(&self, base: Option<&str>, path: &str) -> Result<String, BadUrl> {
         let base = check_base(base.unwrap_or(&self.base))?;
@@ -256,6 +265,11 @@ impl Provider {
             return Spoken { dialect: caller, path: also.path.as_deref(), headers: &[], quirks: &also.quirks };
         }
         Spoken { dialect: self.dialect, path: self.path.as_deref(), headers: &[], quirks: &self.quirks }
+    }
+
+    /// Where a chat request for `model` (the provider's own name for it) goes.
+    pub fn chat_url(&self, base: Option<&str>, model: &str, stream: bool) -> Result<String, BadUrl> {
+        self.url(base, &self.spoken(self.dialect, model).path(model, stream))
     }
 
     /// Header name and value that carry `key`.

@@ -4,6 +4,7 @@ mod catalog;
 
 use super::*;
 use crate::provider::Spoken;
+use slip_wire::Envelope;
 use std::collections::BTreeSet;
 
 /// Files of `src/` that are not providers.
@@ -179,6 +180,14 @@ fn a_refused_base_does_not_repeat_its_secret() {
         let told = check_base(base).unwrap_err().to_string();
         assert!(!told.contains("secret"), "{told}");
     }
+}
+
+#[test]
+fn a_wrapped_provider_has_the_paths_and_the_credential_of_its_cloud() {
+    let lab = Provider::declared("lab", slip_ir::Dialect::Anthropic, "https://h").wrapped(&Envelope::INVOKE_MODEL);
+    assert_eq!(lab.chat_url(None, "a:1", true).unwrap(), "https://h/model/a%3A1/invoke-with-response-stream");
+    assert_eq!(lab.credential("k"), Some(("authorization", "Bearer k".to_owned())));
+    assert!(lab.headers.is_empty());
 }
 
 #[test]

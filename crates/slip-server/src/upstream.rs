@@ -33,7 +33,6 @@ const IDLE_PER_ORIGIN: usize = 128;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("slipswitch/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// Where one (base URL, key) pair of a provider is reached. Built from configuration alone; nothing a caller sends can change it.
 #[derive(Clone)]
@@ -133,18 +132,19 @@ thread_local! {
     static POOL: RefCell<HashMap<Arc<Origin>, Idle>> = RefCell::new(HashMap::new());
 }
 
-/// Send one request. `path` starts with a slash and is joined to the base URL's own path.
+/// Send one request. `path` starts with a slash and is joined to the base URL's own path; `accept` is the media type that is
+/// understood.
 pub async fn open(
     target: &Target,
     path: &str,
     body: Bytes,
-    stream: bool,
+    accept: &'static str,
     extra: &[(HeaderName, HeaderValue)],
     deadlines: Deadlines,
 ) -> Result<Response<Incoming>, Failed> {
     let mut request = build(target, Method::POST, path, body, extra)?;
     request.headers_mut().insert(CONTENT_TYPE, JSON);
-    request.headers_mut().insert(ACCEPT, if stream { EVENTS } else { JSON });
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
     send(target, deadlines, request).await
 }
 

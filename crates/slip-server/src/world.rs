@@ -163,6 +163,9 @@ fn provider(p: &ProviderConf) -> Result<Provider, BadWorld> {
             p.base_urls.first().cloned().unwrap_or_default(),
         ),
     };
+    if let Some(envelope) = p.envelope {
+        provider = provider.wrapped(envelope);
+    }
     let (said, policy) = (p.policy, &mut provider.policy);
     policy.trains = said.trains.or(policy.trains);
     policy.retains = said.retains.or(policy.retains);
@@ -218,7 +221,11 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Re
     let keeper = p.credential.clone().map(|credential| Arc::new(Keeper::new(&provider.title, credential)));
     for base in bases(p, provider) {
         let (origin, prefix) = parse_base(&base, p.allow_private).map_err(bad)?;
-        let prefix = versioned(prefix, provider.dialect);
+        // A cloud that wraps the dialect has paths of its own.
+        let prefix = match provider.quirks.envelope {
+            Some(_) => prefix,
+            None => versioned(prefix, provider.dialect),
+        };
         let origin = Arc::new(origin);
         let keys: Vec<Option<&str>> =
             if p.keys.is_empty() { vec![None] } else { p.keys.iter().map(|(k, _)| Some(k.expose())).collect() };

@@ -14,7 +14,7 @@ pub use whole::{reply, stream_from_reply};
 use crate::frame::sse::Sink;
 use crate::frame::{Frame, Framer};
 use crate::openai_chat::patch::Patch;
-use crate::{Quirks, Stamp, wire};
+use crate::{Quirks, Stamp};
 use bytes::BytesMut;
 use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Remedy, Usage};
 use std::sync::Arc;
@@ -87,13 +87,13 @@ impl Lens {
             _ if upstream == caller => Grade::Verbatim(Verbatim::new(caller, stamp, quirks)),
             _ => Grade::Translated(Translated::new(upstream, caller, stamp, quirks)),
         };
-        Lens { framer: Framer::new(wire(upstream).framing()), grade }
+        Lens { framer: Framer::new(quirks.framing(upstream)), grade }
     }
 
     pub fn push(&mut self, chunk: &[u8], out: &mut BytesMut) {
         let mut into = Into { grade: &mut self.grade, partial: false, out };
-        if let Err(too_long) = self.framer.push(chunk, &mut into) {
-            let fault = Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, too_long.to_string());
+        if let Err(unframed) = self.framer.push(chunk, &mut into) {
+            let fault = Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, unframed.to_string());
             self.grade.broken(fault, out);
         }
     }

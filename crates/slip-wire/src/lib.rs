@@ -8,6 +8,7 @@
 pub mod anthropic;
 pub mod cross;
 pub mod dialect;
+pub mod envelope;
 pub mod frame;
 pub mod gemini;
 pub mod house;
@@ -24,6 +25,7 @@ pub mod upstream_error;
 
 pub use cross::cross;
 pub use dialect::{Decode, Encode, Malformed, Wire, wire};
+pub use envelope::Envelope;
 pub use lens::{End, Lens, Phase, Tally};
 pub use peek::Peek;
 pub use quirks::Quirks;

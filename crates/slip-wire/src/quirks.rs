@@ -1,6 +1,8 @@
 //! How one provider's spelling of a dialect departs from it. Named after the behaviour, never after the company, and plain data:
 //! built-in providers and those declared in a configuration file use the same struct.
 
+use crate::Envelope;
+use crate::frame::Framing;
 use slip_ir::Dialect;
 use std::borrow::Cow;
 
@@ -38,6 +40,8 @@ pub struct Quirks {
     pub default_max_tokens: u64,
     /// JSON Schema support of tool parameters is limited to the OpenAPI 3.0 subset (no `$ref`, `additionalProperties`, …).
     pub schema_subset: bool,
+    /// How a cloud that serves another house's dialect wraps it.
+    pub envelope: Option<&'static Envelope>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +115,11 @@ impl Quirks {
         }
     }
 
+    /// How a stream of this dialect is cut into messages here.
+    pub fn framing(&self, dialect: Dialect) -> Framing {
+        self.envelope.map_or_else(|| crate::wire(dialect).framing(), |envelope| envelope.framing)
+    }
+
     /// A plain OpenAI-shaped server of unknown making: the most widely accepted spelling.
     pub const OPENAI_CHAT: Quirks = Quirks {
         max_tokens: MaxTokens::Plain,
@@ -129,6 +138,7 @@ impl Quirks {
         server_tools: false,
         default_max_tokens: 4096,
         schema_subset: false,
+        envelope: None,
     };
 
     /// The Anthropic Messages API as Anthropic serves it.

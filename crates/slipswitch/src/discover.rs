@@ -128,6 +128,7 @@ pub async fn local(conf: &mut Checked, env: &(dyn Fn(&str) -> Option<String> + S
 
 fn builtin(provider: &Provider) -> ProviderConf {
     ProviderConf {
+        envelope: None,
         slug: provider.id.to_string(),
         title: None,
         kind: ProviderKind::Builtin,

@@ -2,6 +2,7 @@
 
 pub use super::raw::Policy;
 use slip_ir::{Dialect, MediaKind, Price};
+use slip_wire::Envelope;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,6 +13,10 @@ pub const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "tra
 
 pub fn dialects() -> [&'static str; Dialect::ALL.len()] {
     Dialect::ALL.map(Dialect::name)
+}
+
+pub fn envelopes() -> [&'static str; Envelope::ALL.len()] {
+    Envelope::ALL.map(|envelope| envelope.name)
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +58,8 @@ pub struct ProviderConf {
     pub kind: ProviderKind,
     /// Always there for a declared provider; for a built-in one only where the file departs from it.
     pub dialect: Option<Dialect>,
+    /// How a cloud wraps that dialect, where one does.
+    pub envelope: Option<&'static Envelope>,
     /// With their weights. Empty: none is given, or none is wanted.
     pub keys: Vec<(Secret, u32)>,
     /// Without trailing slash. Empty for a built-in provider that stays where it is.

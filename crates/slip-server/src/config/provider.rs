@@ -7,6 +7,7 @@ use super::raw::{self, Modality, ModelEntry};
 use super::tree::{Path, quoted};
 use super::words;
 use slip_ir::{Dialect, MediaKind, Pico, Price, Rates};
+use slip_wire::Envelope;
 
 /// Headers the connection itself sets.
 const OWN_HEADERS: [&str; 6] = ["connection", "content-length", "content-type", "host", "te", "transfer-encoding"];
@@ -29,6 +30,7 @@ impl Checker<'_> {
             slug: slug.to_owned(),
             title: raw.title.clone(),
             dialect,
+            envelope: self.envelope(&path, raw, dialect),
             keys,
             base_urls,
             headers: self.headers(&path, raw),
@@ -40,6 +42,16 @@ impl Checker<'_> {
             models,
             kind,
         })
+    }
+
+    fn envelope(&mut self, path: &Path, raw: &raw::Provider, dialect: Option<Dialect>) -> Option<&'static Envelope> {
+        let envelope = Envelope::parse(raw.envelope.as_deref()?);
+        if envelope.is_some() && dialect != Some(Dialect::Anthropic) {
+            let hint = Some("add `dialect = \"anthropic\"`?".into());
+            self.bad(&path.key("envelope"), "only Anthropic's dialect comes in an envelope", hint);
+            return None;
+        }
+        envelope
     }
 
     fn kind(

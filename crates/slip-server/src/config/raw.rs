@@ -82,6 +82,9 @@ pub struct Provider {
     /// What the server speaks.
     #[schemars(extend("enum" = super::checked::dialects()))]
     pub dialect: Option<String>,
+    /// How a cloud that serves Anthropic's dialect wraps it: Bedrock's InvokeModel, or Vertex AI's raw prediction.
+    #[schemars(extend("enum" = super::checked::envelopes()))]
+    pub envelope: Option<String>,
     /// The provider's API key; `none` for a server that wants none.
     pub key: Option<String>,
     /// Several keys, used in proportion to their weights.

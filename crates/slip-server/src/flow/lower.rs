@@ -42,10 +42,12 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         }
     }
     if to == Dialect::Anthropic {
-        if let Some(beta) = &inbound.heads.beta {
+        if let Some(beta) = inbound.heads.beta.as_ref().filter(|_| !quirks.envelope.is_some_and(|e| e.beta_in_body)) {
             headers.push((ANTHROPIC_BETA, beta.clone()));
         }
-        if let (Dialect::Anthropic, Some(version)) = (inbound.dialect, &inbound.heads.anthropic_version) {
+        if quirks.envelope.is_none()
+            && let (Dialect::Anthropic, Some(version)) = (inbound.dialect, &inbound.heads.anthropic_version)
+        {
             headers.push((ANTHROPIC_VERSION, version.clone()));
         }
     }
@@ -67,6 +69,10 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<
         (same_dialect(&inbound.raw, &inbound.peek, to, &endpoint.upstream), Vec::new())
     } else {
         encode(inbound, endpoint, to, &quirks)?
+    };
+    let body = match quirks.envelope {
+        Some(envelope) => envelope.wrap(body, inbound.heads.beta.as_ref().and_then(|beta| beta.to_str().ok())),
+        None => body,
     };
     let losses = losses.iter().map(ToString::to_string).collect();
     Ok(Outbound { path, body: body.into(), headers, lens, losses })
@@ -125,7 +131,8 @@ fn quirks(endpoint: &Endpoint, spoken: Spoken<'_>) -> Quirks {
     }
     // Newer Anthropic models decide by themselves how long to think, and refuse a budget.
     let budget = endpoint.model.reasoning.as_ref().is_none_or(|thinks| thinks.budget);
-    if spoken.dialect == Dialect::Anthropic && quirks.reasoning == ReasoningStyle::Thinking && !budget {
+    let claude = matches!(spoken.dialect, Dialect::Anthropic | Dialect::Bedrock);
+    if claude && quirks.reasoning == ReasoningStyle::Thinking && !budget {
         quirks.reasoning = ReasoningStyle::Effort;
     }
     quirks

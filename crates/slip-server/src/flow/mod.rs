@@ -339,8 +339,9 @@ impl Trip {
             let patience = patience.min(left);
             keeper.admit(target, &outbound.path, &outbound.body, patience, &mut outbound.headers).await?;
         }
+        let accept = if stream { spoken.quirks.framing(spoken.dialect).media_type() } else { "application/json" };
         let response =
-            upstream::open(target, &outbound.path, outbound.body, stream, &outbound.headers, deadlines).await?;
+            upstream::open(target, &outbound.path, outbound.body, accept, &outbound.headers, deadlines).await?;
         let bench = judge::Bench {
             upstream: spoken.dialect,
             caller: self.inbound.dialect,

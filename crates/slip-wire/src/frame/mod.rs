@@ -1,16 +1,21 @@
 //! Framing: where one message of a stream ends and the next begins.
 
+pub mod chunks;
+pub mod eventstream;
 pub mod lines;
 pub mod sse;
 
+use chunks::Chunks;
+use eventstream::EventStream;
 use lines::Lines;
 use sse::{Sink, Sse, TooLong};
+use std::fmt;
 
 /// One complete message of a stream. Of a server-sent event, `data` is the joined payload without the field name (multi-line data
 /// joined by `\n`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// The `event:` field, where there was one.
+    /// The `event:` field, where there was one; in Amazon's framing the type of the event or exception.
     pub event: Option<&'a str>,
     pub data: &'a [u8],
 }
@@ -28,6 +33,10 @@ pub enum Framing {
     Sse,
     /// A JSON value per line.
     Lines,
+    /// Amazon's binary messages.
+    EventStream,
+    /// Server-sent events of Anthropic's, each inside one of Amazon's messages.
+    Chunks,
 }
 
 impl Framing {
@@ -36,6 +45,7 @@ impl Framing {
         match self {
             Framing::Sse => "text/event-stream",
             Framing::Lines => "application/x-ndjson",
+            Framing::EventStream | Framing::Chunks => "application/vnd.amazon.eventstream",
         }
     }
 
@@ -50,6 +60,34 @@ impl Framing {
 pub enum Framer {
     Sse(Sse),
     Lines(Lines),
+    EventStream(EventStream),
+    Chunks(Chunks),
+}
+
+/// Why a stream cannot be taken apart any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unframed {
+    /// The message in progress exceeds [`sse::MAX_EVENT`].
+    TooLong,
+    /// A checksum does not hold, or a length cannot be.
+    Corrupt,
+}
+
+impl fmt::Display for Unframed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unframed::TooLong => TooLong.fmt(f),
+            Unframed::Corrupt => f.write_str("the provider's stream is damaged: a checksum does not hold"),
+        }
+    }
+}
+
+impl std::error::Error for Unframed {}
+
+impl From<TooLong> for Unframed {
+    fn from(TooLong: TooLong) -> Unframed {
+        Unframed::TooLong
+    }
 }
 
 impl Framer {
@@ -57,21 +95,27 @@ impl Framer {
         match framing {
             Framing::Sse => Framer::Sse(Sse::new()),
             Framing::Lines => Framer::Lines(Lines::default()),
+            Framing::EventStream => Framer::EventStream(EventStream::default()),
+            Framing::Chunks => Framer::Chunks(Chunks::default()),
         }
     }
 
-    pub fn push(&mut self, chunk: &[u8], sink: &mut impl Sink) -> Result<(), TooLong> {
+    pub fn push(&mut self, chunk: &[u8], sink: &mut impl Sink) -> Result<(), Unframed> {
         match self {
-            Framer::Sse(sse) => sse.push(chunk, sink),
-            Framer::Lines(lines) => lines.push(chunk, sink),
+            Framer::Sse(sse) => Ok(sse.push(chunk, sink)?),
+            Framer::Lines(lines) => Ok(lines.push(chunk, sink)?),
+            Framer::EventStream(stream) => stream.push(chunk, sink),
+            Framer::Chunks(chunks) => chunks.push(chunk, sink),
         }
     }
 
     /// The stream ended: a message whose end never came is handed out as well.
-    pub fn finish(&mut self, sink: &mut impl Sink) -> Result<(), TooLong> {
+    pub fn finish(&mut self, sink: &mut impl Sink) -> Result<(), Unframed> {
         match self {
-            Framer::Sse(sse) => sse.finish(sink),
-            Framer::Lines(lines) => lines.finish(sink),
+            Framer::Sse(sse) => Ok(sse.finish(sink)?),
+            Framer::Lines(lines) => Ok(lines.finish(sink)?),
+            Framer::EventStream(stream) => stream.finish(),
+            Framer::Chunks(chunks) => chunks.finish(),
         }
     }
 }

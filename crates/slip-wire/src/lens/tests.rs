@@ -149,3 +149,60 @@ fn a_line_end_split_from_an_event_that_was_withheld_stays_withheld() {
         }
     }
 }
+
+/// The events of a stream of server-sent ones, each inside one of Amazon's messages.
+fn wrapped(sse: &str) -> Vec<u8> {
+    use base64::Engine;
+    let mut out = BytesMut::new();
+    for data in sse.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let coded = base64::engine::general_purpose::STANDARD.encode(data);
+        crate::frame::eventstream::put_message("chunk", format!(r#"{{"bytes":"{coded}"}}"#).as_bytes(), &mut out);
+    }
+    out.to_vec()
+}
+
+#[test]
+fn a_stream_in_an_envelope_is_the_one_inside() {
+    let inside = [ANTHROPIC, ANTHROPIC_END, ANTHROPIC_STOP].concat();
+    let bytes = wrapped(&inside);
+    let quirks = Quirks { envelope: Some(&crate::Envelope::INVOKE_MODEL), ..Quirks::ANTHROPIC };
+    for caller in Dialect::ALL {
+        let (bare, bare_tally) = {
+            let mut lens = Lens::new(Dialect::Anthropic, caller, stamp(), &Quirks::ANTHROPIC);
+            let mut out = BytesMut::new();
+            lens.push(inside.as_bytes(), &mut out);
+            let tally = lens.end(End::Eof, &mut out);
+            (out, tally)
+        };
+        for size in [1, 7, bytes.len()] {
+            let mut lens = Lens::new(Dialect::Anthropic, caller, stamp(), &quirks);
+            let mut out = BytesMut::new();
+            bytes.chunks(size).for_each(|chunk| lens.push(chunk, &mut out));
+            assert_eq!((lens.end(End::Eof, &mut out), &out), (bare_tally.clone(), &bare), "{caller}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_or_failing_envelope_is_a_fault() {
+    use crate::frame::eventstream::put_exception;
+    let quirks = Quirks { envelope: Some(&crate::Envelope::INVOKE_MODEL), ..Quirks::ANTHROPIC };
+    let whole = wrapped(ANTHROPIC);
+    let mut failing = BytesMut::from(&whole[..]);
+    put_exception("serviceUnavailableException", br#"{"message":"try again"}"#, &mut failing);
+    let mut damaged = whole.clone();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    let cut = whole[..last].to_vec();
+    for (bytes, kind) in
+        [(failing.to_vec(), FaultKind::Overloaded), (damaged, FaultKind::Upstream), (cut, FaultKind::Upstream)]
+    {
+        for caller in Dialect::ALL {
+            let mut lens = Lens::new(Dialect::Anthropic, caller, stamp(), &quirks);
+            let mut out = BytesMut::new();
+            lens.push(&bytes, &mut out);
+            let tally = lens.end(End::Eof, &mut out);
+            assert_eq!(tally.fault.map(|fault| fault.kind), Some(kind), "{caller}");
+        }
+    }
+}

@@ -156,9 +156,10 @@ impl Client {
         let began = clock::now();
         let deadlines = Deadlines { connect: Duration::from_secs(2), headers: Duration::from_secs(30), alone: true };
         let body = Bytes::from(body.to_string());
-        let response = upstream::open(&self.target, "/api/v1/chat/completions", body, false, &[], deadlines)
-            .await
-            .map_err(|f| broke(f.fault.says))?;
+        let response =
+            upstream::open(&self.target, "/api/v1/chat/completions", body, "application/json", &[], deadlines)
+                .await
+                .map_err(|f| broke(f.fault.says))?;
         let status = response.status().as_u16();
         let id = response.headers().get("x-generation-id").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let bytes = response.into_body().collect().await.map_err(broke)?.to_bytes();

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod clouds;
 mod corpus;
 mod faults;
 mod harness;

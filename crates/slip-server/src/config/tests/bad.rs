@@ -9,6 +9,20 @@ type Row = (&'static str, &'static str, &'static str, &'static [(&'static str, &
 
 const ROWS: &[Row] = &[
     (
+        "an envelope around a dialect that comes in none",
+        "gw.toml",
+        r#"[providers.lab]
+dialect = "openai-chat"
+envelope = "invoke-model"
+base_url = "http://a/v1"
+models = ["a/b"]
+"#,
+        &[],
+        r#"error: gw.toml:3:12  providers.lab.envelope: only Anthropic's dialect comes in an envelope
+  3 | envelope = "invoke-model"
+                 ^^^^^^^^^^^^^^ add `dialect = "anthropic"`?"#,
+    ),
+    (
         "a misspelt member of a provider",
         "gw.toml",
         r#"[providers.lab]
