@@ -65,6 +65,16 @@ pub trait Wire: Send + Sync {
         put_event(None, &self.encode_error(fault, Some(&stamp.id)), out);
     }
 
+    /// Headers of an error beside those of every reply, for clients that read its class there.
+    fn error_headers(&self, _fault: &Fault) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// Whether a message of a stream is an error in this dialect's own words.
+    fn is_error(&self, frame: &Frame<'_>) -> bool {
+        frame.event == Some("error") || memchr::memmem::find(frame.data, b"\"error\"").is_some()
+    }
+
     /// Whether a message of a stream is the one after which nothing comes, where the dialect has such a one.
     fn is_last(&self, _frame: &Frame<'_>) -> bool {
         false
@@ -114,6 +124,6 @@ pub fn wire(dialect: Dialect) -> &'static dyn Wire {
         Dialect::Ollama => &crate::unwritten::Unwritten(Dialect::Ollama),
         Dialect::OllamaGenerate => &crate::unwritten::Unwritten(Dialect::OllamaGenerate),
         Dialect::Cohere => &crate::unwritten::Unwritten(Dialect::Cohere),
-        Dialect::Bedrock => &crate::unwritten::Unwritten(Dialect::Bedrock),
+        Dialect::Bedrock => &crate::bedrock::Bedrock,
     }
 }

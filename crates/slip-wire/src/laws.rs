@@ -3,6 +3,7 @@
 mod recorded;
 
 use crate::frame::Framing;
+use crate::frame::eventstream::put_message;
 use crate::lens::meter::Meter;
 use crate::quirks::{MaxTokens, ReasoningStyle};
 use crate::{End, Lens, Peek, Quirks, Stamp, Tally, json, lens, openai_chat, wire};
@@ -10,7 +11,7 @@ use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use slip_ir::{Dialect, Usage};
+use slip_ir::{Dialect, Fault, FaultKind, Remedy, Usage};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -73,6 +74,25 @@ fn frames(dialect: Dialect) -> &'static [&'static str] {
             r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#,
             "{",
         ],
+        // The type of each message before its payload.
+        Dialect::Bedrock => &[
+            r#"messageStart {"role":"assistant","p":"abc"}"#,
+            r#"contentBlockDelta {"contentBlockIndex":0,"delta":{"text":"zażółć"},"p":"a"}"#,
+            r#"contentBlockDelta {"contentBlockIndex":0,"delta":{"citation":{"title":"t","location":{"web":{"url":"https://u"}}}}}"#,
+            r#"contentBlockStop {"contentBlockIndex":0}"#,
+            r#"contentBlockStart {"contentBlockIndex":1,"start":{"toolUse":{"toolUseId":"t","name":"f"}}}"#,
+            r#"contentBlockDelta {"contentBlockIndex":1,"delta":{"toolUse":{"input":"{}"}}}"#,
+            r#"contentBlockDelta {"contentBlockIndex":2,"delta":{"reasoningContent":{"text":"hm"}}}"#,
+            r#"contentBlockDelta {"contentBlockIndex":2,"delta":{"reasoningContent":{"signature":"s"}}}"#,
+            r#"contentBlockDelta {"contentBlockIndex":3,"delta":{"reasoningContent":{"redactedContent":"QUFBQQ=="}}}"#,
+            r#"contentBlockStart {"contentBlockIndex":4,"start":{"toolUse":{"toolUseId":"t","name":"n","type":"server_tool_use"}}}"#,
+            r#"contentBlockStart {"contentBlockIndex":5,"start":{"image":{"format":"png"}}}"#,
+            r#"contentBlockDelta {"contentBlockIndex":5,"delta":{"image":{"source":{"bytes":"QUFBQQ=="}}}}"#,
+            r#"messageStop {"stopReason":"end_turn"}"#,
+            r#"metadata {"usage":{"inputTokens":5,"outputTokens":7,"totalTokens":12}}"#,
+            r#"throttlingException {"message":"m"}"#,
+            "messageStop {",
+        ],
         other => panic!("what does a server of {other} send?"),
     }
 }
@@ -108,6 +128,10 @@ fn stream(dialect: Dialect) -> impl Strategy<Value = Bytes> {
                 bytes.extend_from_slice(format!("{frame}\n").as_bytes());
                 continue;
             }
+            if wire(dialect).framing() == Framing::EventStream {
+                bytes.extend_from_slice(&message(frame));
+                continue;
+            }
             if dialect == Dialect::Anthropic {
                 let name = json::field(frame.as_bytes(), "type").and_then(json::string).unwrap_or_default();
                 bytes.extend_from_slice(format!("event: {name}{end}").as_bytes());
@@ -123,6 +147,14 @@ fn stream(dialect: Dialect) -> impl Strategy<Value = Bytes> {
         }
         Bytes(bytes)
     })
+}
+
+/// One of Amazon's messages, its type written before its payload.
+fn message(frame: &str) -> BytesMut {
+    let (name, payload) = frame.split_once(' ').unwrap_or((frame, ""));
+    let mut out = BytesMut::new();
+    put_message(name, payload.as_bytes(), &mut out);
+    out
 }
 
 fn quirks(dialect: Dialect) -> Quirks {
@@ -159,10 +191,12 @@ fn decoded(dialect: Dialect, bytes: &[u8]) -> Tally {
     let mut events = Vec::new();
     let mut framer = crate::frame::Framer::new(wire(dialect).framing());
     let mut each = |frame: crate::frame::Frame<'_>| decode.frame(&frame, &mut events);
-    framer.push(bytes, &mut each).unwrap();
-    framer.finish(&mut each).unwrap();
+    let unframed = framer.push(bytes, &mut each).and_then(|()| framer.finish(&mut each)).is_err();
     decode.eof(&mut events);
     let mut meter = Meter::default();
+    if unframed {
+        meter.fault(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, "damaged"));
+    }
     events.iter().for_each(|event| meter.event(event));
     meter.settle(&stamp());
     meter.tally
@@ -232,8 +266,13 @@ proptest! {
     fn verbatim_out_equals_in(
         anthropic in vec(proptest::sample::select(&frames(Dialect::Anthropic)[..9]), 0..9),
         gemini in vec(proptest::sample::select(&frames(Dialect::Gemini)[..4]), 0..9),
+        bedrock in vec(proptest::sample::select(&frames(Dialect::Bedrock)[..12]), 0..9),
         sizes in vec(1usize..40, 1..8),
     ) {
+        let bytes: Vec<u8> = bedrock.into_iter().chain([frames(Dialect::Bedrock)[12], frames(Dialect::Bedrock)[13]])
+            .flat_map(message).collect();
+        let (out, tally) = cross(Dialect::Bedrock, Dialect::Bedrock, &chunks(&bytes, &sizes));
+        prop_assert_eq!((out, tally.fault), (bytes, None));
         let ends = [
             (Dialect::Anthropic, anthropic, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":7}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"),
             (Dialect::Gemini, gemini, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\"}]}\r\n\r\n"),
@@ -256,8 +295,14 @@ proptest! {
         chat in stream(Dialect::OpenAiChat),
         anthropic in stream(Dialect::Anthropic),
         gemini in stream(Dialect::Gemini),
+        bedrock in stream(Dialect::Bedrock),
     ) {
-        let streams = [(Dialect::OpenAiChat, chat), (Dialect::Anthropic, anthropic), (Dialect::Gemini, gemini)];
+        let streams = [
+            (Dialect::OpenAiChat, chat),
+            (Dialect::Anthropic, anthropic),
+            (Dialect::Gemini, gemini),
+            (Dialect::Bedrock, bedrock),
+        ];
         for (dialect, bytes) in &streams {
             let (_, metered) = cross(*dialect, *dialect, &[bytes]);
             let full = decoded(*dialect, bytes);

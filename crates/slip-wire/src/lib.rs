@@ -6,6 +6,7 @@
 //! folder.
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod cross;
 pub mod dialect;
 pub mod envelope;

@@ -110,8 +110,8 @@ impl Quirks {
             | Dialect::Completions
             | Dialect::Ollama
             | Dialect::OllamaGenerate
-            | Dialect::Cohere
-            | Dialect::Bedrock => &Quirks::OPENAI_CHAT,
+            | Dialect::Cohere => &Quirks::OPENAI_CHAT,
+            Dialect::Bedrock => &Quirks::BEDROCK,
         }
     }
 
@@ -150,6 +150,9 @@ impl Quirks {
         default_max_tokens: 8192,
         ..Quirks::OPENAI_CHAT
     };
+
+    /// Bedrock's Converse. Which fields a model takes beside it is a matter of its family, not of the provider.
+    pub const BEDROCK: Quirks = Quirks { image_urls: false, ..Quirks::ANTHROPIC };
 
     /// The Gemini API as Google AI Studio serves it.
     pub const GEMINI: Quirks =

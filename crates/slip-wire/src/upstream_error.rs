@@ -153,7 +153,7 @@ pub(crate) fn told_status(code: Option<&str>, message: &str) -> u16 {
 
 /// What the caller reads. Their own mistakes are quoted; ours and the provider's get one plain sentence (the quotation is in
 /// `raw`).
-fn says(kind: FaultKind, status: u16, message: &str) -> Cow<'static, str> {
+pub(crate) fn says(kind: FaultKind, status: u16, message: &str) -> Cow<'static, str> {
     let quoted = || Some(clean_to(message.as_bytes(), SAYS_LIMIT)).filter(|m| !m.is_empty());
     let plain = match kind {
         FaultKind::BadRequest

@@ -121,20 +121,23 @@ pub fn generation_id() -> String {
     id
 }
 
-/// What the path says that other dialects say in the body: `gemini-2.5-pro:streamGenerateContent` → model and whether to stream.
+/// What the path says that other dialects say in the body: `gemini-2.5-pro:streamGenerateContent`, `sim/echo/converse-stream` → model
+/// and whether to stream.
 pub fn named(dialect: Dialect, captured: &[String]) -> Result<Option<Named>, Fault> {
-    if dialect != Dialect::Gemini {
-        return Ok(None);
-    }
+    let (between, whole, streamed) = match dialect {
+        Dialect::Gemini => (':', "generateContent", "streamGenerateContent"),
+        Dialect::Bedrock => ('/', "converse", "converse-stream"),
+        _ => return Ok(None),
+    };
     let text = captured.join("/");
-    let named = |model: &str, stream| Ok(Some(Named { model: model.to_owned(), stream }));
-    match text.rsplit_once(':') {
-        Some((model, "generateContent")) => named(model, false),
-        Some((model, "streamGenerateContent")) => named(model, true),
+    match text.rsplit_once(between) {
+        Some((model, method)) if method == whole || method == streamed => {
+            Ok(Some(Named { model: model.to_owned(), stream: method == streamed }))
+        }
         _ => Err(Fault::caller(
             FaultKind::NotFound,
             format!(
-                "no such method: {} (`{{model}}:generateContent` and `{{model}}:streamGenerateContent` are answered)",
+                "no such method: {} (`{{model}}{between}{whole}` and `{{model}}{between}{streamed}` are answered)",
                 shown(&text)
             ),
         )),

@@ -58,6 +58,9 @@ pub fn refuse(dialect: Dialect, fault: &Fault, id: Option<&str>) -> Response<Bod
     let status = StatusCode::from_u16(fault.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, wire(dialect).encode_error(fault, id));
     let headers = response.headers_mut();
+    for (name, value) in wire(dialect).error_headers(fault) {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     if let Some(id) = id {
         stamp(headers, id, fault.provider.as_deref());
     }

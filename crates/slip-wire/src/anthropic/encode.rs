@@ -338,7 +338,7 @@ fn write_others(w: &mut Writer<'_>, extra: Option<&Raw>, said: &[&str]) {
 }
 
 /// Anthropic insists on a schema, and on one that says it is an object.
-fn write_schema(out: &mut Vec<u8>, parameters: Option<&Raw>) {
+pub fn write_schema(out: &mut Vec<u8>, parameters: Option<&Raw>) {
     let typed = parameters.map(|raw| (raw, Object::parse(raw.as_str(), "")));
     match typed {
         Some((raw, Ok(members))) if members.has("type") => out.extend_from_slice(raw.as_str().as_bytes()),

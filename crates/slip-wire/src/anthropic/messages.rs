@@ -248,7 +248,10 @@ impl Telling<'_> {
         let mut out = Vec::new();
         let mut w = Writer::open(&mut out);
         match thinking.kind {
-            ThinkingKind::Encrypted => w.put("type", "redacted_thinking").put_some("data", &thinking.data),
+            ThinkingKind::Encrypted => {
+                let data = thinking.data.as_deref().map(crate::bedrock::sealed::for_anthropic);
+                w.put("type", "redacted_thinking").put_some("data", &data)
+            }
             ThinkingKind::Text | ThinkingKind::Summary => {
                 w.put("type", "thinking").put("thinking", &thinking.text).put_some("signature", &thinking.signature)
             }

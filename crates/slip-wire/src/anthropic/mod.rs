@@ -4,19 +4,19 @@
 //! [`encoder`]. Facts about the API are from its documentation and from recorded traffic, read 2026-11.
 
 mod blocks;
-mod citations;
+pub(crate) mod citations;
 mod decoder;
-mod encode;
+pub(crate) mod encode;
 mod encoder;
 mod error;
-mod ids;
-mod limits;
-mod messages;
-mod object;
-mod reply;
-mod request;
+pub(crate) mod ids;
+pub(crate) mod limits;
+pub(crate) mod messages;
+pub(crate) mod object;
+pub(crate) mod reply;
+pub(crate) mod request;
 pub(crate) mod seal;
-mod usage;
+pub(crate) mod usage;
 mod wire;
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ pub fn call_start(out: &mut Vec<u8>, id: &str, name: &str, input: &str, extra: O
 }
 
 /// Bytes of everything the model wrote, for an estimate.
-fn text_bytes(choice: &Choice) -> u64 {
+pub fn text_bytes(choice: &Choice) -> u64 {
     let bytes = |block: &Block| match block {
         Block::Text(text) => text.text.len(),
         Block::Refusal(text) => text.len(),

@@ -109,7 +109,7 @@ fn message(raw: &RawValue, at: &str, turns: &mut Vec<Turn>, losses: &mut Vec<Los
 }
 
 /// Our own surface shows the signature of a foreign tool call as a sealed block that names the call; here it finds its way back.
-fn unite_signatures(blocks: &mut Vec<Block>) {
+pub fn unite_signatures(blocks: &mut Vec<Block>) {
     let mut orphans = Vec::new();
     blocks.retain_mut(|block| match block {
         Block::Thinking(t) if t.kind == ThinkingKind::Encrypted && t.format == format::GEMINI && t.id.is_some() => {

@@ -141,7 +141,7 @@ pub fn write(out: &mut Vec<u8>, usage: &Usage, start: &Start, stamp: &Stamp, pri
 
 /// With the caller's own key the house charges nothing and the provider's price is told apart. An unknown price is said to be
 /// unknown: 0 alone would read as free.
-fn write_cost(w: &mut Writer<'_>, usage: &Usage, stamp: &Stamp) {
+pub fn write_cost(w: &mut Writer<'_>, usage: &Usage, stamp: &Stamp) {
     let cost = stamp.price.as_ref().map(|price| price.cost(usage));
     let known = cost.unwrap_or_default();
     let charged = if stamp.byok { Nano(0) } else { known.total };

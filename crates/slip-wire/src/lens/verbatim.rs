@@ -72,7 +72,7 @@ impl Verbatim {
         self.absorb();
         if self.meter.phase == Phase::Broken && before != Phase::Broken {
             // What the upstream itself calls an error, the caller can read as one.
-            self.told = frame.event == Some("error") || memchr::memmem::find(frame.data, b"\"error\"").is_some();
+            self.told = wire(self.caller).is_error(frame);
             self.gate = if self.told { Gate::Closing } else { Gate::Shut };
         }
     }
