@@ -32,6 +32,7 @@ pub static PROVIDER: Provider = Provider {
     families: list![Family {
         names: names!["claude"],
         dialect: Dialect::Anthropic,
+        own_too: false,
         path: Some(s("/anthropic/v1/messages")),
         headers: list![(s("anthropic-version"), s("2023-06-01"))],
         quirks: Quirks::ANTHROPIC,

@@ -28,7 +28,6 @@ pub static PROVIDER: Provider = Provider {
                 (s("location"), s("us"), s("https://aiplatform.us.rep.googleapis.com")),
                 (s("location"), s("eu"), s("https://aiplatform.eu.rep.googleapis.com")),
             ],
-            ..Blank::REQUIRED
         },
     ],
     path: Some(s("/publishers/google/models/{model}:{generateContent|streamGenerateContent?alt=sse}")),
@@ -40,6 +39,7 @@ pub static PROVIDER: Provider = Provider {
         Family {
             names: names!["claude"],
             dialect: Dialect::Anthropic,
+            own_too: false,
             path: Some(s("/publishers/anthropic/models/{model}:{rawPredict|streamRawPredict}")),
             headers: list![],
             quirks: Quirks { envelope: Some(&Envelope::RAW_PREDICT), ..Quirks::ANTHROPIC },
@@ -47,6 +47,7 @@ pub static PROVIDER: Provider = Provider {
         Family {
             names: names!["meta/", "deepseek-ai/", "openai/", "qwen/", "moonshotai/", "minimaxai/", "zai-org/", "xai/"],
             dialect: Dialect::OpenAiChat,
+            own_too: false,
             path: Some(s("/endpoints/openapi/chat/completions")),
             headers: list![],
             quirks: Quirks::OPENAI_CHAT,

@@ -81,6 +81,8 @@ pub struct Family {
     /// How the provider's own names for them begin.
     pub names: List<Str>,
     pub dialect: Dialect,
+    /// The provider's own dialect knows them too, and is spoken to whoever does not speak this one.
+    pub own_too: bool,
     /// As [`Provider::path`].
     pub path: Option<Str>,
     /// Headers on top of the provider's, lower case.
@@ -255,7 +257,10 @@ impl Provider {
     /// The dialect to speak about a model (the provider's own name for it) on behalf of a caller of this one: the model's, or else
     /// the caller's own where the provider knows it.
     pub fn spoken(&self, caller: Dialect, model: &str) -> Spoken<'_> {
-        let kin = |family: &&Family| family.names.iter().any(|start| model.starts_with(&**start));
+        let kin = |family: &&Family| {
+            (!family.own_too || family.dialect == caller)
+                && family.names.iter().any(|start| model.starts_with(&**start))
+        };
         if let Some(Family { dialect, path, headers, quirks, .. }) = self.families.iter().find(kin) {
             return Spoken { dialect: *dialect, path: path.as_deref(), headers, quirks };
         }

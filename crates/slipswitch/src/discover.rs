@@ -204,9 +204,12 @@ mod tests {
         assert_eq!(names(&json!({ "hello": 1 })), None);
     }
 
+    /// Variables, the providers they switch on, and what is said of the others.
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);
+
     #[test]
     fn a_credential_alone_is_used_only_where_it_can_be_meant_for_this() {
-        let rows: &[(&[(&str, &str)], &[&str], &[&str])] = &[
+        let rows: &[Row<'_>] = &[
             (&[("AZURE_API_KEY", "k")], &[], &["azure: set AZURE_RESOURCE_NAME too, or add [providers.azure]"]),
             (&[("AZURE_API_KEY", "k"), ("AZURE_RESOURCE_NAME", "r")], &["azure"], &[]),
             (

@@ -186,10 +186,13 @@ mod tests {
         provider.fill(&look, false, keyed).map_err(|unfilled| unfilled.name.into_owned()).map(|()| provider)
     }
 
+    /// A provider, what is given, and the base URL and path that come of it, or the blank that is missing.
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Result<(&'a str, Option<&'a str>), &'a str>);
+
     #[test]
     fn a_clouds_address_is_made_of_what_its_customer_says() {
         let dated = "/deployments/{model}/chat/completions?api-version=2024-10-21";
-        let rows: &[(&str, &[(&str, &str)], Result<(&str, Option<&str>), &str>)] = &[
+        let rows: &[Row<'_>] = &[
             ("azure", &[("resource", "r")], Ok(("https://r.openai.azure.com/openai", Some("/v1/chat/completions")))),
             (
                 "azure",

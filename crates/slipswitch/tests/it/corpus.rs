@@ -187,6 +187,9 @@ fn builtin(case: &Case) -> Option<&'static str> {
         ("gemini", "chat.completions") => return None,
         ("gemini", _) => "google-ai-studio",
         ("moonshot", _) => "moonshotai",
+        ("vertex", _) => "google-vertex",
+        ("azure", _) if case.path().contains("/openai/") => "azure",
+        ("azure", _) => "azure-foundry",
         (name, _) => {
             const KNOWN: [&str; 12] = [
                 "alibaba",
@@ -240,8 +243,12 @@ fn model(case: &Case) -> String {
 
 /// The name the recorded request has for the model.
 fn upstream_model(case: &Case) -> String {
+    let path = case.path().split('?').next().unwrap_or_default();
+    // At Azure the name of the deployment is what counts, whatever the body says.
+    if let Some((_, rest)) = path.split_once("/deployments/") {
+        return rest.split('/').next().unwrap_or_default().to_owned();
+    }
     let in_path = || {
-        let path = case.path().split('?').next()?;
         let name = path.rsplit_once("/models/").map(|(_, rest)| rest)?;
         Some(name.split(':').next()?.to_owned())
     };
@@ -260,9 +267,17 @@ fn provider(slug: &str, case: &Case, replay: &Replay) -> String {
         "price": { "input": "1", "output": "2", "cache_read": "0.5", "cache_write": "1.25" },
     });
     let models = toml::Value::try_from(vec![table]).expect("a table");
+    let api = case.path().split_once("api-version=").map(|(_, version)| version.split('&').next().unwrap_or_default());
+    let api = api.map(|version| format!("api_version = {version:?}\n")).unwrap_or_default();
+    let (base, api) = match builtin(case) {
+        Some("google-vertex") => ("/v1/projects/p/locations/l".to_owned(), String::new()),
+        Some("azure") => ("/openai".to_owned(), api),
+        Some("azure-foundry") => (String::new(), api),
+        _ => (format!("/{version}"), String::new()),
+    };
     let declared = if builtin(case).is_none() { format!("dialect = {:?}\n", surface.dialect()) } else { String::new() };
     format!(
-        "[providers.\"{slug}\"]\n{declared}base_url = \"{}/{version}\"\nkey = {SECRET:?}\nallow_private = true\nmodels = {models}\n",
+        "[providers.\"{slug}\"]\n{declared}{api}base_url = \"{}{base}\"\nkey = {SECRET:?}\nallow_private = true\nmodels = {models}\n",
         replay.case_url(&case.id)
     )
 }

@@ -67,10 +67,10 @@ async fn signed(upstream: &Scripted, aws: &str, env: &[(&str, &str)]) -> (Entry,
     upstream.always(messages_reply());
     let mut all = vec![("SLIPSWITCH_LOG", "trace"), ("AWS_EC2_METADATA_DISABLED", "true")];
     all.extend(env);
-    let gateway = Gateway::try_start(&config(upstream, aws), &all).unwrap();
+    let gateway = Gateway::try_start(&config(upstream, aws), &all).unwrap_or_else(|said| panic!("{said}"));
     let got = gateway.chat(&ask("anthropic/claude")).await;
     assert_eq!((got.status, got.content().as_str()), (200, "hello"), "{}\n{}", got.text(), gateway.said());
-    let sent = upstream.journal().entries().pop().unwrap();
+    let sent = upstream.journal().entries().pop().expect("a request");
     assert_eq!(sent.path, "/model/anthropic.claude-v1%3A0/invoke");
     let said = gateway.said();
     for secret in [SECRET, SESSION] {
@@ -178,6 +178,59 @@ async fn a_web_identity_is_exchanged_for_what_signs() {
     );
     assert!(!said.contains("web-identity-token"), "{said}");
     let _ = std::fs::remove_dir_all(dir);
+}
+
+#[tokio::test]
+async fn bedrock_converses_and_takes_claude_in_its_authors_words() {
+    let upstream = Scripted::start().await.unwrap();
+    let config =
+        format!("[providers.amazon-bedrock]\nregion = \"us-east-1\"\nbase_url = \"{}\"\n", upstream.base_url());
+    let env = [("AWS_ACCESS_KEY_ID", ID), ("AWS_SECRET_ACCESS_KEY", SECRET)];
+    let gateway = Gateway::try_start(&config, &env).unwrap();
+    let body = ask("bedrock/us.anthropic.claude-haiku-4-5-v1:0");
+    let message = json!({ "role": "assistant", "content": [{ "text": "hello" }] });
+    let usage = json!({ "inputTokens": 3, "outputTokens": 1, "totalTokens": 4 });
+    upstream.always(Script::json(
+        200,
+        &json!({ "output": { "message": message }, "stopReason": "end_turn", "usage": usage, "metrics": { "latencyMs": 1 } }),
+    ));
+    let got = gateway.chat(&body).await;
+    assert_eq!((got.status, got.content().as_str()), (200, "hello"), "{}", got.text());
+    let sent = upstream.journal().entries().pop().unwrap();
+    assert_eq!(sent.path, "/model/us.anthropic.claude-haiku-4-5-v1%3A0/converse");
+    assert_eq!(verify(&sent, SECRET), ID);
+    upstream.always(messages_reply());
+    let got = gateway.post("/api/v1/messages", &body).await;
+    assert!(got.status == 200 && got.text().contains("hello"), "{}", got.text());
+    let sent = upstream.journal().entries().pop().unwrap();
+    assert_eq!(sent.path, "/model/us.anthropic.claude-haiku-4-5-v1%3A0/invoke");
+    assert_eq!(verify(&sent, SECRET), ID);
+    // A bad or ended credential is ours, not the caller's.
+    let expired = json!({ "message": "The security token included in the request is expired" });
+    upstream.always(Script::json(403, &expired).header("x-amzn-errortype", "ExpiredTokenException"));
+    let got = gateway.chat(&body).await;
+    assert_eq!(
+        (got.status, &got.error()["metadata"]["reason"]),
+        (502, &json!("upstream_auth_failed")),
+        "{}",
+        got.text()
+    );
+}
+
+#[tokio::test]
+async fn a_key_of_bedrock_is_a_bearer_token() {
+    let upstream = Scripted::start().await.unwrap();
+    let config = format!(
+        "[providers.amazon-bedrock]\nregion = \"us-east-1\"\nkey = \"bedrock-api-key-1\"\nbase_url = \"{}\"\n",
+        upstream.base_url()
+    );
+    upstream.always(messages_reply());
+    let gateway = Gateway::start(&config);
+    let got = gateway.post("/api/v1/messages", &ask("amazon-bedrock/anthropic.claude-v1:0")).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    let sent = upstream.journal().entries().pop().unwrap();
+    assert_eq!(sent.header("authorization"), Some("Bearer bedrock-api-key-1"));
+    assert_eq!(sent.header("x-amz-date"), None);
 }
 
 #[tokio::test]
