@@ -5,6 +5,7 @@
 
 mod anthropic;
 mod ask;
+pub(crate) mod bedrock;
 mod gemini;
 mod mind;
 mod openai;

@@ -63,12 +63,10 @@ pub(crate) fn speaker(dialect: Dialect) -> &'static dyn Speak {
         Dialect::Anthropic => &super::anthropic::Anthropic,
         Dialect::Gemini => &super::gemini::Gemini,
         // Not simulated yet.
-        Dialect::Responses
-        | Dialect::Completions
-        | Dialect::Ollama
-        | Dialect::OllamaGenerate
-        | Dialect::Cohere
-        | Dialect::Bedrock => &super::openai::OpenAi,
+        Dialect::Responses | Dialect::Completions | Dialect::Ollama | Dialect::OllamaGenerate | Dialect::Cohere => {
+            &super::openai::OpenAi
+        }
+        Dialect::Bedrock => &super::bedrock::Bedrock,
     }
 }
 

@@ -107,6 +107,30 @@ pub fn spell(dialect: Dialect, talk: &Talk) -> (String, Value) {
             let verb = if talk.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
             (format!("/v1beta/models/{}:{verb}", talk.model), body)
         }
+        Dialect::Bedrock => {
+            let mut config = json!({});
+            put(&mut body, "messages", json!([{"role": "user", "content": [{"text": talk.text}]}]));
+            if !talk.tools.is_empty() {
+                let tool = |(n, s): &(&str, Value)| json!({"toolSpec": {"name": n, "inputSchema": {"json": s}}});
+                put(&mut body, "toolConfig", json!({"tools": talk.tools.iter().map(tool).collect::<Value>()}));
+            }
+            if talk.force {
+                put(&mut body["toolConfig"], "toolChoice", json!({"any": {}}));
+            }
+            if let Some(schema) = &talk.schema {
+                let inner = json!({"jsonSchema": {"name": "doc", "schema": schema.to_string()}});
+                put(&mut body, "outputConfig", json!({"textFormat": {"type": "json_schema", "structure": inner}}));
+            }
+            if talk.think {
+                let thinking = json!({"type": "enabled", "budget_tokens": 1024});
+                put(&mut body, "additionalModelRequestFields", json!({ "thinking": thinking }));
+            }
+            talk.max_tokens.into_iter().for_each(|n| put(&mut config, "maxTokens", json!(n)));
+            talk.stop.into_iter().for_each(|s| put(&mut config, "stopSequences", json!([s])));
+            put(&mut body, "inferenceConfig", config);
+            let method = if talk.stream { "converse-stream" } else { "converse" };
+            (format!("/model/{}/{method}", talk.model.replace('/', "%2F")), body)
+        }
         other => panic!("how is {other} spelt?"),
     }
 }
@@ -145,6 +169,8 @@ pub fn said(dialect: Dialect, got: &Got, stream: bool) -> Said {
         (Dialect::Anthropic, true) => anthropic(&anthropic_joined(&got.events())),
         (Dialect::Gemini, false) => gemini(&[got.json()]),
         (Dialect::Gemini, true) => gemini(&got.events()),
+        (Dialect::Bedrock, false) => bedrock(&got.json()),
+        (Dialect::Bedrock, true) => bedrock(&bedrock_joined(&messages(&got.body))),
         (other, _) => panic!("how is {other} read?"),
     }
 }
@@ -255,5 +281,93 @@ fn gemini(events: &[Value]) -> Said {
         said.usage = (number(&usage["promptTokenCount"]), number(&usage["candidatesTokenCount"]) + thought, thought);
         assert_eq!(number(&usage["totalTokenCount"]), said.usage.0 + said.usage.1);
     }
+    said
+}
+
+/// Type and payload of each of Amazon's messages, checksums checked.
+pub fn messages(mut body: &[u8]) -> Vec<(String, Value)> {
+    let number = |bytes: &[u8]| u32::from_be_bytes(*bytes.first_chunk().unwrap());
+    let mut out = Vec::new();
+    while !body.is_empty() {
+        let (message, rest) = body.split_at(number(body) as usize);
+        body = rest;
+        let (head, check) = message.split_at(message.len() - 4);
+        assert_eq!(number(&head[8..]), crate::sim::bedrock::crc32(&head[..8]));
+        assert_eq!(number(check), crate::sim::bedrock::crc32(head));
+        let (mut headers, payload) = head[12..].split_at(number(&head[4..]) as usize);
+        let mut name = String::new();
+        while let Some((length, rest)) = headers.split_first() {
+            let (header, rest) = rest.split_at(usize::from(*length));
+            assert_eq!(rest[0], 7, "headers are strings");
+            let (value, rest) = rest[3..].split_at(usize::from(u16::from_be_bytes([rest[1], rest[2]])));
+            headers = rest;
+            if matches!(header, b":event-type" | b":exception-type") {
+                name = String::from_utf8(value.to_vec()).unwrap();
+            }
+        }
+        out.push((name, serde_json::from_slice(payload).unwrap()));
+    }
+    out
+}
+
+/// The reply that the events build up.
+fn bedrock_joined(events: &[(String, Value)]) -> Value {
+    let mut blocks: Vec<Value> = Vec::new();
+    let mut reply = json!({});
+    for (name, event) in events {
+        let at = number(&event["contentBlockIndex"]) as usize;
+        let add = |into: &mut Value, more: &str| *into = (text(into).to_owned() + more).into();
+        match name.as_str() {
+            "contentBlockStart" => blocks.push(event["start"].clone()),
+            "contentBlockDelta" => {
+                if blocks.len() == at {
+                    blocks.push(json!({}));
+                }
+                let (block, delta) = (&mut blocks[at], &event["delta"]);
+                if let Some(more) = delta["text"].as_str() {
+                    add(&mut block["text"], more);
+                }
+                if let Some(more) = delta["toolUse"]["input"].as_str() {
+                    add(&mut block["toolUse"]["input"], more);
+                }
+                for member in ["text", "signature"] {
+                    if let Some(more) = delta["reasoningContent"][member].as_str() {
+                        add(&mut block["reasoningContent"]["reasoningText"][member], more);
+                    }
+                }
+                if let Some(blob) = delta["reasoningContent"]["redactedContent"].as_str() {
+                    block["reasoningContent"]["redactedContent"] = blob.into();
+                }
+            }
+            "contentBlockStop" if blocks[at]["toolUse"]["input"].is_string() => {
+                let input = serde_json::from_str(text(&blocks[at]["toolUse"]["input"])).unwrap();
+                blocks[at]["toolUse"]["input"] = input;
+            }
+            "messageStop" => reply["stopReason"] = event["stopReason"].clone(),
+            "metadata" => reply["usage"] = event["usage"].clone(),
+            _ => {}
+        }
+    }
+    assert_eq!(events.last().unwrap().0, "metadata");
+    reply["output"]["message"]["content"] = blocks.into();
+    reply
+}
+
+fn bedrock(reply: &Value) -> Said {
+    let mut said = Said::default();
+    for block in list(&reply["output"]["message"]["content"]) {
+        said.text += text(&block["text"]);
+        let reasoning = &block["reasoningContent"];
+        said.reasoning += text(&reasoning["reasoningText"]["text"]);
+        said.signature += text(&reasoning["reasoningText"]["signature"]);
+        said.signature += text(&reasoning["redactedContent"]);
+        if let call @ Value::Object(_) = &block["toolUse"] {
+            said.calls.push((text(&call["toolUseId"]).into(), text(&call["name"]).into(), call["input"].clone()));
+        }
+    }
+    said.finish = text(&reply["stopReason"]).to_owned();
+    let usage = &reply["usage"];
+    said.usage = (number(&usage["inputTokens"]), number(&usage["outputTokens"]), 0);
+    assert_eq!(number(&usage["totalTokens"]), said.usage.0 + said.usage.1);
     said
 }

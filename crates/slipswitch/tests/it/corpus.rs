@@ -4,6 +4,7 @@
 //! The recordings are read from the directory that SLIPSWITCH_CORPUS names (`cases/*.json`), and are never kept here.
 
 mod ask;
+mod bedrock;
 mod compare;
 mod errors;
 mod expected;
@@ -249,6 +250,9 @@ fn upstream_model(case: &Case) -> String {
         return rest.split('/').next().unwrap_or_default().to_owned();
     }
     let in_path = || {
+        if let Some((name, _)) = path.strip_prefix("/model/").and_then(|rest| rest.split_once('/')) {
+            return Some(name.replace("%3A", ":").replace("%2F", "/"));
+        }
         let name = path.rsplit_once("/models/").map(|(_, rest)| rest)?;
         Some(name.split(':').next()?.to_owned())
     };
@@ -275,7 +279,11 @@ fn provider(slug: &str, case: &Case, replay: &Replay) -> String {
         Some("azure-foundry") => (String::new(), api),
         _ => (format!("/{version}"), String::new()),
     };
-    let declared = if builtin(case).is_none() { format!("dialect = {:?}\n", surface.dialect()) } else { String::new() };
+    let mut declared =
+        if builtin(case).is_none() { format!("dialect = {:?}\n", surface.dialect()) } else { String::new() };
+    if Surface::is_wrapped(case) {
+        declared += "envelope = \"invoke-model\"\n";
+    }
     format!(
         "[providers.\"{slug}\"]\n{declared}{api}base_url = \"{}{base}\"\nkey = {SECRET:?}\nallow_private = true\nmodels = {models}\n",
         replay.case_url(&case.id)
@@ -335,6 +343,7 @@ impl Bed {
                     (_, Surface::Chat) => ask.to_chat(&self.model, stream),
                     (_, Surface::Messages) => ask.to_messages(&self.model, stream),
                     (_, Surface::Gemini) => ask.to_gemini(),
+                    (_, Surface::Bedrock) => bedrock::to(&ask),
                 };
                 legs.push(Leg { surface, stream, body, recorded });
             }
@@ -344,7 +353,7 @@ impl Bed {
 
     fn as_recorded(&self, own: Surface, stream: bool) -> Value {
         let mut body = self.case.request.body.clone();
-        if own != Surface::Gemini {
+        if !own.is_named_in_path() {
             body["model"] = self.model.clone().into();
             if stream || body["stream"].is_boolean() {
                 body["stream"] = stream.into();
@@ -361,7 +370,7 @@ impl Bed {
         let path = leg.surface.path(&self.model, leg.stream);
         let bearer = format!("Bearer {KEY}");
         let key = match leg.surface {
-            Surface::Chat => ("authorization", bearer.as_str()),
+            Surface::Chat | Surface::Bedrock => ("authorization", bearer.as_str()),
             Surface::Messages => ("x-api-key", KEY),
             Surface::Gemini => ("x-goog-api-key", KEY),
         };
@@ -403,7 +412,8 @@ impl Bed {
         }
         let own = Surface::of(&self.case).expect("only cases with a surface are kept");
         let verbatim = own == leg.surface && own != Surface::Chat && leg.stream == self.case.response.stream;
-        if verbatim && said.fault.is_none() && got.body != self.case.response.body {
+        let same_bytes = !(leg.stream && Surface::is_wrapped(&self.case));
+        if verbatim && same_bytes && said.fault.is_none() && got.body != self.case.response.body {
             out.say("verbatim", "the bytes are not the provider's");
         }
         form::check(leg.surface, leg.stream, verbatim, got, out);

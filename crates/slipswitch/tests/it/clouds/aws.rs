@@ -187,7 +187,7 @@ async fn bedrock_converses_and_takes_claude_in_its_authors_words() {
         format!("[providers.amazon-bedrock]\nregion = \"us-east-1\"\nbase_url = \"{}\"\n", upstream.base_url());
     let env = [("AWS_ACCESS_KEY_ID", ID), ("AWS_SECRET_ACCESS_KEY", SECRET)];
     let gateway = Gateway::try_start(&config, &env).unwrap();
-    let body = ask("bedrock/us.anthropic.claude-haiku-4-5-v1:0");
+    let body = ask("amazon-bedrock/us.anthropic.claude-haiku-4-5-v1:0");
     let message = json!({ "role": "assistant", "content": [{ "text": "hello" }] });
     let usage = json!({ "inputTokens": 3, "outputTokens": 1, "totalTokens": 4 });
     upstream.always(Script::json(

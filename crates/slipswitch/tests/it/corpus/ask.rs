@@ -59,7 +59,7 @@ impl Ask {
         Ask { turns: vec![(Role::User, Item::Text("hello out there".into()))], ..Ask::default() }
     }
 
-    fn say(&mut self, role: Role, item: Item) {
+    pub fn say(&mut self, role: Role, item: Item) {
         if let (Some((last, Item::Text(before))), Item::Text(more)) = (self.turns.last_mut(), &item)
             && *last == role
         {
@@ -71,7 +71,7 @@ impl Ask {
         }
     }
 
-    fn name_of(&self, id: &str) -> String {
+    pub fn name_of(&self, id: &str) -> String {
         let named = self.turns.iter().rev().find_map(|(_, item)| match item {
             Item::Call { id: call, name, .. } if call == id => Some(name.clone()),
             _ => None,

@@ -12,7 +12,7 @@ pub fn check(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mu
         _ => {}
     }
     // A message holds one choice.
-    let all = surface != Surface::Messages;
+    let all = !matches!(surface, Surface::Messages | Surface::Bedrock);
     let kept = |said: &Said| said.choices.iter().filter(|(i, _)| all || **i == 0).map(|(i, _)| *i).collect::<Vec<_>>();
     if kept(want) != kept(got) && !kept(want).is_empty() {
         out.say("choices", format!("{:?} became {:?}", kept(want), kept(got)));
@@ -40,7 +40,8 @@ fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut
         let carried = got.seals.iter().any(|s| {
             s == seal
                 || s.ends_with(&format!(":{seal}"))
-                || unwrapped(s).is_some_and(|s| s.ends_with(&format!(":{seal}")) || s.ends_with(&format!("!{seal}")))
+                || unwrapped(s)
+                    .is_some_and(|s| s == *seal || s.ends_with(&format!(":{seal}")) || s.ends_with(&format!("!{seal}")))
         });
         if !carried {
             out.say("seals", format!("lost: {seal:.60}"));
@@ -74,7 +75,10 @@ fn choice(surface: Surface, want: &Choice, got: &Choice, failed: bool, out: &mut
     if surface == Surface::Chat && want.files != got.files {
         out.say("files", format!("{} became {}", want.files, got.files));
     }
-    if surface != Surface::Messages && want.images != got.images {
+    // Converse has no addresses.
+    let shown: Vec<&String> =
+        want.images.iter().filter(|i| surface != Surface::Bedrock || i.starts_with("data:")).collect();
+    if surface != Surface::Messages && shown != got.images.iter().collect::<Vec<_>>() {
         out.say("images", format!("{} became {}", want.images.len(), got.images.len()));
     }
     if surface == Surface::Chat && want.logprobs != got.logprobs {
@@ -120,7 +124,8 @@ fn usage(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mut Di
     // A report of nothing is none: then it is estimated.
     let Some(told) = want.usage.as_ref().filter(|u| u.prompt + u.completion > 0) else { return };
     // An error ends a message: there is nothing behind it that could hold the count.
-    if got.fault.is_some() && (surface == Surface::Messages || heard.prompt + heard.completion == 0) {
+    let message = matches!(surface, Surface::Messages | Surface::Bedrock);
+    if got.fault.is_some() && (message || heard.prompt + heard.completion == 0) {
         return;
     }
     // The price every replayed model has, in dollars per million tokens.
@@ -147,6 +152,10 @@ fn usage(surface: Surface, verbatim: bool, want: &Said, got: &Said, out: &mut Di
         // What was counted before a reply broke off does not cover what came after: that much is estimated.
         let estimated = got.fault.is_some() && name == "usage.completion" && heard > told;
         // Gemini has no word for what was written to a cache.
+        // Converse does not tell reasoning from the rest of the output.
+        if surface == Surface::Bedrock && name == "usage.reasoning" {
+            continue;
+        }
         if told != heard && !estimated && !(surface == Surface::Gemini && name == "usage.written") {
             out.say(name, format!("{told} became {heard}"));
         }

@@ -18,6 +18,7 @@ fn becomes(status: u16, body: &str) -> &'static [u16] {
         404 => &[404],
         408 => &[504],
         413 => &[413],
+        424 => &[502],
         422 => &[422],
         429 if says(&["insufficient_quota"]) => &[502],
         429 => &[429],
@@ -69,6 +70,11 @@ pub fn refused(status: u16, body: &[u8], surface: Surface, got: &Got, out: &mut 
             let whole = heard["type"] == "error" && text(&error["type"]).is_some() && text(&error["message"]).is_some();
             if !whole {
                 out.say("error.form", heard.to_string());
+            }
+        }
+        Surface::Bedrock => {
+            if text(&heard["message"]).is_none() || !got.header("x-amzn-errortype").ends_with("Exception") {
+                out.say("error.form", format!("{heard} {:?}", got.headers));
             }
         }
         Surface::Gemini => {

@@ -2,7 +2,7 @@
 
 use super::read::{self, events};
 use super::said::{list, text};
-use super::{Differences, Surface};
+use super::{Differences, Surface, bedrock};
 use crate::harness::Got;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,11 @@ const ENDINGS: [&str; 5] = ["stop", "length", "tool_calls", "content_filter", "e
 
 /// A successful answer. `verbatim`: the provider's own bytes, whose identity is not ours.
 pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mut Differences) {
-    let kind = if stream { "text/event-stream" } else { "application/json" };
+    let kind = match (surface, stream) {
+        (_, false) => "application/json",
+        (Surface::Bedrock, true) => "application/vnd.amazon.eventstream",
+        (_, true) => "text/event-stream",
+    };
     if got.header("content-type") != kind {
         out.say("form.content-type", got.header("content-type"));
     }
@@ -25,6 +29,8 @@ pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mu
         (Surface::Messages, true) => message_stream(got, verbatim, out),
         (Surface::Gemini, false) => gemini(&[got.json()], verbatim, out),
         (Surface::Gemini, true) => gemini_stream(got, verbatim, out),
+        (Surface::Bedrock, _) if verbatim => {}
+        (Surface::Bedrock, _) => bedrock::form(stream, got, out),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The way back: a client sends a reply as part of the conversation, and the provider must find what it sealed as it sealed it.
 
 use super::ask::{Ask, Item, Role};
-use super::read;
 use super::said::{Call, list, text};
 use super::{Bed, Differences, Leg, Surface};
+use super::{bedrock, read};
 use crate::harness::Got;
 use serde_json::{Value, json};
 
@@ -18,6 +18,7 @@ pub async fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
         Surface::Chat => chat(got, leg.stream),
         Surface::Messages => message(got, leg.stream),
         Surface::Gemini => gemini(got, leg.stream),
+        Surface::Bedrock => bedrock::turn(got, leg.stream),
     };
     let reply = leg.surface.read(&parts(got, leg.stream));
     let calls: Vec<Call> = reply.choices.get(&0).map(|c| c.calls.clone()).unwrap_or_default();
@@ -60,6 +61,7 @@ fn request(bed: &Bed, leg: &Leg, turn: &Value, calls: &[Call]) -> Value {
                 }
                 json!({"functionResponse": response})
             }
+            Surface::Bedrock => bedrock::result(&c.id),
         };
         calls.iter().map(answer).collect()
     };
@@ -77,6 +79,14 @@ fn request(bed: &Bed, leg: &Leg, turn: &Value, calls: &[Call]) -> Value {
             let mut body = ask.to_messages(&bed.model, leg.stream);
             let mut content = results(Surface::Messages);
             content.extend(go_on(calls.is_empty()).into_iter().map(|t| json!({"type": "text", "text": t})));
+            let messages = body["messages"].as_array_mut().expect("messages are a list");
+            messages.extend([turn.clone(), json!({"role": "user", "content": content})]);
+            body
+        }
+        Surface::Bedrock => {
+            let mut body = bedrock::to(&ask);
+            let mut content = results(Surface::Bedrock);
+            content.extend(go_on(calls.is_empty()).into_iter().map(|t| json!({"text": t})));
             let messages = body["messages"].as_array_mut().expect("messages are a list");
             messages.extend([turn.clone(), json!({"role": "user", "content": content})]);
             body
@@ -196,6 +206,7 @@ fn judge(bed: &Bed, want: &super::said::Choice, sent: &Value, out: &mut Differen
     match own {
         Surface::Messages => anthropic(&bed.case.response, sent, out),
         Surface::Gemini => google(&bed.case.response, sent, out),
+        Surface::Bedrock => bedrock::seals(&bed.case.response, sent, out),
         // Who takes reasoning back, and how, is each server's own affair.
         Surface::Chat if bed.case.provider == "openrouter" => {
             let message =

@@ -22,6 +22,8 @@ fn api(surface: Surface, stream: bool) -> &'static str {
         (Surface::Messages, _) => "messages",
         (Surface::Gemini, false) => "generateContent",
         (Surface::Gemini, true) => "streamGenerateContent",
+        (Surface::Bedrock, false) => "converse",
+        (Surface::Bedrock, true) => "converse-stream",
     }
 }
 
@@ -30,6 +32,7 @@ fn refusal(surface: Surface, status: u16, code: &str, says: &str) -> String {
     match surface {
         Surface::Chat => json!({"error": {"message": says, "type": code, "param": null, "code": code}}),
         Surface::Messages => json!({"type": "error", "error": {"type": code, "message": says}, "request_id": "req_1"}),
+        Surface::Bedrock => json!({ "message": says }),
         Surface::Gemini => json!({"error": {"code": status, "message": says, "status": code.to_uppercase()}}),
     }
     .to_string()
@@ -57,6 +60,8 @@ fn words(surface: Surface, text: &str) -> Vec<Value> {
             json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
             json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}),
         ],
+        // Not text: see `bedrock::made`.
+        Surface::Bedrock => Vec::new(),
         Surface::Gemini => vec![
             json!({"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}], "modelVersion": "m", "responseId": "r"}),
         ],
@@ -79,6 +84,7 @@ fn ending(surface: Surface, counted: bool) -> Vec<Value> {
             }
             vec![json!({"type": "content_block_stop", "index": 0}), delta, json!({"type": "message_stop"})]
         }
+        Surface::Bedrock => Vec::new(),
         Surface::Gemini => {
             let mut chunk = json!({"candidates": [{"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "STOP", "index": 0}], "modelVersion": "m", "responseId": "r"});
             if counted {
@@ -116,6 +122,10 @@ pub fn cases() -> Vec<Case> {
             "<html><title>Bad Gateway</title></html>",
         ));
 
+        if surface == Surface::Bedrock {
+            all.extend(super::bedrock::made());
+            continue;
+        }
         let done = if surface == Surface::Chat { "data: [DONE]\n\n" } else { "" };
         for (framing, end) in [("lf", "\n"), ("crlf", "\r\n"), ("cr", "\r")] {
             let parts = [words(surface, "héllo — ☃ \u{1F600}"), ending(surface, true)].concat();

@@ -30,6 +30,9 @@ pub fn events(body: &[u8]) -> Vec<Event> {
 
 /// The JSON of a stream's events, `[DONE]` and what is not JSON apart.
 pub fn values(body: &[u8]) -> Vec<Value> {
+    if super::bedrock::is_framed(body) {
+        return super::bedrock::values(body);
+    }
     events(body).iter().filter_map(|e| serde_json::from_str(&e.data).ok()).collect()
 }
 

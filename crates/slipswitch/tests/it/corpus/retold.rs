@@ -12,6 +12,8 @@ pub fn stream(surface: Surface, reply: &Value) -> Option<String> {
         Surface::Chat => chat(reply),
         Surface::Messages => messages(reply),
         Surface::Gemini => gemini(reply),
+        // Not text.
+        Surface::Bedrock => None,
     }
 }
 

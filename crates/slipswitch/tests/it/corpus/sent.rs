@@ -7,7 +7,9 @@ use serde_json::Value;
 use slip_sim::Entry;
 
 /// Members of a chat request that are rightly not the caller's any more.
-const OURS: [&str; 4] = [
+const OURS: [&str; 5] = [
+    // What an envelope says in the body and the author's API in a header.
+    "anthropic_version",
     // The provider's own name for it.
     "model",
     // Usage is always asked for.
@@ -24,7 +26,8 @@ pub fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     };
     let own = Surface::of(&bed.case).expect("only cases with a surface are kept");
     let cloud = super::builtin(&bed.case).filter(|slug| ["azure", "azure-foundry", "google-vertex"].contains(slug));
-    credential(own, cloud.is_some_and(|slug| slug.starts_with("azure")), &entry, out);
+    let wrapped = Surface::is_wrapped(&bed.case);
+    credential(own, cloud.is_some_and(|slug| slug.starts_with("azure")), wrapped, &entry, out);
     if let Some(slug) = cloud {
         path(bed, leg, slug, &entry, out);
     }
@@ -32,10 +35,19 @@ pub fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
         out.say("sent.content-type", format!("{:?}", entry.header("content-type")));
     }
     let body = entry.json();
-    if own != Surface::Gemini && body["model"] != super::upstream_model(&bed.case) {
+    let in_path = own.is_named_in_path() || wrapped;
+    if wrapped
+        && (body["anthropic_version"] != "bedrock-2023-05-31" || !body["model"].is_null() || !body["stream"].is_null())
+    {
+        out.say("sent.envelope", format!("{:.200}", body.to_string()));
+    }
+    if in_path && entry.path.ends_with("-stream") != leg.stream && own != Surface::Gemini {
+        out.say("sent.path", entry.path.clone());
+    }
+    if !in_path && body["model"] != super::upstream_model(&bed.case) {
         out.say("sent.model", body["model"].to_string());
     }
-    if own != Surface::Gemini && (body["stream"] == true) != leg.stream {
+    if !in_path && (body["stream"] == true) != leg.stream {
         out.say("sent.stream", body["stream"].to_string());
     }
     match leg.recorded {
@@ -65,11 +77,12 @@ fn path(bed: &Bed, leg: &Leg, slug: &str, entry: &Entry, out: &mut Differences) 
     }
 }
 
-fn credential(own: Surface, azure: bool, entry: &Entry, out: &mut Differences) {
+fn credential(own: Surface, azure: bool, wrapped: bool, entry: &Entry, out: &mut Differences) {
     let bearer = format!("Bearer {SECRET}");
     let (name, value) = match own {
+        _ if wrapped => ("authorization", bearer.as_str()),
         Surface::Chat if azure => ("api-key", SECRET),
-        Surface::Chat => ("authorization", bearer.as_str()),
+        Surface::Chat | Surface::Bedrock => ("authorization", bearer.as_str()),
         Surface::Messages => ("x-api-key", SECRET),
         Surface::Gemini => ("x-goog-api-key", SECRET),
     };
@@ -77,7 +90,7 @@ fn credential(own: Surface, azure: bool, entry: &Entry, out: &mut Differences) {
     if entry.header(name) != Some(value) || stray > 0 || entry.path.contains(SECRET) {
         out.say("sent.credential", format!("{:?}", entry.headers));
     }
-    if own == Surface::Messages && entry.header("anthropic-version").is_none() {
+    if own == Surface::Messages && !wrapped && entry.header("anthropic-version").is_none() {
         out.say("sent.anthropic-version", "missing");
     }
     if entry.headers.iter().any(|(_, v)| v.contains(crate::harness::KEY)) {
@@ -87,7 +100,7 @@ fn credential(own: Surface, azure: bool, entry: &Entry, out: &mut Differences) {
 
 /// The caller's bytes, but for what each provider is known to need.
 fn same(bed: &Bed, own: Surface, want: &Value, got: &Value, out: &mut Differences) {
-    let ours: &[&str] = if own == Surface::Gemini { &[] } else { &OURS };
+    let ours: &[&str] = if own.is_named_in_path() { &[] } else { &OURS };
     let canonical = |body: &Value| match own {
         Surface::Chat => chat(body, bed.case.provider == "mistral"),
         _ => body.clone(),

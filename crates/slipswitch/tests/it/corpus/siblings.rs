@@ -1,8 +1,8 @@
 //! Siblings of a recording: the same said in other ways that servers of its kind are free to choose. The oracle must find no
 //! difference to what it finds of the recording itself.
 
-use super::Surface;
 use super::read::{Event, events};
+use super::{Surface, bedrock};
 use serde_json::{Value, json};
 use slip_sim::Case;
 
@@ -35,8 +35,13 @@ pub fn of(case: &Case) -> Vec<Case> {
         case.response.body = body.into();
         if *name == "retold" {
             case.response.stream = true;
-            case.response.framing = "sse".to_owned();
-            case.response.headers.insert("content-type".to_owned(), "text/event-stream".to_owned());
+            let framed = bedrock::is_framed(&case.response.body);
+            let (framing, kind) = match framed {
+                true => ("eventstream", "application/vnd.amazon.eventstream"),
+                false => ("sse", "text/event-stream"),
+            };
+            case.response.framing = framing.to_owned();
+            case.response.headers.insert("content-type".to_owned(), kind.to_owned());
         }
         // What was asked is the recording's own matter.
         case.request.recorded = false;
@@ -52,6 +57,9 @@ fn each(case: &Case, change: impl Fn(&mut Value), write: impl Fn(&Value) -> Stri
         let mut value: Value = serde_json::from_slice(body).ok()?;
         change(&mut value);
         return Some(write(&value).into_bytes());
+    }
+    if bedrock::is_framed(body) {
+        return Some(bedrock::each(body, change, write));
     }
     let rewrite = |mut event: Event| {
         if let Ok(mut value) = serde_json::from_str::<Value>(&event.data) {
@@ -179,6 +187,23 @@ fn nulls(case: &Case, surface: Surface) -> Option<Vec<u8>> {
                         fill(inner, &["stop_sequence", "stop_details", "container"])
                     }
                     _ => {}
+                }
+            }
+        }
+        Surface::Bedrock => {
+            let kinds = &["text", "toolUse", "toolResult", "reasoningContent", "image", "citationsContent"];
+            if value["output"].is_object() {
+                fill(value, &["trace", "additionalModelResponseFields", "performanceConfig", "serviceTier"]);
+                let blocks = value["output"]["message"]["content"].as_array_mut();
+                blocks.into_iter().flatten().for_each(|block| fill(block, kinds));
+            }
+            for (holder, names) in [
+                ("delta", &["text", "toolUse", "toolResult", "reasoningContent", "citation", "image"][..]),
+                ("start", &["toolUse", "toolResult", "image"][..]),
+                ("usage", &["cacheReadInputTokens", "cacheWriteInputTokens", "cacheDetails"][..]),
+            ] {
+                if let Some(inner) = value.get_mut(holder) {
+                    fill(inner, names);
                 }
             }
         }
@@ -340,12 +365,19 @@ fn retold(case: &Case, surface: Surface) -> Option<Vec<u8>> {
         return None;
     }
     let reply: Value = serde_json::from_slice(&case.response.body).ok()?;
-    super::retold::stream(surface, &reply).map(String::into_bytes)
+    if surface == Surface::Bedrock {
+        return bedrock::stream(&reply);
+    }
+    let told = super::retold::stream(surface, &reply)?.into_bytes();
+    if Surface::is_wrapped(case) {
+        return Some(events(&told).iter().flat_map(|event| bedrock::chunk(&event.data)).collect());
+    }
+    Some(told)
 }
 
 /// Messages whose events have no name but the `type` inside.
 fn unnamed(case: &Case, surface: Surface) -> Option<Vec<u8>> {
-    if surface != Surface::Messages || !case.response.stream {
+    if surface != Surface::Messages || !case.response.stream || Surface::is_wrapped(case) {
         return None;
     }
     let bare = |event: Event| Event { name: None, ..event };

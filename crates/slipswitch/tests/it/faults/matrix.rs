@@ -84,6 +84,11 @@ async fn gemini_upstreams() {
     every_row(Dialect::Gemini).await;
 }
 
+#[tokio::test]
+async fn bedrock_upstreams() {
+    every_row(Dialect::Bedrock).await;
+}
+
 async fn every_row(dialect: Dialect) {
     // A pause between tokens, so that what came before a break was read before it.
     let paced = SimConfig { dialect, tokens_per_second: 500.0, ..SimConfig::default() };
