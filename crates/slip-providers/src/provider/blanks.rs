@@ -85,10 +85,10 @@ impl Provider {
         if let Some(path) = &self.path {
             self.path = Some(fill(path)?);
         }
-        for family in self.families.to_mut() {
-            if let Some(path) = &family.path {
-                family.path = Some(fill(path)?);
-            }
+        let families = self.families.to_mut().iter_mut().map(|family| &mut family.path);
+        let also = self.also.to_mut().iter_mut().map(|also| &mut also.path);
+        for path in families.chain(also).flatten() {
+            *path = fill(path)?;
         }
         Ok(())
     }

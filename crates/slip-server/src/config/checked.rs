@@ -118,12 +118,20 @@ pub enum EntraWho {
     Application {
         tenant: String,
         id: String,
-        secret: Secret,
+        proof: Proof,
     },
     /// The machine's identity, or this one of several.
     Machine {
         id: Option<String>,
     },
+}
+
+/// How an application proves that it is itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Secret(Secret),
+    /// A token of another issuer, which somebody else keeps fresh in this file: a Kubernetes workload has one.
+    File(PathBuf),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::Env;
 use super::check::{Checker, is_model_name};
-use super::checked::{Aws, AwsKeys, Credential, Entra, EntraWho, Google, ModelConf, ProviderKind, Secret};
+use super::checked::{Aws, AwsKeys, Credential, Entra, EntraWho, Google, ModelConf, Proof, ProviderKind, Secret};
 use super::raw;
 use super::tree::{Path, quoted};
 use super::words;
@@ -191,7 +191,12 @@ impl Checker<'_> {
         };
         let named = |name: &str, value: &Option<String>| value.clone().filter(|v| !v.is_empty()).ok_or(name.to_owned());
         let who = if machine {
-            for (name, given) in [("tenant", raw.tenant.is_some()), ("client_secret", raw.client_secret.is_some())] {
+            let others = [
+                ("tenant", raw.tenant.is_some()),
+                ("client_secret", raw.client_secret.is_some()),
+                ("federated_token_file", raw.federated_token_file.is_some()),
+            ];
+            for (name, given) in others {
                 if given {
                     self.bad(&at.key(name), "a managed identity has none", None);
                     return None;
@@ -201,18 +206,22 @@ impl Checker<'_> {
         } else {
             let tenant = named("tenant", &raw.tenant);
             let id = named("client_id", &raw.client_id);
-            let secret = named("client_secret", &raw.client_secret);
-            match (tenant, id, secret) {
-                (Ok(tenant), Ok(id), Ok(secret)) => {
-                    let tenant = self.read(&at.key("tenant"), Some(&tenant), |text| word("tenant", text))?;
-                    EntraWho::Application { tenant, id, secret: Secret::new(secret) }
+            let proof = match &raw.federated_token_file {
+                Some(_) if raw.client_secret.is_some() => {
+                    self.bad(&at.key("federated_token_file"), "give it or `client_secret`, not both", None);
+                    return None;
                 }
-                (tenant, id, secret) => {
-                    let lacks: Vec<String> = [tenant.err(), id.err(), secret.err()]
-                        .into_iter()
-                        .flatten()
-                        .map(|n| format!("`{n}`"))
-                        .collect();
+                Some(file) => Ok(Proof::File(PathBuf::from(file))),
+                None => named("client_secret", &raw.client_secret).map(|secret| Proof::Secret(Secret::new(secret))),
+            };
+            match (tenant, id, proof) {
+                (Ok(tenant), Ok(id), Ok(proof)) => {
+                    let tenant = self.read(&at.key("tenant"), Some(&tenant), |text| word("tenant", text))?;
+                    EntraWho::Application { tenant, id, proof }
+                }
+                (tenant, id, proof) => {
+                    let lacks: Vec<String> =
+                        [tenant.err(), id.err(), proof.err()].into_iter().flatten().map(|n| format!("`{n}`")).collect();
                     let hint = Some("or `managed_identity = true` for the identity of the machine".to_owned());
                     self.missing(at, format!("needed: {}", lacks.join(", ")), hint);
                     return None;

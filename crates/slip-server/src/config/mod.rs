@@ -28,7 +28,7 @@ use veil::Veil;
 pub use check::Facts;
 pub use checked::{
     Aws, AwsKeys, Checked, Credential, Entra, EntraWho, Google, HouseConf, LOG_LEVELS, Limits, ModelConf, Policy,
-    ProviderConf, ProviderKind, Secret, SimConf, Timeouts, mask,
+    Proof, ProviderConf, ProviderKind, Secret, SimConf, Timeouts, mask,
 };
 pub use cloud::{google_from, surroundings};
 pub use problem::{Problem, Problems};

@@ -167,7 +167,7 @@ pub struct Aws {
     pub service: Option<String>,
 }
 
-/// An application (`tenant`, `client_id`, `client_secret`), or the identity of the machine (`managed_identity`).
+/// An application (`tenant`, `client_id`, and `client_secret` or `federated_token_file`), or the identity of the machine (`managed_identity`).
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entra {
@@ -175,6 +175,8 @@ pub struct Entra {
     /// The application; with `managed_identity`, which of several identities.
     pub client_id: Option<String>,
     pub client_secret: Option<String>,
+    /// In the secret's place, a file with a federated token, as Kubernetes workloads have one.
+    pub federated_token_file: Option<String>,
     /// Ask the machine this runs on.
     pub managed_identity: Option<bool>,
     /// Where tokens are given out (`https://login.microsoftonline.com`); with `managed_identity`, the machine's metadata service.

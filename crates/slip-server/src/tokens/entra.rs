@@ -1,9 +1,9 @@
-//! Tokens of Microsoft Entra: for an application, by its secret, or for the machine this runs on.
+//! Tokens of Microsoft Entra: for an application, by its secret or by another issuer's word, or for the machine this runs on.
 
 use super::call::{Question, escaped};
 use super::{Fresh, Pass, Trouble};
 use crate::clock;
-use crate::config::{Entra as Conf, EntraWho};
+use crate::config::{Entra as Conf, EntraWho, Proof};
 
 pub struct Entra {
     conf: Conf,
@@ -17,13 +17,23 @@ impl Entra {
     pub async fn fetch(&self) -> Result<Fresh, Trouble> {
         let Conf { authority, scope, who } = &self.conf;
         let (question, issuer, advice) = match who {
-            EntraWho::Application { tenant, id, secret } => {
-                let fields = [
-                    ("grant_type", "client_credentials"),
-                    ("client_id", id),
-                    ("client_secret", secret.expose()),
-                    ("scope", scope),
-                ];
+            EntraWho::Application { tenant, id, proof } => {
+                let mut fields =
+                    vec![("grant_type", "client_credentials"), ("client_id", id.as_str()), ("scope", scope)];
+                let token;
+                match proof {
+                    Proof::Secret(secret) => fields.push(("client_secret", secret.expose())),
+                    Proof::File(path) => {
+                        // Read each time: whoever keeps it fresh writes it anew.
+                        token = std::fs::read_to_string(path).map_err(|e| {
+                            let says = "its file with a federated token cannot be read: check `federated_token_file`";
+                            Trouble::new(says).detailed(format!("{}: {e}", path.display()))
+                        })?;
+                        fields
+                            .push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+                        fields.push(("client_assertion", token.trim()));
+                    }
+                }
                 let url = format!("{authority}/{tenant}/oauth2/v2.0/token");
                 let advice = "check `tenant`, `client_id` and `client_secret` under `entra`";
                 (Question::form(url, &fields), "Microsoft Entra", advice)

@@ -1,7 +1,7 @@
 //! Issuers that answer, lie, stay silent and come back, over real sockets.
 
 use super::*;
-use crate::config::{Entra as EntraConf, EntraWho, Google as GoogleConf, Secret};
+use crate::config::{Entra as EntraConf, EntraWho, Google as GoogleConf, Proof, Secret};
 use crate::upstream::parse_base;
 use serde_json::{Value, json};
 use slip_sim::{Script, Scripted};
@@ -13,7 +13,7 @@ fn entra(authority: &str) -> Credential {
     Credential::Entra(EntraConf {
         authority: authority.to_owned(),
         scope: "https://cognitiveservices.azure.com/.default".to_owned(),
-        who: EntraWho::Application { tenant: "t".into(), id: "app".into(), secret: Secret::new(SECRET) },
+        who: EntraWho::Application { tenant: "t".into(), id: "app".into(), proof: Proof::Secret(Secret::new(SECRET)) },
     })
 }
 
@@ -70,9 +70,34 @@ async fn many_who_wait_for_the_first_token_are_one_question() {
     assert_eq!((asked[0].method.as_str(), asked[0].path.as_str()), ("POST", "/t/oauth2/v2.0/token"));
     assert_eq!(
         String::from_utf8_lossy(&asked[0].body),
-        "grant_type=client_credentials&client_id=app&client_secret=client-secret-7f3a9d\
-         &scope=https%3A%2F%2Fcognitiveservices.azure.com%2F.default"
+        "grant_type=client_credentials&client_id=app&scope=https%3A%2F%2Fcognitiveservices.azure.com%2F.default\
+         &client_secret=client-secret-7f3a9d"
     );
+}
+
+#[tokio::test]
+async fn a_workload_shows_the_token_its_cluster_keeps_fresh() {
+    let issuer = Scripted::start().await.unwrap();
+    issuer.push(token("first", 2));
+    issuer.always(token("second", 3600));
+    let path = std::env::temp_dir().join(format!("slipswitch-{}-federated", std::process::id()));
+    std::fs::write(&path, "one\n").unwrap();
+    let conf = EntraConf {
+        authority: issuer.base_url(),
+        scope: "s".to_owned(),
+        who: EntraWho::Application { tenant: "t".into(), id: "app".into(), proof: Proof::File(path.clone()) },
+    };
+    let keeper = Keeper::new("Azure", Credential::Entra(conf));
+    keeper.start();
+    assert_eq!(admitted(&keeper).await, Ok("Bearer first".to_owned()));
+    std::fs::write(&path, "two\n").unwrap();
+    until("the second token", async || admitted(&keeper).await == Ok("Bearer second".to_owned())).await;
+    let shown: Vec<String> =
+        issuer.journal().entries().iter().map(|e| String::from_utf8_lossy(&e.body).into_owned()).collect();
+    let proof =
+        "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=";
+    assert!(shown[0].ends_with(&format!("{proof}one")) && shown[1].ends_with(&format!("{proof}two")), "{shown:?}");
+    let _ = std::fs::remove_file(path);
 }
 
 #[tokio::test]
