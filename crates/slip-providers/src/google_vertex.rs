@@ -10,7 +10,7 @@ pub static PROVIDER: Provider = Provider {
     title: s("Google Vertex"),
     dialect: Dialect::Gemini,
     base: s("{endpoint}/v1/projects/{project}/locations/{location}"),
-    bare: Some(s("https://aiplatform.googleapis.com/v1")),
+    bare: Some(s("{endpoint}/v1")),
     blanks: list![
         Blank { name: s("project"), env: names!["GOOGLE_VERTEX_PROJECT", "GOOGLE_CLOUD_PROJECT"], ..Blank::REQUIRED },
         Blank {

@@ -1,8 +1,8 @@
 //! Addresses with blanks: what a cloud's URL leaves to its customer (a resource, a region, a project), filled from configuration.
 
 use super::{List, Provider, Str};
+use slip_wire::envelope::escaped;
 use std::borrow::Cow;
-use std::fmt::Write;
 
 /// One blank, `{name}` in a base URL or a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ fn filled(
 pub(super) fn path(template: &str, model: &str, stream: bool) -> String {
     let known = |name: &str| {
         Ok::<_, std::convert::Infallible>(match (name, name.split_once('|')) {
-            ("model", _) => Some(segment(model)),
+            ("model", _) => Some(escaped(model)),
             (_, Some((whole, streamed))) => Some(if stream { streamed } else { whole }.to_owned()),
             _ => None,
         })
@@ -135,20 +135,6 @@ pub(super) fn path(template: &str, model: &str, stream: bool) -> String {
         Ok(path) => path,
         Err(never) => match never {},
     }
-}
-
-/// A model's name can never reach another path, nor add a query. A slash between its parts stays one where the path has room.
-fn segment(model: &str) -> String {
-    let mut out = String::with_capacity(model.len() + 8);
-    for byte in model.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => out.push(char::from(byte)),
-            _ => {
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-    }
-    out
 }
 
 /// Copies `text`, giving what stands in braces to `known`; what it does not know stays as it is.
@@ -249,6 +235,8 @@ mod tests {
     fn a_plain_key_needs_no_project_where_the_cloud_has_a_door_for_it() {
         let bare = filled("google-vertex", &[], true).expect("filled");
         assert_eq!(bare.base, "https://aiplatform.googleapis.com/v1");
+        let own = filled("google-vertex", &[("endpoint", "https://proxy.example")], true).expect("filled");
+        assert_eq!(own.base, "https://proxy.example/v1", "a key goes where its owner says");
         let placed = filled("google-vertex", &[("project", "p")], true).expect("filled");
         assert_eq!(placed.base, "https://aiplatform.googleapis.com/v1/projects/p/locations/global");
         assert_eq!(filled("azure", &[], true).map(|_| ()), Err("resource".to_owned()));

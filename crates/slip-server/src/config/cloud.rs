@@ -280,7 +280,10 @@ impl Checker<'_> {
 /// A part of an address: it must not lead to another host or path.
 fn word(name: &str, text: &str) -> Result<String, String> {
     if name == "endpoint" {
-        return words::base_url(text);
+        // People paste what their portal shows, which may go on to the API.
+        let url = words::base_url(text)?;
+        let bare = ["/openai/v1", "/openai", "/models"].iter().find_map(|path| url.strip_suffix(path));
+        return Ok(bare.unwrap_or(&url).to_owned());
     }
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
     let fine = !text.is_empty() && text.len() <= MAX_WORD && text.bytes().all(plain) && text.trim_matches('.') == text;

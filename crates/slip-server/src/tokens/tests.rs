@@ -226,6 +226,7 @@ fn google(file: PathBuf) -> Keeper {
 async fn a_service_account_signs_for_its_token() {
     let issuer = Scripted::start().await.unwrap();
     issuer.always(token("ya29.a", 3600));
+    // Made for this test, and good for nothing else.
     let key = include_str!("../../tests/service-account.pem");
     let account = json!({
         "type": "service_account", "client_email": "a@p.iam.gserviceaccount.com", "private_key": key,
@@ -290,7 +291,7 @@ async fn what_is_wrong_with_a_file_of_credentials_is_told_without_what_is_in_it(
     }
 }
 
-/// The example of Amazon's own documentation of the scheme, and what only this scheme's independent reckoning can tell.
+/// Reckoned again from the scheme's description, with other crates than those that sign.
 #[test]
 fn a_signature_is_the_one_anybody_would_reckon() {
     let keys = Credentials::new(

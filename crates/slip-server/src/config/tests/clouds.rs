@@ -116,6 +116,8 @@ fn the_environment_completes_an_address_and_never_redirects_it() {
     assert_eq!(filled(&written), [("api_version", "2024-10-21"), ("resource", "r")]);
     let unwritten = one("[providers.azure]\nkey = \"k\"\n", &[endpoint]);
     assert_eq!(filled(&unwritten), [("endpoint", "https://other.openai.azure.com")]);
+    let pasted = one("[providers.azure]\nendpoint = \"https://r.openai.azure.com/openai/v1/\"\nkey = \"k\"\n", &[]);
+    assert_eq!(filled(&pasted), [("endpoint", "https://r.openai.azure.com")]);
     let twin = one("[providers.azure]\nkey = \"k\"\n", &[("SLIPSWITCH__PROVIDERS__AZURE__RESOURCE", "twin")]);
     assert_eq!(filled(&twin), [("resource", "twin")]);
 }
