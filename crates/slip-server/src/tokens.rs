@@ -22,7 +22,7 @@ use slip_ir::{Fault, FaultKind, Remedy};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -36,6 +36,10 @@ const AHEAD: Duration = Duration::from_secs(5 * 60);
 const LEAST: Duration = Duration::from_secs(1);
 /// The longest pause after a failure.
 const MOST: Duration = Duration::from_secs(60);
+/// What has no end may be replaced all the same: a file of keys is looked at again after this.
+const LOOK: Duration = Duration::from_secs(15 * 60);
+/// A provider that refuses a credential has it asked for anew, but not sooner than this after the last answer.
+const DOUBT: Duration = Duration::from_secs(30);
 /// Slept at once: the wall clock may jump while the machine is asleep.
 const NAP: Duration = Duration::from_secs(30);
 /// No issuer's token is longer; a header has to carry it.
@@ -106,6 +110,9 @@ struct Shared {
     provider: String,
     source: Source,
     state: watch::Sender<State>,
+    /// A provider refused it.
+    doubted: Notify,
+    doubt: Duration,
 }
 
 #[derive(Default)]
@@ -157,7 +164,13 @@ impl Keeper {
             Credential::Entra(conf) => Source::Entra(entra::Entra::new(conf.clone())),
             Credential::Google(conf) => Source::Google(google::Google::new(conf.clone())),
         };
-        let shared = Shared { provider: provider.to_owned(), source, state: watch::Sender::new(state) };
+        let shared = Shared {
+            provider: provider.to_owned(),
+            source,
+            state: watch::Sender::new(state),
+            doubted: Notify::new(),
+            doubt: DOUBT,
+        };
         Keeper { conf, shared: Arc::new(shared), task: OnceLock::new() }
     }
 
@@ -170,6 +183,13 @@ impl Keeper {
     pub fn start(&self) {
         if !matches!(self.shared.source, Source::Fixed) {
             self.task.get_or_init(|| tokio::spawn(keep(self.shared.clone())).abort_handle());
+        }
+    }
+
+    /// A provider answered this to what the credential opened: it may have been revoked, or its keys replaced.
+    pub fn hear(&self, fault: &Fault) {
+        if fault.kind == FaultKind::UpstreamAuth {
+            self.shared.doubted.notify_one();
         }
     }
 
@@ -255,10 +275,7 @@ async fn keep(shared: Arc<Shared>) {
                     state.asked = true;
                 });
                 tracing::debug!("a credential for {} was fetched", shared.provider);
-                match expires {
-                    None => return,
-                    Some(end) => ahead(end.saturating_sub(now)),
-                }
+                expires.map_or(LOOK, |end| ahead(end.saturating_sub(now)))
             }
             Err(trouble) => {
                 failures += 1;
@@ -271,13 +288,16 @@ async fn keep(shared: Arc<Shared>) {
                 backoff(failures)
             }
         };
-        let until = clock::unix_ms().saturating_add(clock::ms(pause));
+        let mut until = now.saturating_add(clock::ms(pause));
         loop {
             let left = Duration::from_millis(until.saturating_sub(clock::unix_ms()));
             if left.is_zero() {
                 break;
             }
-            tokio::time::sleep(left.min(NAP)).await;
+            tokio::select! {
+                () = tokio::time::sleep(left.min(NAP)) => {}
+                () = shared.doubted.notified() => until = until.min(now.saturating_add(clock::ms(shared.doubt))),
+            }
         }
     }
 }

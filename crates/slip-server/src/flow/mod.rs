@@ -352,11 +352,14 @@ impl Trip {
             began,
             over: self.over,
         };
-        let answer = if stream {
-            Answer::Stream(judge::stream(&bench, response).await?)
-        } else {
-            Answer::Whole(judge::whole(&bench, response).await?)
+        let judged = match stream {
+            true => judge::stream(&bench, response).await.map(Answer::Stream),
+            false => judge::whole(&bench, response).await.map(Answer::Whole),
         };
+        if let (Err(failed), Some(keeper)) = (&judged, &seat.keeper) {
+            keeper.hear(&failed.fault);
+        }
+        let answer = judged?;
         Ok((Won { answer, stamp }, outbound.lens, outbound.losses))
     }
 }

@@ -21,7 +21,6 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderName, HeaderValue, Method};
 use std::error::Error;
 use std::time::{Duration, UNIX_EPOCH};
-use tokio::sync::OnceCell;
 
 /// Of a chain of errors no more is logged.
 const MAX_DETAIL: usize = 600;
@@ -29,17 +28,16 @@ const MAX_DETAIL: usize = 600;
 pub struct Chain {
     region: String,
     profile: Option<String>,
-    made: OnceCell<DefaultCredentialsChain>,
 }
 
 impl Chain {
     pub fn new(region: &str, profile: Option<&str>) -> Chain {
-        Chain { region: region.to_owned(), profile: profile.map(str::to_owned), made: OnceCell::new() }
+        Chain { region: region.to_owned(), profile: profile.map(str::to_owned) }
     }
 
     pub async fn fetch(&self) -> Result<Fresh, Trouble> {
-        let chain = self.made.get_or_init(|| self.make()).await;
-        let keys = chain.provide_credentials().await.map_err(|e| {
+        // Made anew each time: it remembers the files it has read, which somebody may have written since.
+        let keys = self.make().await.provide_credentials().await.map_err(|e| {
             let says =
                 "none of the places where AWS credentials are kept gave any (environment, profile, container, machine)";
             Trouble::new(says).detailed(told(&e))

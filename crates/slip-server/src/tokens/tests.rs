@@ -152,6 +152,29 @@ async fn an_issuer_that_fails_leaves_the_old_token_in_force_until_its_end() {
 }
 
 #[tokio::test]
+async fn a_credential_that_a_provider_refuses_is_asked_for_anew_but_not_without_end() {
+    let issuer = Scripted::start().await.unwrap();
+    issuer.push(token("revoked", 3600));
+    issuer.always(token("new", 3600));
+    let mut keeper = Keeper::new("Azure", entra(&issuer.base_url()));
+    Arc::get_mut(&mut keeper.shared).expect("not started").doubt = Duration::from_millis(300);
+    keeper.start();
+    assert_eq!(admitted(&keeper).await, Ok("Bearer revoked".to_owned()));
+    let other = Fault::upstream(FaultKind::Overloaded, Remedy::Again, "busy");
+    let refused = Fault::upstream(FaultKind::UpstreamAuth, Remedy::Elsewhere, "no");
+    keeper.hear(&other);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(issuer.journal().entries().len(), 1, "an overload says nothing of credentials");
+    keeper.hear(&refused);
+    until("the new token", async || admitted(&keeper).await == Ok("Bearer new".to_owned())).await;
+    for _ in 0..50 {
+        keeper.hear(&refused);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(issuer.journal().entries().len(), 2);
+}
+
+#[tokio::test]
 async fn what_an_issuer_may_answer_instead_of_a_token() {
     let rows = [
         (Script::new(200, "text/html", "<html>login</html>"), "Microsoft Entra answered something that is not a token"),
