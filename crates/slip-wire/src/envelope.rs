@@ -3,6 +3,7 @@
 
 use crate::frame::Framing;
 use crate::json;
+use slip_ir::Dialect;
 use std::fmt::Write;
 
 /// One cloud's wrapping.
@@ -20,6 +21,8 @@ pub struct Envelope {
     pub beta_in_body: bool,
     /// How its streams are cut into messages.
     pub framing: Framing,
+    /// In whose words it refuses.
+    pub errors: Dialect,
 }
 
 impl Envelope {
@@ -31,6 +34,7 @@ impl Envelope {
         moved: &["model", "stream"],
         beta_in_body: true,
         framing: Framing::Chunks,
+        errors: Dialect::Bedrock,
     };
 
     /// Vertex AI, below `…/publishers/anthropic`. A stream is asked for in the path and in the body.
@@ -41,6 +45,7 @@ impl Envelope {
         moved: &["model"],
         beta_in_body: false,
         framing: Framing::Sse,
+        errors: Dialect::Anthropic,
     };
 
     pub const ALL: [&'static Envelope; 2] = [&Envelope::INVOKE_MODEL, &Envelope::RAW_PREDICT];

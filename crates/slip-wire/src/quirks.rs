@@ -120,6 +120,11 @@ impl Quirks {
         self.envelope.map_or_else(|| crate::wire(dialect).framing(), |envelope| envelope.framing)
     }
 
+    /// In whose words a server of this dialect refuses.
+    pub fn errors(&self, dialect: Dialect) -> Dialect {
+        self.envelope.map_or(dialect, |envelope| envelope.errors)
+    }
+
     /// A plain OpenAI-shaped server of unknown making: the most widely accepted spelling.
     pub const OPENAI_CHAT: Quirks = Quirks {
         max_tokens: MaxTokens::Plain,

@@ -22,6 +22,7 @@ const PYTHON: &[(&str, &str, &str)] = &[
     ("openai-py", "venv", "openai_check.py"),
     ("openrouter-py", "venv", "openrouter_check.py"),
     ("litellm", "venv-litellm", "litellm_check.py"),
+    ("boto3", "venv-bedrock", "bedrock_check.py"),
     ("surfaces", "venv", "surfaces_check.py"),
     ("contract", "venv", "openapi_check.py"),
 ];

@@ -84,6 +84,7 @@ fn credential(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
         let secret = match text.split_once(' ') {
             Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => secret.trim(),
             _ if text.eq_ignore_ascii_case("bearer") => "",
+            Some(("AWS4-HMAC-SHA256", signed)) => access_key(signed).ok_or_else(unreadable)?,
             _ => {
                 return Err(Fault::caller(
                     FaultKind::Unauthorised,
@@ -99,6 +100,13 @@ fn credential(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
         }
     }
     Ok(found)
+}
+
+/// AWS's libraries send a bearer token over HTTPS alone. To a gateway on the same machine they sign instead, and name the access
+/// key as it is: that is the caller's key here, which proves as much as a bearer token does.
+fn access_key(signed: &str) -> Option<&str> {
+    let credential = signed.split(',').find_map(|part| part.trim().strip_prefix("Credential="))?;
+    credential.split('/').next()
 }
 
 fn agree<'a>(found: &mut Option<&'a str>, secret: &'a str) -> Result<(), Fault> {
@@ -135,6 +143,14 @@ mod tests {
             (&[("authorization", "")], Ok(None)),
             (&[("authorization", "Basic abc")], Err(401)),
             (&[("authorization", "k1")], Err(401)),
+            (
+                &[(
+                    "authorization",
+                    "AWS4-HMAC-SHA256 Credential=k1/20261129/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=00",
+                )],
+                Ok(Some("k1")),
+            ),
+            (&[("authorization", "AWS4-HMAC-SHA256 SignedHeaders=host")], Err(401)),
             (&[("x-api-key", "k1")], Ok(Some("k1"))),
             (&[("x-goog-api-key", "k1")], Ok(Some("k1"))),
             (&[("authorization", "Bearer k1"), ("x-api-key", "k1")], Ok(Some("k1"))),

@@ -91,7 +91,7 @@ async fn head(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Respons
 }
 
 fn classify(bench: &Bench<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
-    let mut fault = wire(bench.upstream).decode_error(status, headers, body);
+    let mut fault = wire(bench.quirks.errors(bench.upstream)).decode_error(status, headers, body);
     fault.status = Some(status);
     if let Some((_, kind, remedy)) = bench.faults.iter().find(|(s, ..)| *s == status) {
         fault.kind = *kind;

@@ -143,8 +143,8 @@ impl Body<'_> {
     fn inference(&mut self, request: &Request, family: Family, limits: &Limits) {
         const THINKS: &str = "not allowed beside thinking";
         let p = &request.params;
-        // The budget is part of the cap, so that there must be one beside it.
-        let cap = (p.max_tokens.is_some() || matches!(limits.mode, Mode::Budget(_))).then_some(limits.max_tokens);
+        // A budget is part of the cap, which may have had to grow for it; without a cap the model's own is wide enough.
+        let cap = p.max_tokens.map(|_| limits.max_tokens);
         let mut temperature = p.temperature.clone();
         if let Some(value) = temperature.as_ref().and_then(Number::as_f64) {
             if limits.thinks() && value != 1.0 {

@@ -34,11 +34,11 @@ pub fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
     if let Some(config) = o.object("inferenceConfig", "")? {
         inference(config, &mut request, &mut losses)?;
     }
-    if let Some(config) = o.object("outputConfig", "")? {
-        output(config, &mut request, &mut losses)?;
-    }
     if let Some(fields) = o.object("additionalModelRequestFields", "")? {
         additional(fields, &mut request)?;
+    }
+    if let Some(config) = o.object("outputConfig", "")? {
+        output(config, &mut request, &mut losses)?;
     }
     if let Some(mut tier) = o.object("serviceTier", "")? {
         request.params.service_tier = tier.string("type", "serviceTier")?;

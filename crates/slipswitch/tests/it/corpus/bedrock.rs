@@ -535,14 +535,22 @@ pub fn form(stream: bool, got: &Got, out: &mut Differences) {
 /// Streams no recording shows: an exception after the first words, a cut inside a message, no counts, a damaged checksum, and
 /// Anthropic's events inside Amazon's messages.
 pub fn made() -> Vec<Case> {
-    let case = |id: &str, api: &str, body: &[u8]| {
+    let answer = |id: &str, api: &str, status: u16, headers: Value, body: &[u8]| {
+        let (stream, framing) = if status == 200 { (true, "eventstream") } else { (false, "json") };
         let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, body);
         let value = json!({
             "id": format!("made.bedrock.{id}"), "provider": "made", "api": api, "model": "us.anthropic.claude-x-v1:0", "features": [],
             "request": { "recorded": false, "host_recorded": false, "method": "POST", "url": "https://provider.example/model/us.anthropic.claude-x-v1%3A0/x", "headers": {}, "body": null },
-            "response": { "status": 200, "headers": { "content-type": "application/vnd.amazon.eventstream" }, "stream": true, "framing": "eventstream", "fidelity": "verbatim", "body": body, "body_encoding": "base64" },
+            "response": { "status": status, "headers": headers, "stream": stream, "framing": framing, "fidelity": "verbatim", "body": body, "body_encoding": "base64" },
         });
         Case::parse(value.to_string().as_bytes()).expect("it is written as the recordings are")
+    };
+    let case = |id: &str, api: &str, body: &[u8]| {
+        answer(id, api, 200, json!({"content-type": "application/vnd.amazon.eventstream"}), body)
+    };
+    let failed = |id: &str, api: &str| {
+        let headers = json!({"content-type": "application/json", "x-amzn-errortype": "ModelErrorException:http://internal.amazon.com/"});
+        answer(id, api, 424, headers, br#"{"message":"the model failed","originalStatusCode":500}"#)
     };
     let words = [
         frame("messageStart", r#"{"role":"assistant","p":"abcd"}"#),
@@ -576,6 +584,8 @@ pub fn made() -> Vec<Case> {
     let chunks = |events: &[Value]| events.iter().flat_map(|event| chunk(&event.to_string())).collect::<Vec<u8>>();
     let busy = frame("serviceUnavailableException", r#"{"message":"try again"}"#);
     vec![
+        failed("model-failed", "converse"),
+        failed("invoke-model-failed", "invoke"),
         case("whole", "converse-stream", &[words.clone(), end.clone(), counts].concat()),
         case("uncounted", "converse-stream", &[words.clone(), end].concat()),
         case("throttled-first", "converse-stream", &throttled),

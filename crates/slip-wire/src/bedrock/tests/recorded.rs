@@ -1,0 +1,54 @@
+//! Recorded requests of Bedrock's own clients come back as they went. Skipped without recordings.
+
+use super::*;
+
+/// What may be said or left out without a difference.
+fn normal(mut body: Value) -> Value {
+    fn prune(value: &mut Value) {
+        match value {
+            Value::Object(members) => {
+                members.values_mut().for_each(prune);
+                let empty = |v: &Value| v.is_null() || v == &json!([]) || v == &json!({});
+                members.retain(|name, v| {
+                    !(empty(v) && name != "input" && name != "auto" && name != "any" && name != "properties")
+                });
+                // A status that says nothing new, and numbers however they are spelt.
+                members.retain(|name, v| !(name == "status" && v == "success"));
+            }
+            Value::Array(items) => items.iter_mut().for_each(prune),
+            Value::Number(n) => *value = json!(n.as_f64()),
+            _ => {}
+        }
+    }
+    prune(&mut body);
+    body
+}
+
+#[test]
+fn recorded_requests_come_back_as_they_went() {
+    #[allow(clippy::disallowed_methods, reason = "recordings are found by the environment, in tests only")]
+    let Ok(corpus) = std::env::var("SLIPSWITCH_CORPUS") else {
+        println!("skipped: SLIPSWITCH_CORPUS is not set");
+        return;
+    };
+    let mut count = 0;
+    for entry in std::fs::read_dir(std::path::Path::new(&corpus).join("cases")).expect("a corpus") {
+        let text = std::fs::read(entry.expect("an entry").path()).expect("a case");
+        let case: Value = serde_json::from_slice(&text).expect("a case is JSON");
+        if !matches!(case["api"].as_str(), Some("converse" | "converse-stream")) || !case["request"]["body"].is_object()
+        {
+            continue;
+        }
+        let body = &case["request"]["body"];
+        let (mut request, losses) = decoded(body);
+        request.model = case["model"].as_str().unwrap_or_default().to_owned();
+        let (again, more) = encoded(&request);
+        // What is lost is told; where nothing is, nothing is different.
+        if losses.is_empty() && more.is_empty() {
+            assert_eq!(normal(again), normal(body.clone()), "{}", case["id"]);
+            count += 1;
+        }
+    }
+    println!("{count} recorded requests");
+    assert!(count > 5, "only {count} requests lost nothing");
+}
