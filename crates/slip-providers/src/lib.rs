@@ -7,7 +7,10 @@ mod prelude;
 pub mod provider;
 
 pub mod alibaba;
+pub mod amazon_bedrock;
 pub mod anthropic;
+pub mod azure;
+pub mod azure_foundry;
 pub mod baseten;
 pub mod cerebras;
 pub mod chutes;
@@ -17,6 +20,7 @@ pub mod deepseek;
 pub mod fireworks;
 pub mod friendli;
 pub mod google_ai_studio;
+pub mod google_vertex;
 pub mod groq;
 pub mod huggingface;
 pub mod inception;
@@ -49,12 +53,17 @@ pub mod z_ai;
 #[cfg(test)]
 mod tests;
 
-pub use provider::{Auth, BadUrl, Links, List, Local, Policy, Provider, Str, check_base};
+pub use provider::{
+    Auth, BadUrl, Blank, Family, Issuer, Links, List, Local, Policy, Provider, Str, Unfilled, check_base,
+};
 
 /// Every built-in provider, by the alphabet.
 pub static ALL: &[&Provider] = &[
     &alibaba::PROVIDER,
+    &amazon_bedrock::PROVIDER,
     &anthropic::PROVIDER,
+    &azure::PROVIDER,
+    &azure_foundry::PROVIDER,
     &baseten::PROVIDER,
     &cerebras::PROVIDER,
     &chutes::PROVIDER,
@@ -64,6 +73,7 @@ pub static ALL: &[&Provider] = &[
     &fireworks::PROVIDER,
     &friendli::PROVIDER,
     &google_ai_studio::PROVIDER,
+    &google_vertex::PROVIDER,
     &groq::PROVIDER,
     &huggingface::PROVIDER,
     &inception::PROVIDER,

@@ -1,10 +1,12 @@
 //! What a provider's file needs, so that it can be all data.
 
-pub use crate::provider::{Also, Auth, Links, Local, Policy, Provider, Serves, serves, serves_at};
+pub use crate::provider::{
+    Also, Auth, Blank, Family, Issuer, Links, Local, Policy, Provider, Serves, serves, serves_at,
+};
 pub use slip_ir::{Dialect, FaultKind, Op, Remedy};
-pub use slip_wire::Quirks;
 pub use slip_wire::ops::Shape;
 pub use slip_wire::quirks::{MaxTokens, ReasoningStyle, Replay, Structured, ToolIds};
+pub use slip_wire::{Envelope, Quirks};
 pub use std::borrow::Cow;
 
 use crate::provider::Str;
@@ -16,7 +18,7 @@ pub const fn s(text: &'static str) -> Str {
 
 /// A static list of anything. (A function would not do: the compiler refuses to drop its argument in a static.)
 macro_rules! list {
-    ($($item:expr),+ $(,)?) => { std::borrow::Cow::Borrowed(const { &[$($item),+] }) };
+    ($($item:expr),* $(,)?) => { std::borrow::Cow::Borrowed(const { &[$($item),*] }) };
 }
 
 /// A static list of names.

@@ -8,6 +8,9 @@ use slip_wire::{Envelope, Quirks, wire};
 use std::borrow::Cow;
 use std::fmt;
 
+mod blanks;
+pub use blanks::{Blank, Unfilled};
+
 /// Text that is static in a built-in provider and owned in a declared one.
 pub type Str = Cow<'static, str>;
 /// The same for lists.
@@ -22,16 +25,27 @@ pub struct Provider {
     /// Display name, spelt as callers know it: the `provider` of a reply.
     pub title: Str,
     pub dialect: Dialect,
-    /// Scheme, host and path prefix, without a trailing slash: `https://api.groq.com/openai/v1`.
+    /// Scheme, host and path prefix, without a trailing slash: `https://api.groq.com/openai/v1`. May have blanks.
     pub base: Str,
+    /// The base for who has a plain key and fills no blank, where there is a door for them.
+    pub bare: Option<Str>,
+    /// What the addresses leave to the customer.
+    pub blanks: List<Blank>,
     pub auth: Auth,
+    /// Who gives out its credentials, where a plain key is not the only kind.
+    pub issuer: Option<Issuer>,
     /// Environment variables that may hold a key, the best first.
     pub key_env: List<Str>,
     /// Headers every request carries, lower case.
     pub headers: List<(Str, Str)>,
-    /// The chat path below `base`, where it is not the dialect's own.
+    /// The chat path below `base`, where it is not the dialect's own. May have blanks, and `{model}` and `{whole|stream}`, which
+    /// are filled by each request.
     pub path: Option<Str>,
+    /// The path of an older API beside the newer one, for whom the blank `api_version` holds a date.
+    pub dated: Option<Str>,
     pub quirks: Quirks,
+    /// Models that are spoken to otherwise than its others.
+    pub families: List<Family>,
     /// Other dialects it answers below the same base. A caller who speaks one of them is passed on in it, untranslated.
     pub also: List<Also>,
     /// False for those who only serve what follows.
@@ -90,12 +104,51 @@ pub const fn serves_at(op: Op, shape: Shape, path: &'static str) -> Serves {
 const AS_OPENAI: &[Serves] =
     &[serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina), serves(Op::Moderation, Shape::OpenAi)];
 
-/// What is spoken to a provider on behalf of one caller.
+/// Models of another author, who has another dialect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// How the provider's own names for them begin.
+    pub names: List<Str>,
+    pub dialect: Dialect,
+    /// The provider's own dialect knows them too, and is spoken to whoever does not speak this one.
+    pub own_too: bool,
+    /// As [`Provider::path`].
+    pub path: Option<Str>,
+    /// Headers on top of the provider's, lower case.
+    pub headers: List<(Str, Str)>,
+    pub quirks: Quirks,
+}
+
+/// What is spoken to a provider about one model on behalf of one caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Spoken<'a> {
     pub dialect: Dialect,
     pub path: Option<&'a str>,
+    /// Headers on top of the provider's.
+    pub headers: &'a [(Str, Str)],
     pub quirks: &'a Quirks,
+}
+
+impl Spoken<'_> {
+    /// Where a request for `model` (the provider's own name for it) goes, below the base URL.
+    pub fn path(&self, model: &str, stream: bool) -> String {
+        match (self.path, self.quirks.envelope) {
+            (Some(template), _) => blanks::path(template, model, stream),
+            (None, Some(envelope)) => envelope.path(model, stream),
+            (None, None) => wire(self.dialect).path(model, stream),
+        }
+    }
+}
+
+/// Who gives out the credentials of a cloud. They are fetched and renewed by the server; here is only whom to ask for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    /// Requests are signed by AWS's scheme for this service.
+    Aws { service: Str },
+    /// A bearer token from Google, for a service account, a person or a machine.
+    Google,
+    /// A bearer token from Microsoft Entra, for this scope.
+    Entra { scope: Str },
 }
 
 /// How the credential travels. Never in a URL: URLs end up in logs.
@@ -155,11 +208,16 @@ impl Provider {
         title: Cow::Borrowed(""),
         dialect: Dialect::OpenAiChat,
         base: Cow::Borrowed(""),
+        bare: None,
+        blanks: Cow::Borrowed(&[]),
         auth: Auth::Bearer,
+        issuer: None,
         key_env: Cow::Borrowed(&[]),
         headers: Cow::Borrowed(&[]),
         path: None,
+        dated: None,
         quirks: Quirks::OPENAI_CHAT,
+        families: Cow::Borrowed(&[]),
         also: Cow::Borrowed(&[]),
         chats: true,
         serves: Cow::Borrowed(&[]),
@@ -244,23 +302,27 @@ impl Provider {
         self.serves.iter().fold(chat, |ops, one| ops.with(one.op))
     }
 
-    /// The dialect to speak on behalf of a caller of this one: their own where the provider knows it.
-    pub fn spoken(&self, caller: Dialect) -> Spoken<'_> {
+    /// The dialect to speak about a model (the provider's own name for it) on behalf of a caller of this one: the model's, or else
+    /// the caller's own where the provider knows it.
+    pub fn spoken(&self, caller: Dialect, model: &str) -> Spoken<'_> {
+        let kin = |family: &&Family| {
+            (!family.own_too || family.dialect == caller)
+                && family.names.iter().any(|start| model.starts_with(&**start))
+        };
+        if let Some(Family { dialect, path, headers, quirks, .. }) = self.families.iter().find(kin) {
+            return Spoken { dialect: *dialect, path: path.as_deref(), headers, quirks };
+        }
         if caller != self.dialect
             && let Some(also) = self.also.iter().find(|also| also.dialect == caller)
         {
-            return Spoken { dialect: caller, path: also.path.as_deref(), quirks: &also.quirks };
+            return Spoken { dialect: caller, path: also.path.as_deref(), headers: &[], quirks: &also.quirks };
         }
-        Spoken { dialect: self.dialect, path: self.path.as_deref(), quirks: &self.quirks }
+        Spoken { dialect: self.dialect, path: self.path.as_deref(), headers: &[], quirks: &self.quirks }
     }
 
     /// Where a chat request for `model` (the provider's own name for it) goes.
     pub fn chat_url(&self, base: Option<&str>, model: &str, stream: bool) -> Result<String, BadUrl> {
-        match (&self.path, self.quirks.envelope) {
-            (Some(path), _) => self.url(base, path),
-            (None, Some(envelope)) => self.url(base, &envelope.path(model, stream)),
-            (None, None) => self.url(base, &wire(self.dialect).path(model, stream)),
-        }
+        self.url(base, &self.spoken(self.dialect, model).path(model, stream))
     }
 
     /// Header name and value that carry `key`.

@@ -3,6 +3,7 @@
 mod catalog;
 
 use super::*;
+use crate::provider::Spoken;
 use slip_wire::Envelope;
 use std::collections::BTreeSet;
 
@@ -48,8 +49,13 @@ fn every_provider_is_well_formed() {
     let mut ids = BTreeSet::new();
     let mut envs = BTreeSet::new();
     let mut ports = BTreeSet::new();
-    for p in ALL {
-        let id = &p.id;
+    for built_in in ALL {
+        let mut p = (*built_in).clone();
+        let id = &built_in.id;
+        let example = |name: &str| Some(if name == "endpoint" { "https://host" } else { "a" }.to_owned());
+        p.fill(&|name| example(name).filter(|_| name != "api_version"), false, false)
+            .or_else(|_| p.fill(&example, false, false))
+            .unwrap_or_else(|unfilled| panic!("{id}: nothing fills {}", unfilled.name));
         let slug = |t: &str| {
             !t.is_empty()
                 && !t.starts_with('-')
@@ -84,15 +90,17 @@ fn every_provider_is_well_formed() {
             assert!(p.base.contains(&format!(":{}", local.port)), "{id}: base and port differ");
             assert!(local.probe.starts_with('/'), "{id}: {}", local.probe);
         }
-        for (name, value) in p.headers.iter() {
+        for (name, value) in p.headers.iter().chain(p.families.iter().flat_map(|family| family.headers.iter())) {
             assert!(http::HeaderName::from_lowercase(name.as_bytes()).is_ok(), "{id}: {name}");
             assert!(http::HeaderValue::from_str(value).is_ok(), "{id}: {value}");
         }
         if let Auth::Header(name) = &p.auth {
             assert!(http::HeaderName::from_lowercase(name.as_bytes()).is_ok(), "{id}: {name}");
         }
-        for path in [&p.path, &p.models_path].into_iter().flatten() {
-            assert!(p.url(None, path).is_ok(), "{id}: {path}");
+        let families = p.families.iter().map(|family| &family.path);
+        for path in [&p.path, &p.models_path].into_iter().chain(families).flatten() {
+            let path = Spoken { path: Some(path), ..p.spoken(p.dialect, "") }.path("m", true);
+            assert!(p.url(None, &path).is_ok(), "{id}: {path}");
         }
         for link in [&p.links.privacy, &p.links.terms, &p.links.status].into_iter().flatten().chain([&p.docs]) {
             assert!(link.starts_with("https://"), "{id}: {link}");

@@ -12,6 +12,7 @@ pub mod flow;
 pub mod routes;
 pub mod serve;
 pub mod telemetry;
+pub mod tokens;
 pub mod upstream;
 pub mod vitals;
 pub mod world;
@@ -42,7 +43,8 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(place: Place, vitals: Arc<Vitals>, world: World) -> Result<Arc<App>, slip_store::Error> {
+    pub fn new(place: Place, vitals: Arc<Vitals>, mut world: World) -> Result<Arc<App>, slip_store::Error> {
+        world.wake(None);
         let telemetry = Telemetry::default();
         let store = Store::open(place, Some(telemetry.observer()))?;
         Ok(Arc::new(App {
@@ -64,7 +66,8 @@ impl App {
     }
 
     /// Put another configuration in force, for requests from now on.
-    pub fn replace(&self, world: World) {
+    pub fn replace(&self, mut world: World) {
+        world.wake(Some(&self.world()));
         self.world.store(Arc::new(world));
     }
 }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub use address::Reach;
+pub use address::{Reach, is_metadata};
 pub use connection::{Broken, Incoming};
 
 /// An idle connection older than this is not used again: common servers close theirs at 60 s, and a request written into a closing
@@ -43,6 +43,15 @@ pub struct Target {
     pub prefix: Arc<str>,
     /// Credential and fixed headers of the provider. Values are marked sensitive where they are secrets.
     pub headers: Arc<[(HeaderName, HeaderValue)]>,
+}
+
+impl Target {
+    /// The whole URL of a path below the base, as it will be asked for.
+    pub fn url(&self, path: &str) -> Option<String> {
+        let scheme = if self.origin.https { "https" } else { "http" };
+        let host = self.origin.host_header.as_ref()?.to_str().ok()?;
+        Some([scheme, "://", host, &self.prefix, path].concat())
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -147,6 +156,18 @@ pub async fn get(target: &Target, path: &str, deadlines: Deadlines) -> Result<Re
     send(target, deadlines, request).await
 }
 
+/// Any other request, for whoever gives out credentials.
+pub async fn call(
+    target: &Target,
+    method: Method,
+    path: &str,
+    body: Bytes,
+    headers: &[(HeaderName, HeaderValue)],
+    deadlines: Deadlines,
+) -> Result<Response<Incoming>, Failed> {
+    send(target, deadlines, build(target, method, path, body, headers)?).await
+}
+
 fn build(
     target: &Target,
     method: Method,
@@ -233,7 +254,7 @@ fn spell(request: Request<Bytes>) -> (Bytes, Bytes) {
     for (name, value) in request.headers() {
         put(&mut head, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
-    if request.method() == Method::POST {
+    if request.method() != Method::GET {
         let length = itoa::Buffer::new().format(request.body().len()).to_owned();
         put(&mut head, &[b"content-length: ", length.as_bytes(), b"\r\n"]);
     }

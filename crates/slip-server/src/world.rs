@@ -1,6 +1,7 @@
 //! What one configuration came to: everything a request reads, immutable, swapped as a whole.
 
 use crate::config::{Checked, Fetch, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
+use crate::tokens::Keeper;
 use crate::upstream::{Failed, Sent, Target, parse_base};
 use crate::vitals::{Vital, Vitals};
 use http::{HeaderName, HeaderValue};
@@ -17,6 +18,8 @@ use std::sync::atomic::Ordering;
 pub struct Seat {
     pub provider: Arc<Provider>,
     pub target: Target,
+    /// Looks after a credential that is more than fixed headers.
+    pub keeper: Option<Arc<Keeper>>,
     /// Survives a reload: the name its health is kept under.
     name: String,
 }
@@ -55,7 +58,7 @@ impl World {
         let mut providers = Vec::new();
         let mut at_table = Vec::new();
         for p in &conf.providers {
-            let provider = Arc::new(provider(p));
+            let provider = Arc::new(provider(p)?);
             let first = seats.len();
             seat(p, &provider, &mut seats)?;
             let instances = seats[first..]
@@ -72,8 +75,8 @@ impl World {
                 ops: provider.ops(),
                 policy: Policy { trains: policy.trains, retains: policy.retains, zdr: policy.zdr },
                 instances,
-                only_declared: false,
-                models: p.models.iter().map(declared).collect(),
+                only_declared: p.only_declared,
+                models: p.models.iter().map(|m| Declared { price: price(p, m, catalog), ..declared(m) }).collect(),
             });
             providers.push(provider);
         }
@@ -102,6 +105,17 @@ impl World {
             vitals: known,
             all: vitals,
         })
+    }
+
+    /// Begin to look after credentials; those that the world before has already go on as they are.
+    pub fn wake(&mut self, before: Option<&World>) {
+        let known: Vec<&Arc<Keeper>> = before.iter().flat_map(|w| &w.seats).filter_map(|s| s.keeper.as_ref()).collect();
+        for keeper in self.seats.iter_mut().filter_map(|seat| seat.keeper.as_mut()) {
+            match known.iter().find(|old| old.is(keeper)) {
+                Some(old) => *keeper = Arc::clone(old),
+                None => keeper.start(),
+            }
+        }
     }
 
     pub fn seat(&self, instance: u32) -> Result<&Seat, Failed> {
@@ -143,7 +157,7 @@ fn vital_name(endpoint: u64, seat: &str) -> String {
 }
 
 /// The built-in description where there is one, with what the configuration says on top.
-fn provider(p: &ProviderConf) -> Provider {
+fn provider(p: &ProviderConf) -> Result<Provider, BadWorld> {
     let mut provider = match slip_providers::by_id(&p.slug) {
         Some(builtin) if matches!(p.kind, ProviderKind::Builtin) => builtin.clone(),
         _ => Provider::declared(
@@ -165,7 +179,23 @@ fn provider(p: &ProviderConf) -> Provider {
     if let Some(title) = &p.title {
         provider.title = title.clone().into();
     }
-    provider
+    let given = |name: &str| p.blanks.get(name).cloned();
+    provider.fill(&given, !p.base_urls.is_empty(), !p.keys.is_empty()).map_err(|unfilled| BadWorld {
+        at: format!("providers.{}", p.slug),
+        why: format!("`{}` is needed", unfilled.name),
+    })?;
+    Ok(provider)
+}
+
+/// A deployment under a name of its own costs what the catalogue knows of the provider's model.
+fn price(p: &ProviderConf, m: &ModelConf, catalog: &Catalog) -> Option<slip_ir::Price> {
+    let same = |o: &&slip_route::catalog::Offer| {
+        *o.provider == *p.slug
+            && o.variant.is_none()
+            && catalog.models.get(o.model).is_some_and(|known| *known.id == *m.id)
+    };
+    let offer = || catalog.offers.iter().find(same).filter(|_| p.only_declared);
+    m.price.clone().or_else(|| offer()?.price.clone())
 }
 
 fn bases(p: &ProviderConf, provider: &Provider) -> Vec<String> {
@@ -196,6 +226,7 @@ fn versioned(prefix: String, dialect: Dialect) -> String {
 
 fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Result<(), BadWorld> {
     let bad = |why: String| BadWorld { at: format!("providers.{}", p.slug), why };
+    let keeper = p.credential.clone().map(|credential| Arc::new(Keeper::new(&provider.title, credential)));
     for base in bases(p, provider) {
         let (origin, prefix) = parse_base(&base, p.allow_private).map_err(bad)?;
         // A cloud that wraps the dialect has paths of its own.
@@ -226,13 +257,18 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Re
                     .map_err(|_| bad("the key holds characters a header cannot carry".to_owned()))?;
                 value.set_sensitive(true);
                 headers.push((name, value));
-            } else if key.is_none() && provider.auth != Auth::None && p.base_urls.is_empty() && provider.local.is_none()
+            } else if key.is_none()
+                && keeper.is_none()
+                && provider.auth != Auth::None
+                && p.base_urls.is_empty()
+                && provider.local.is_none()
             {
                 return Err(bad("no key: set `key`, or remove the provider".to_owned()));
             }
             seats.push(Seat {
                 provider: provider.clone(),
                 target: Target { origin: origin.clone(), prefix: prefix.as_str().into(), headers: headers.into() },
+                keeper: keeper.clone(),
                 name: format!("{} {base} #{n}", p.slug),
             });
         }

@@ -83,7 +83,7 @@ impl Envelope {
 }
 
 /// A model's name as one segment of a path: it can never reach another path, nor add a query.
-pub(crate) fn escaped(model: &str) -> String {
+pub fn escaped(model: &str) -> String {
     let mut path = String::with_capacity(model.len() + 8);
     for byte in model.bytes() {
         match byte {

@@ -102,7 +102,8 @@ pub fn config(args: &cli::Config) -> Result<(), Ending> {
     match &args.what {
         cli::ConfigWhat::Check { file } => {
             let mut checked = load(Some(file))?;
-            let found = discover::keys(&mut checked, &crate::env).len();
+            let found = discover::keys(&mut checked, &crate::env);
+            let found = found.iter().filter(|f| matches!(f, discover::Found::Key { .. })).count();
             let providers = checked.providers.len();
             anstream::println!(
                 "{}: fine. {providers} providers ({found} of them from keys in the environment), {} names over several endpoints.",

@@ -1,10 +1,11 @@
 //! What is there without being asked for: provider keys in the environment, local model servers on loopback.
 
 use http_body_util::{BodyExt, Limited};
-use slip_providers::{ALL, Local, Provider};
+use slip_providers::{ALL, Issuer, Local, Provider};
 use slip_server::clock;
-use slip_server::config::{Checked, ModelConf, Policy, ProviderConf, ProviderKind, Secret};
+use slip_server::config::{self, Checked, Credential, ModelConf, Policy, ProviderConf, ProviderKind, Secret};
 use slip_server::upstream::{self, Deadlines, Target, parse_base};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,27 +17,81 @@ const MAX_MODELS: usize = 500;
 
 /// One thing that was found, or looked for in vain.
 pub enum Found {
-    Key { variable: String, slug: String },
-    Local { address: String, slug: String, models: usize, ms: u64 },
-    Absent { address: String, slug: String },
+    Key {
+        variable: String,
+        slug: String,
+    },
+    /// A credential that is there for other reasons, or without an address to use it at.
+    Unused {
+        variable: String,
+        slug: String,
+        hint: String,
+    },
+    Local {
+        address: String,
+        slug: String,
+        models: usize,
+        ms: u64,
+    },
+    Absent {
+        address: String,
+        slug: String,
+    },
 }
+
+/// Variables that say that AWS credentials are there. People have them for other reasons: they are told of, never used unasked.
+const AWS: [&str; 5] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
+const GOOGLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+/// With these two beside it, Google's credentials are meant for Vertex.
+const VERTEX: [&str; 2] = ["GOOGLE_VERTEX_PROJECT", "GOOGLE_VERTEX_LOCATION"];
 
 /// Switch on every built-in provider that has a key in the environment and is not configured already.
 pub fn keys(conf: &mut Checked, env: &dyn Fn(&str) -> Option<String>) -> Vec<Found> {
+    let set = |name: &str| env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
     let mut found = Vec::new();
     for provider in ALL {
         if provider.local.is_some() || conf.providers.iter().any(|p| p.slug == provider.id) {
             continue;
         }
-        let key = provider.key_env.iter().find_map(|name| {
-            let value = env(name)?.trim().to_owned();
-            (!value.is_empty()).then(|| (name.to_string(), value))
-        });
+        let slug = provider.id.to_string();
+        let unused =
+            |variable: &str, hint: String| Found::Unused { variable: variable.to_owned(), slug: slug.clone(), hint };
+        let key = provider.key_env.iter().find_map(|name| Some((name.to_string(), set(name)?)));
         if let Some((variable, value)) = key {
-            let mut p = builtin(provider);
-            p.keys = vec![(Secret::new(value), 1)];
-            conf.providers.push(p);
-            found.push(Found::Key { variable, slug: provider.id.to_string() });
+            match config::surroundings(provider, true, env) {
+                Ok(blanks) => {
+                    let keys = vec![(Secret::new(value), 1)];
+                    conf.providers.push(ProviderConf { keys, blanks, ..builtin(provider) });
+                    found.push(Found::Key { variable, slug });
+                }
+                Err(lacks) => {
+                    let also = lacks.env.first().map(|name| format!("set {name} too, or ")).unwrap_or_default();
+                    found.push(unused(&variable, format!("{also}add [providers.{slug}]")));
+                }
+            }
+            continue;
+        }
+        match &provider.issuer {
+            Some(Issuer::Google) if set(GOOGLE).is_some() => match config::surroundings(provider, false, env) {
+                Ok(blanks) if VERTEX.iter().all(|name| set(name).is_some()) => {
+                    let credential = Some(Credential::Google(config::google_from(None, env)));
+                    conf.providers.push(ProviderConf { credential, blanks, ..builtin(provider) });
+                    found.push(Found::Key { variable: GOOGLE.to_owned(), slug });
+                }
+                _ => found.push(unused(GOOGLE, format!("set {} too, or add [providers.{slug}]", VERTEX.join(" and ")))),
+            },
+            Some(Issuer::Aws { .. }) => {
+                if let Some(variable) = AWS.iter().find(|name| set(name).is_some()) {
+                    found.push(unused(variable, format!("add [providers.{slug}]")));
+                }
+            }
+            _ => {}
         }
     }
     found
@@ -82,6 +137,9 @@ fn builtin(provider: &Provider) -> ProviderConf {
         base_urls: Vec::new(),
         headers: Vec::new(),
         allow_private: false,
+        blanks: BTreeMap::new(),
+        credential: None,
+        only_declared: false,
         policy: Policy::default(),
         models: Vec::new(),
     }
@@ -89,19 +147,7 @@ fn builtin(provider: &Provider) -> ProviderConf {
 
 /// A local model costs nothing per token that we could know of: its price is unknown, and said to be.
 fn model(slug: &str, upstream: &str) -> ModelConf {
-    ModelConf {
-        id: format!("{slug}/{upstream}"),
-        upstream: upstream.to_owned(),
-        name: None,
-        context: None,
-        max_output: None,
-        services: Vec::new(),
-        input: None,
-        output: None,
-        params: None,
-        quantization: None,
-        price: None,
-    }
+    ModelConf::named(format!("{slug}/{upstream}"), upstream)
 }
 
 /// `host:port`, from the provider's own variable (`OLLAMA_HOST`) where it is set.
@@ -156,6 +202,59 @@ mod tests {
         assert_eq!(names(&json!({ "models": [{ "name": "llama3:8b" }] })), Some(vec!["llama3:8b".to_owned()]));
         assert_eq!(names(&json!({ "data": [{ "id": "a" }, { "id": "b c" }, {}] })), Some(vec!["a".to_owned()]));
         assert_eq!(names(&json!({ "hello": 1 })), None);
+    }
+
+    /// Variables, the providers they switch on, and what is said of the others.
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);
+
+    #[test]
+    fn a_credential_alone_is_used_only_where_it_can_be_meant_for_this() {
+        let rows: &[Row<'_>] = &[
+            (&[("AZURE_API_KEY", "k")], &[], &["azure: set AZURE_RESOURCE_NAME too, or add [providers.azure]"]),
+            (&[("AZURE_API_KEY", "k"), ("AZURE_RESOURCE_NAME", "r")], &["azure"], &[]),
+            (
+                &[("AZURE_OPENAI_API_KEY", "k"), ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com/")],
+                &["azure"],
+                &[],
+            ),
+            (
+                &[("AWS_ACCESS_KEY_ID", "a"), ("AWS_REGION", "r")],
+                &[],
+                &["amazon-bedrock: add [providers.amazon-bedrock]"],
+            ),
+            (&[("AWS_PROFILE", "a")], &[], &["amazon-bedrock: add [providers.amazon-bedrock]"]),
+            (&[("AWS_BEARER_TOKEN_BEDROCK", "a"), ("AWS_REGION", "us-east-1")], &["amazon-bedrock"], &[]),
+            (
+                &[("GOOGLE_APPLICATION_CREDENTIALS", "/f"), ("GOOGLE_CLOUD_PROJECT", "p")],
+                &[],
+                &[
+                    "google-vertex: set GOOGLE_VERTEX_PROJECT and GOOGLE_VERTEX_LOCATION too, or add [providers.google-vertex]",
+                ],
+            ),
+            (
+                &[
+                    ("GOOGLE_APPLICATION_CREDENTIALS", "/f"),
+                    ("GOOGLE_VERTEX_PROJECT", "p"),
+                    ("GOOGLE_VERTEX_LOCATION", "us-east5"),
+                ],
+                &["google-vertex"],
+                &[],
+            ),
+            (&[("GITHUB_TOKEN", "t")], &[], &[]),
+        ];
+        for (env, used, unused) in rows {
+            let mut conf = crate::config::from_text("none.toml", "").unwrap_or_else(|e| panic!("{}", e.says));
+            let look = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            let told: Vec<String> = keys(&mut conf, &look)
+                .into_iter()
+                .filter_map(|f| match f {
+                    Found::Unused { slug, hint, .. } => Some(format!("{slug}: {hint}")),
+                    _ => None,
+                })
+                .collect();
+            let on: Vec<&str> = conf.providers.iter().map(|p| p.slug.as_str()).collect();
+            assert_eq!((on, told), (used.to_vec(), unused.iter().map(|u| (*u).to_owned()).collect()), "{env:?}");
+        }
     }
 
     #[test]

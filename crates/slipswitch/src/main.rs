@@ -82,7 +82,9 @@ fn log(verbose: u8) {
         .with_target("hyper_util", LevelFilter::INFO)
         .with_target("rustls", LevelFilter::INFO)
         .with_target("tokio_rustls", LevelFilter::INFO)
-        .with_target("rustls_platform_verifier", LevelFilter::INFO);
+        .with_target("rustls_platform_verifier", LevelFilter::INFO)
+        // At `trace` these print what they sign, session token included.
+        .with_target("aws_", LevelFilter::INFO);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_filter(quiet);
     let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
 }

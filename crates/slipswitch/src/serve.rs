@@ -150,9 +150,14 @@ fn report(found: &[Found], world: &slip_server::world::World) {
             Found::Local { address, slug, models, ms } => {
                 eprintln!("{label} {address:<20} {slug:<16} {models:>3} models   (probed, {ms} ms)");
             }
-            Found::Absent { .. } => continue,
+            Found::Absent { .. } | Found::Unused { .. } => continue,
         }
         label = "       ";
+    }
+    for one in found {
+        if let Found::Unused { variable, slug, hint } = one {
+            eprintln!("Not used {variable} ({slug}): {hint}");
+        }
     }
     let absent: Vec<String> = found
         .iter()

@@ -24,8 +24,14 @@ pub struct Facts<'a> {
 /// Longest name of a provider or model: names end up in headers, metrics and rows.
 pub(super) const MAX_NAME: usize = 200;
 /// `None` when there are problems, old or new.
-pub fn check(raw: &Raw, tree: &Node, facts: &Facts<'_>, problems: &mut Vec<Problem>) -> Option<Checked> {
-    let mut c = Checker { tree, facts, problems };
+pub fn check(
+    raw: &Raw,
+    tree: &Node,
+    facts: &Facts<'_>,
+    env: super::Env<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Checked> {
+    let mut c = Checker { tree, facts, env, problems };
     let root = Path::default();
     let listen = c.read(&root.key("listen"), raw.listen.as_deref(), |text| {
         text.parse().map_err(|_| format!("not an address and port such as 127.0.0.1:8484: {text:?}"))
@@ -59,10 +65,15 @@ pub fn check(raw: &Raw, tree: &Node, facts: &Facts<'_>, problems: &mut Vec<Probl
 pub(super) struct Checker<'a> {
     tree: &'a Node,
     pub(super) facts: &'a Facts<'a>,
+    pub(super) env: super::Env<'a>,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Checker<'_> {
+    pub(super) fn problems(&self) -> usize {
+        self.problems.len()
+    }
+
     pub(super) fn bad(&mut self, path: &Path, what: impl Into<String>, note: Option<String>) {
         let origin = self.tree.origin_of(path).clone();
         self.problems.push(Problem::new(origin, self.tree.as_written(path), what).maybe_note(note));

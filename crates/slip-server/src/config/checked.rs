@@ -3,6 +3,7 @@
 pub use super::raw::Policy;
 use slip_ir::{Dialect, MediaKind, Op, Price};
 use slip_wire::Envelope;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -71,9 +72,82 @@ pub struct ProviderConf {
     pub base_urls: Vec<String>,
     pub headers: Vec<(String, Secret)>,
     pub allow_private: bool,
+    /// What fills the blanks of its addresses, by name.
+    pub blanks: BTreeMap<String, String>,
+    /// Where its credentials come from when they are more than a key.
+    pub credential: Option<Credential>,
+    /// It serves only the models named here, whatever the catalogue knows: a customer's own deployments.
+    pub only_declared: bool,
     /// What the file says of its terms.
     pub policy: Policy,
     pub models: Vec<ModelConf>,
+}
+
+/// Where credentials come from that are fetched, renewed, or used to sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    Aws(Aws),
+    Entra(Entra),
+    Google(Google),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aws {
+    pub region: String,
+    pub service: String,
+    pub keys: AwsKeys,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AwsKeys {
+    Fixed {
+        id: String,
+        secret: Secret,
+        session: Option<Secret>,
+    },
+    /// The usual places, in the usual order; of the shared files this profile, or the usual one.
+    Chain {
+        profile: Option<String>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entra {
+    /// Base URL of who gives out tokens.
+    pub authority: String,
+    pub scope: String,
+    pub who: EntraWho,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntraWho {
+    Application {
+        tenant: String,
+        id: String,
+        proof: Proof,
+    },
+    /// The machine's identity, or this one of several.
+    Machine {
+        id: Option<String>,
+    },
+}
+
+/// How an application proves that it is itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Secret(Secret),
+    /// A token of another issuer, which somebody else keeps fresh in this file: a Kubernetes workload has one.
+    File(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Google {
+    /// A file somebody named: it must be there.
+    pub file: Option<PathBuf>,
+    /// Where gcloud leaves a person's own: taken if it is there.
+    pub own: Option<PathBuf>,
+    /// `host` or `host:port` of the machine's metadata service, asked last.
+    pub metadata: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +185,25 @@ pub struct ModelConf {
     pub quantization: Option<String>,
     /// `None` is unknown, which is not free.
     pub price: Option<Price>,
+}
+
+impl ModelConf {
+    /// Of which nothing else is known.
+    pub fn named(id: impl Into<String>, upstream: impl Into<String>) -> ModelConf {
+        ModelConf {
+            id: id.into(),
+            upstream: upstream.into(),
+            name: None,
+            context: None,
+            max_output: None,
+            services: Vec::new(),
+            input: None,
+            output: None,
+            params: None,
+            quantization: None,
+            price: None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 
 mod check;
 mod checked;
+mod cloud;
 mod env;
 mod expand;
 mod parse;
@@ -26,11 +27,15 @@ use veil::Veil;
 
 pub use check::Facts;
 pub use checked::{
-    Checked, Fetch, HouseConf, LOG_LEVELS, Limits, ModelConf, Policy, ProviderConf, ProviderKind, Secret, SimConf,
-    Timeouts, mask,
+    Aws, AwsKeys, Checked, Credential, Entra, EntraWho, Fetch, Google, HouseConf, LOG_LEVELS, Limits, ModelConf,
+    Policy, Proof, ProviderConf, ProviderKind, Secret, SimConf, Timeouts, mask,
 };
+pub use cloud::{google_from, surroundings};
 pub use problem::{Problem, Problems};
 pub use words::duration;
+
+/// A look into the environment.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Everything a configuration is made from.
 pub struct Sources<'a> {
@@ -112,7 +117,7 @@ pub fn load(sources: &Sources<'_>, facts: &Facts<'_>) -> Result<Loaded, Problems
         problems.push(Problem::new(Origin::Default, Path::default(), e.to_string()));
         raw::Raw::default()
     });
-    match check::check(&raw, &tree, facts, &mut problems) {
+    match check::check(&raw, &tree, facts, &variable, &mut problems) {
         Some(checked) => {
             Ok(Loaded { checked, tree, file: sources.file.map(|(name, text)| (name.to_owned(), text.to_owned())) })
         }

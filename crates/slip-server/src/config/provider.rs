@@ -22,17 +22,24 @@ impl Checker<'_> {
         let dialect = raw.dialect.as_deref().and_then(Dialect::parse);
         let base_urls = self.base_urls(&path, raw);
         let kind = self.kind(&path, slug, raw, dialect, &base_urls)?;
+        let keys = self.keys(&path, raw);
+        let cloud = self.cloud(&path, slug, raw, &kind, keys.is_empty())?;
+        let mut models = self.models(&path, raw);
+        let only_declared = self.deployments(&path, slug, raw, &mut models);
         Some(ProviderConf {
             slug: slug.to_owned(),
             title: raw.title.clone(),
             dialect,
             envelope: self.envelope(&path, raw, dialect),
-            keys: self.keys(&path, raw),
+            keys,
             base_urls,
             headers: self.headers(&path, raw),
             allow_private: raw.allow_private.unwrap_or(false),
+            blanks: cloud.blanks,
+            credential: cloud.credential,
+            only_declared,
             policy: raw.policy.unwrap_or_default(),
-            models: self.models(&path, raw),
+            models,
             kind,
         })
     }

@@ -110,6 +110,33 @@ pub struct Provider {
     pub allow_private: Option<bool>,
     /// What it does with prompts, where its ordinary terms do not hold: your own server, or an agreement.
     pub policy: Option<Policy>,
+    /// Azure: the resource, as in `https://<resource>.openai.azure.com`.
+    pub resource: Option<String>,
+    /// Clouds: another host than the usual one: `https://my-resource.cognitiveservices.azure.com`.
+    #[schemars(example = "https://my-resource.openai.azure.com")]
+    pub endpoint: Option<String>,
+    /// Azure: a dated version such as `2024-10-21` means the API below `/openai/deployments`; else it is the one below `/openai/v1`.
+    #[schemars(example = "2024-10-21")]
+    pub api_version: Option<String>,
+    /// Azure: the deployment that answers for the one model of `models`.
+    pub deployment: Option<String>,
+    /// Azure: models by the name callers use, each with the deployment that answers for it.
+    #[serde(default)]
+    pub deployments: BTreeMap<String, String>,
+    /// Amazon Bedrock: the region, as in `us-east-1`.
+    #[schemars(example = "us-east-1")]
+    pub region: Option<String>,
+    /// Google Vertex: the project.
+    pub project: Option<String>,
+    /// Google Vertex: the location, as in `europe-west4` (`global`).
+    #[schemars(example = "europe-west4")]
+    pub location: Option<String>,
+    /// Google Vertex: a file of credentials; else `GOOGLE_APPLICATION_CREDENTIALS`, gcloud's own, or the machine's account.
+    pub credentials_file: Option<String>,
+    /// Sign requests with the credentials of an AWS account.
+    pub aws: Option<Aws>,
+    /// Take tokens from Microsoft Entra.
+    pub entra: Option<Entra>,
     /// What it serves.
     pub models: Option<Vec<ModelEntry>>,
     /// Price of models that name none.
@@ -133,6 +160,38 @@ pub struct Policy {
     pub retains: Option<bool>,
     /// Keeps nothing at all.
     pub zdr: Option<bool>,
+}
+
+/// Without a key of its own: the environment, the profile, the container or the machine, as every AWS tool looks for them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// A profile of the shared configuration files.
+    pub profile: Option<String>,
+    pub access_key_id: Option<String>,
+    pub secret_access_key: Option<String>,
+    /// Of temporary credentials.
+    pub session_token: Option<String>,
+    /// The service that requests are signed for (`bedrock`).
+    pub service: Option<String>,
+}
+
+/// An application (`tenant`, `client_id`, and `client_secret` or `federated_token_file`), or the identity of the machine (`managed_identity`).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Entra {
+    pub tenant: Option<String>,
+    /// The application; with `managed_identity`, which of several identities.
+    pub client_id: Option<String>,
+    pub client_secret: Option<String>,
+    /// In the secret's place, a file with a federated token, as Kubernetes workloads have one.
+    pub federated_token_file: Option<String>,
+    /// Ask the machine this runs on.
+    pub managed_identity: Option<bool>,
+    /// Where tokens are given out (`https://login.microsoftonline.com`); with `managed_identity`, the machine's metadata service.
+    pub authority: Option<String>,
+    /// What the token is for (`https://cognitiveservices.azure.com/.default`).
+    pub scope: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

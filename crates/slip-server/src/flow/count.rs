@@ -65,8 +65,10 @@ async fn asked(
     let seat = world.seat(attempt.instance.id).ok()?;
     let service = seat.provider.service(inquiry.op)?;
     let mut outbound = lower::service(inquiry, endpoint, service).ok()?;
-    let spoken = seat.provider.spoken(inbound.dialect);
-    outbound.headers.extend(lower::anthropic_headers(inbound, seat.provider.dialect, &seat.provider.quirks));
+    let spoken = seat.provider.spoken(inbound.dialect, &endpoint.upstream);
+    outbound
+        .headers
+        .extend(lower::spoken_headers(inbound, seat.provider.spoken(seat.provider.dialect, &endpoint.upstream)));
     let stamp = Arc::new(lower::stamp(inbound, "", endpoint));
     let timeouts = world.timeouts;
     let deadlines = upstream::Deadlines { connect: timeouts.connect.min(PATIENCE), headers: PATIENCE, alone: true };

@@ -56,19 +56,15 @@ pub enum Seals {
 }
 
 pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn<'_>) -> Result<Outbound, Failed> {
-    let spoken = seat.provider.spoken(inbound.dialect);
+    let spoken = seat.provider.spoken(inbound.dialect, &endpoint.upstream);
     let to = spoken.dialect;
     let stream = inbound.peek.stream;
     let quirks = quirks(endpoint, spoken);
     if !(quirks.router || quirks.server_tools) {
         no_server_tools(&inbound.raw, &inbound.peek)?;
     }
-    let path = match (spoken.path, quirks.envelope) {
-        (Some(path), _) => path.to_string(),
-        (None, Some(envelope)) => envelope.path(&endpoint.upstream, stream),
-        (None, None) => wire(to).path(&endpoint.upstream, stream),
-    };
-    let headers = anthropic_headers(inbound, to, &quirks);
+    let path = spoken.path(&endpoint.upstream, stream);
+    let headers = spoken_headers(inbound, spoken);
     let same = inbound.dialect == to;
     let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept && !turn.needs.any();
     let lens = match to {
@@ -113,14 +109,20 @@ fn reshape(inbound: &Inbound, turn: Turn<'_>, ordered: Option<&Ordered>) -> Opti
     (way.is_some() || !annotations.is_empty()).then_some(Reshape { way, annotations })
 }
 
-/// What Anthropic's callers say in headers, where Anthropic's words are spoken.
-pub fn anthropic_headers(inbound: &Inbound, to: Dialect, quirks: &Quirks) -> Vec<(HeaderName, HeaderValue)> {
+/// The headers of what is spoken, and what Anthropic's callers say in headers where Anthropic's words are spoken.
+pub fn spoken_headers(inbound: &Inbound, spoken: Spoken<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let (to, envelope) = (spoken.dialect, spoken.quirks.envelope);
     let mut headers = Vec::new();
+    for (name, value) in spoken.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(&**name), HeaderValue::try_from(&**value)) {
+            headers.push((name, value));
+        }
+    }
     if to == Dialect::Anthropic {
-        if let Some(beta) = inbound.heads.beta.as_ref().filter(|_| !quirks.envelope.is_some_and(|e| e.beta_in_body)) {
+        if let Some(beta) = inbound.heads.beta.as_ref().filter(|_| !envelope.is_some_and(|e| e.beta_in_body)) {
             headers.push((ANTHROPIC_BETA, beta.clone()));
         }
-        if quirks.envelope.is_none()
+        if envelope.is_none()
             && let (Dialect::Anthropic, Some(version)) = (inbound.dialect, &inbound.heads.anthropic_version)
         {
             headers.push((ANTHROPIC_VERSION, version.clone()));

@@ -349,7 +349,10 @@ impl Trip {
     /// What is spoken to the provider of this attempt.
     fn spoken(&self, attempt: &slip_route::Attempt) -> Dialect {
         let caller = self.inbound.dialect;
-        self.world.seat(attempt.instance.id).map_or(attempt.endpoint.dialect, |s| s.provider.spoken(caller).dialect)
+        let model = &attempt.endpoint.upstream;
+        self.world
+            .seat(attempt.instance.id)
+            .map_or(attempt.endpoint.dialect, |s| s.provider.spoken(caller, model).dialect)
     }
 
     /// One attempt: lower, open, judge. An answer without the form that was asked for is shown to the model, and it is asked once
@@ -378,7 +381,7 @@ impl Trip {
     ) -> Result<(Won, Answered, Option<Box<Wrong>>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
-        let spoken = seat.provider.spoken(self.inbound.dialect);
+        let spoken = seat.provider.spoken(self.inbound.dialect, &endpoint.upstream);
         let needs = match self.inbound.inquiry {
             None => carry::needs(&self.inbound, endpoint, spoken.dialect, spoken.quirks),
             Some(_) => carry::Needs::default(),
@@ -389,7 +392,7 @@ impl Trip {
         }
         let turn = lower::Turn { seals, needs, wrong };
         let service = self.inbound.inquiry.as_ref().and_then(|asked| seat.provider.service(asked.op));
-        let outbound = match (&self.inbound.inquiry, service) {
+        let mut outbound = match (&self.inbound.inquiry, service) {
             (Some(inquiry), Some(service)) => lower::service(inquiry, endpoint, service)?,
             _ => lower::lower(&mut self.inbound, endpoint, seat, turn)?,
         };
@@ -412,6 +415,10 @@ impl Trip {
             alone: self.plan.line().len() < 2,
         };
         let target = &seat.target;
+        if let Some(keeper) = &seat.keeper {
+            let patience = patience.min(left);
+            keeper.admit(target, &outbound.path, &outbound.body, patience, &mut outbound.headers).await?;
+        }
         let accept = if stream { spoken.quirks.framing(spoken.dialect).media_type() } else { "application/json" };
         let response =
             upstream::open(target, &outbound.path, outbound.body, accept, &outbound.headers, deadlines).await?;
@@ -430,15 +437,17 @@ impl Trip {
             over: self.over,
         };
         let mut formless = None;
-        let answer = if stream {
-            Answer::Stream(judge::stream(&bench, response).await?)
-        } else {
-            let whole = judge::whole(&bench, response).await?;
-            if let Some(ordered) = &outbound.ordered {
-                formless = Box::pin(ordered.check(&whole.said, whole.tally.usage.as_ref())).await.err();
-            }
-            Answer::Whole(whole)
+        let judged = match stream {
+            true => judge::stream(&bench, response).await.map(Answer::Stream),
+            false => judge::whole(&bench, response).await.map(Answer::Whole),
         };
+        if let (Err(failed), Some(keeper)) = (&judged, &seat.keeper) {
+            keeper.hear(&failed.fault);
+        }
+        let answer = judged?;
+        if let (Answer::Whole(whole), Some(ordered)) = (&answer, &outbound.ordered) {
+            formless = Box::pin(ordered.check(&whole.said, whole.tally.usage.as_ref())).await.err();
+        }
         Ok((Won { answer, stamp }, Answered { lens: outbound.lens, losses: outbound.losses }, formless))
     }
 }

@@ -12,6 +12,8 @@ pub enum Reach {
     Global,
     /// Private and loopback addresses too: the operator wrote a literal address or `localhost`, or set `allow_private`.
     Private,
+    /// The machine's metadata service as well. Only what fetches credentials dials so, and only where a configuration asks for it.
+    Metadata,
 }
 
 impl Reach {
@@ -23,6 +25,7 @@ impl Reach {
 
     pub fn allows(self, ip: IpAddr) -> bool {
         match self {
+            Reach::Metadata => is_metadata(ip) || !never(ip),
             _ if never(ip) => false,
             Reach::Private => true,
             Reach::Global => is_global(ip),
@@ -51,6 +54,18 @@ pub async fn dial(origin: &Origin) -> Result<TcpStream, String> {
         }
     }
     Err(last)
+}
+
+/// Where clouds give a machine its identity: the address all of them share, and those of Amazon's containers.
+pub fn is_metadata(ip: IpAddr) -> bool {
+    const ALL: [IpAddr; 5] = [
+        IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+        IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+        IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    ];
+    ALL.contains(&ip)
 }
 
 /// Link-local (cloud metadata lives there), unspecified, multicast and broadcast: refused whatever the configuration says.
@@ -173,6 +188,19 @@ mod tests {
             let ip: IpAddr = text.parse().expect("an address");
             assert_eq!(Reach::Private.allows(ip), want, "{text}");
         }
+        for (text, want) in [
+            ("169.254.169.254", true),
+            ("169.254.170.2", true),
+            ("169.254.169.253", false),
+            ("fd00:ec2::254", true),
+            ("::ffff:169.254.169.254", false),
+            ("127.0.0.1", true),
+            ("0.0.0.0", false),
+        ] {
+            let ip: IpAddr = text.parse().expect("an address");
+            assert_eq!(Reach::Metadata.allows(ip), want, "{text}");
+        }
+        assert_eq!(Reach::for_host("169.254.169.254", true), Reach::Private, "only credentials are fetched from there");
         assert_eq!(Reach::for_host("api.example.com", false), Reach::Global);
         assert_eq!(Reach::for_host("localhost", false), Reach::Private);
         assert_eq!(Reach::for_host("192.168.0.2", false), Reach::Private);

@@ -253,7 +253,7 @@ async fn a_model_nobody_can_serve_is_told_with_what_to_change() {
             "known, no provider",
             json!({ "model": "anthropic/claude-sonnet-4.5" }),
             NOBODY,
-            "No endpoints found: no configured provider serves `anthropic/claude-sonnet-4.5`: add a key for anthropic".into(),
+            "No endpoints found: no configured provider serves `anthropic/claude-sonnet-4.5`: add a key for amazon-bedrock, anthropic or google-vertex".into(),
             "model",
         ),
         ("only", json!({ "provider": { "only": ["zeta"] } }), NOBODY, format!("{barred}one (sim/one): not in provider.only"), ""),

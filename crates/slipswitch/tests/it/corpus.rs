@@ -195,6 +195,9 @@ fn builtin(case: &Case) -> Option<&'static str> {
         ("ollama", _) | (_, "completions") => return None,
         ("gemini", _) => "google-ai-studio",
         ("moonshot", _) => "moonshotai",
+        ("vertex", _) => "google-vertex",
+        ("azure", _) if case.path().contains("/openai/") => "azure",
+        ("azure", _) => "azure-foundry",
         (name, _) => {
             const KNOWN: [&str; 11] = [
                 "alibaba",
@@ -255,8 +258,12 @@ fn has_twin(case: &Case) -> bool {
 
 /// The name the recorded request has for the model.
 fn upstream_model(case: &Case) -> String {
+    let path = case.path().split('?').next().unwrap_or_default();
+    // At Azure the name of the deployment is what counts, whatever the body says.
+    if let Some((_, rest)) = path.split_once("/deployments/") {
+        return rest.split('/').next().unwrap_or_default().to_owned();
+    }
     let in_path = || {
-        let path = case.path().split('?').next()?;
         if let Some((name, _)) = path.strip_prefix("/model/").and_then(|rest| rest.split_once('/')) {
             return Some(name.replace("%3A", ":").replace("%2F", "/"));
         }
@@ -284,15 +291,23 @@ fn provider(slug: &str, case: &Case, replay: &Replay) -> String {
         })
     };
     let dialect = format!("dialect = {:?}\n", surface.dialect());
+    let api = case.path().split_once("api-version=").map(|(_, version)| version.split('&').next().unwrap_or_default());
+    let api = api.map(|version| format!("api_version = {version:?}\n")).unwrap_or_default();
+    let (base, api) = match builtin(case) {
+        Some("google-vertex") => ("/v1/projects/p/locations/l".to_owned(), String::new()),
+        Some("azure") => ("/openai".to_owned(), api),
+        Some("azure-foundry") => (String::new(), api),
+        _ => (format!("/{version}"), String::new()),
+    };
     let section = |slug: &str, dialect: &str, model: String| {
         let models = toml::Value::try_from(vec![table(model)]).expect("a table");
         format!(
-            "[providers.\"{slug}\"]\n{dialect}base_url = \"{}/{version}\"\nkey = {SECRET:?}\nallow_private = true\nmodels = {models}\n",
+            "[providers.\"{slug}\"]\n{dialect}base_url = \"{}{base}\"\nkey = {SECRET:?}\nallow_private = true\nmodels = {models}\n",
             replay.case_url(&case.id)
         )
     };
     let wrapped = if Surface::is_wrapped(case) { "envelope = \"invoke-model\"\n" } else { "" };
-    let declared = if builtin(case).is_none() { format!("{dialect}{wrapped}") } else { wrapped.to_owned() };
+    let declared = if builtin(case).is_none() { format!("{dialect}{wrapped}") } else { format!("{wrapped}{api}") };
     let mut text = section(slug, &declared, model(case));
     if has_twin(case) {
         text += &section(&format!("{slug}-twin"), &dialect, format!("{}-twin", model(case)));

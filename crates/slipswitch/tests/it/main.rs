@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod clouds;
 mod conformance;
 mod corpus;
 mod faults;

@@ -1,11 +1,12 @@
 //! Configurations good and bad, and what is said of them.
 
 mod bad;
+mod clouds;
 mod good;
 
 use super::*;
 
-pub const BUILTIN: &[&str] = &["anthropic", "google-ai-studio", "openai"];
+pub const BUILTIN: &[&str] = &["amazon-bedrock", "anthropic", "azure", "google-ai-studio", "google-vertex", "openai"];
 pub const BALANCERS: &[&str] = &["price-weighted", "round-robin", "throughput"];
 pub const MODES: &[&str] = &["status:S[:R]", "stall:N", "html[:S]"];
 

@@ -26,8 +26,12 @@ pub(super) fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
         return out.say("sent", format!("nothing reached the provider: {} {:.300}", got.status, got.text()));
     };
     let own = Surface::of(&bed.case).expect("only cases with a surface are kept");
+    let cloud = super::builtin(&bed.case).filter(|slug| ["azure", "azure-foundry", "google-vertex"].contains(slug));
     let wrapped = Surface::is_wrapped(&bed.case);
-    credential(own, wrapped, &entry, out);
+    credential(own, cloud.is_some_and(|slug| slug.starts_with("azure")), wrapped, &entry, out);
+    if let Some(slug) = cloud {
+        path(bed, leg, slug, &entry, out);
+    }
     if entry.header("content-type") != Some("application/json") {
         out.say("sent.content-type", format!("{:?}", entry.header("content-type")));
     }
@@ -64,10 +68,27 @@ pub(super) fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     }
 }
 
-fn credential(own: Surface, wrapped: bool, entry: &Entry, out: &mut Differences) {
+/// A cloud's path holds what others say elsewhere: it is the recorded one, but for the project.
+fn path(bed: &Bed, leg: &Leg, slug: &str, entry: &Entry, out: &mut Differences) {
+    let sent = entry.path.strip_prefix(&format!("/case/{}", bed.case.id)).unwrap_or(&entry.path);
+    let want = match slug {
+        "google-vertex" => {
+            let verb = if leg.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+            let model = super::upstream_model(&bed.case);
+            format!("/v1/projects/p/locations/l/publishers/google/models/{model}:{verb}")
+        }
+        _ => bed.case.path().replace("//", "/"),
+    };
+    if sent != want {
+        out.say("sent.path", format!("{want} became {sent}"));
+    }
+}
+
+fn credential(own: Surface, azure: bool, wrapped: bool, entry: &Entry, out: &mut Differences) {
     let bearer = format!("Bearer {SECRET}");
     let (name, value) = match own {
         _ if wrapped => ("authorization", bearer.as_str()),
+        Surface::Chat if azure => ("api-key", SECRET),
         Surface::Chat | Surface::Responses | Surface::Bedrock => ("authorization", bearer.as_str()),
         Surface::Messages => ("x-api-key", SECRET),
         Surface::Gemini => ("x-goog-api-key", SECRET),
