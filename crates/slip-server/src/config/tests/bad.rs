@@ -220,7 +220,7 @@ base_url = "http://a/v1"
         &[],
         r#"error: gw.yaml:2:19  providers.lab.dialect: unknown value: "soap"
   2 |   lab: { dialect: soap, base_url: "http://a" }
-                        ^^^^ known: openai-chat, anthropic, gemini"#,
+                        ^^^^ known: openai-chat, anthropic, gemini, openai-responses"#,
     ),
     (
         "a misspelt built-in provider",

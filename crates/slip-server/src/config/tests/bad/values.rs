@@ -264,7 +264,7 @@ error: gw.toml:4:8  limits.body: not a size such as 32MiB, 64KiB or 1000B: "x"
              ^^^
 error: gw.toml:6:11  providers.lab.dialect: unknown value: "x"
   6 | dialect = "x"
-                ^^^ known: openai-chat, anthropic, gemini"#,
+                ^^^ known: openai-chat, anthropic, gemini, openai-responses"#,
     ),
     (
         "toml that does not parse",
