@@ -12,8 +12,18 @@ use serde_json::json;
 use slip_ir::{Dialect, Fault, Usage};
 
 /// What the counting APIs read of a conversation; they refuse the rest of it.
-const ANTHROPIC: [&str; 8] =
-    ["messages", "system", "tools", "tool_choice", "thinking", "output_config", "mcp_servers", "cache_control"];
+const ANTHROPIC: [&str; 10] = [
+    "messages",
+    "system",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "output_format",
+    "context_management",
+    "mcp_servers",
+    "cache_control",
+];
 const RESPONSES: [&str; 11] = [
     "input",
     "instructions",
