@@ -24,6 +24,7 @@ const PYTHON: &[(&str, &str, &str)] = &[
     ("litellm", "venv-litellm", "litellm_check.py"),
     ("surfaces", "venv", "surfaces_check.py"),
     ("contract", "venv", "openapi_check.py"),
+    ("natives", "venv-natives", "natives_check.py"),
 ];
 const NODE: &[(&str, &str)] =
     &[("openai-js", "openai_check.mjs"), ("openrouter-js", "openrouter_check.mjs"), ("ai-sdk", "ai_sdk_check.mjs")];
