@@ -33,6 +33,8 @@ pub struct Provider {
     pub quirks: Quirks,
     /// Other dialects it answers below the same base. A caller who speaks one of them is passed on in it, untranslated.
     pub also: List<Also>,
+    /// Where it fills in what is missing between a prompt and a `suffix`, while other prompts are chats to it.
+    pub infill: Option<Also>,
     /// Set when it runs on the operator's own machine.
     pub local: Option<Local>,
     /// How statuses of its own are to be read, where the dialect's reading would be wrong.
@@ -132,6 +134,7 @@ impl Provider {
         path: None,
         quirks: Quirks::OPENAI_CHAT,
         also: Cow::Borrowed(&[]),
+        infill: None,
         local: None,
         faults: Cow::Borrowed(&[]),
         cancel_stops_billing: false,
@@ -196,6 +199,16 @@ impl Provider {
             return Spoken { dialect: caller, path: also.path.as_deref(), quirks: &also.quirks };
         }
         Spoken { dialect: self.dialect, path: self.path.as_deref(), quirks: &self.quirks }
+    }
+
+    /// [`Provider::spoken`], for a caller who may ask for what is missing in the middle of a text.
+    pub fn spoken_for(&self, caller: Dialect, infill: bool) -> Spoken<'_> {
+        match &self.infill {
+            Some(also) if infill && also.dialect == caller => {
+                Spoken { dialect: caller, path: also.path.as_deref(), quirks: &also.quirks }
+            }
+            _ => self.spoken(caller),
+        }
     }
 
     /// Where a chat request for `model` (the provider's own name for it) goes.

@@ -28,7 +28,7 @@ const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat) -> Result<Outbound, Failed> {
-    let spoken = seat.provider.spoken(inbound.dialect);
+    let spoken = seat.provider.spoken_for(inbound.dialect, inbound.infills());
     let to = spoken.dialect;
     let stream = inbound.peek.stream;
     let quirks = quirks(endpoint, spoken);

@@ -307,8 +307,9 @@ impl Trip {
 
     /// What is spoken to the provider of this attempt.
     fn spoken(&self, attempt: &slip_route::Attempt) -> Dialect {
-        let caller = self.inbound.dialect;
-        self.world.seat(attempt.instance.id).map_or(attempt.endpoint.dialect, |s| s.provider.spoken(caller).dialect)
+        let (caller, infill) = (self.inbound.dialect, self.inbound.infills());
+        let seat = self.world.seat(attempt.instance.id);
+        seat.map_or(attempt.endpoint.dialect, |s| s.provider.spoken_for(caller, infill).dialect)
     }
 
     /// One attempt: lower, open, judge.
@@ -319,7 +320,7 @@ impl Trip {
     ) -> Result<(Won, &'static str, Vec<String>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
-        let spoken = seat.provider.spoken(self.inbound.dialect);
+        let spoken = seat.provider.spoken_for(self.inbound.dialect, self.inbound.infills());
         let outbound = lower::lower(&mut self.inbound, endpoint, seat)?;
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
         let timeouts = self.world.timeouts;
