@@ -14,6 +14,8 @@ pub static PROVIDER: Provider = Provider {
         structured: Structured::JsonObject,
         ..Quirks::OPENAI_CHAT
     },
+    // In beta: https://api-docs.deepseek.com/guides/fim_completion
+    infill: Some(Also { path: Some(s("/beta/completions")), ..TEXT }),
     faults: list![(402, FaultKind::UpstreamQuota, Remedy::Elsewhere), (503, FaultKind::Overloaded, Remedy::Elsewhere)],
     cancel_stops_billing: true,
     policy: Policy { trains: Some(true), retains: Some(true), zdr: false },

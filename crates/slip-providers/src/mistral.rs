@@ -15,6 +15,11 @@ pub static PROVIDER: Provider = Provider {
         tool_choice_required: s("any"),
         ..Quirks::OPENAI_CHAT
     },
+    infill: Some(Also {
+        path: Some(s("/fim/completions")),
+        quirks: Quirks { stream_options: false, ..Quirks::OPENAI_CHAT },
+        ..TEXT
+    }),
     // The free plan teaches its models unless one objects; a key does not tell its plan.
     policy: Policy { trains: None, retains: Some(true), zdr: false },
     links: links(

@@ -52,6 +52,8 @@ pub struct Provider {
     pub chats: bool,
     /// What it does besides chat, and how it spells it.
     pub serves: List<Serves>,
+    /// Where it fills in what is missing between a prompt and a `suffix`, while other prompts are chats to it.
+    pub infill: Option<Also>,
     /// Set when it runs on the operator's own machine.
     pub local: Option<Local>,
     /// How statuses of its own are to be read, where the dialect's reading would be wrong.
@@ -221,6 +223,7 @@ impl Provider {
         also: Cow::Borrowed(&[]),
         chats: true,
         serves: Cow::Borrowed(&[]),
+        infill: None,
         local: None,
         faults: Cow::Borrowed(&[]),
         cancel_stops_billing: false,
@@ -318,6 +321,16 @@ impl Provider {
             return Spoken { dialect: caller, path: also.path.as_deref(), headers: &[], quirks: &also.quirks };
         }
         Spoken { dialect: self.dialect, path: self.path.as_deref(), headers: &[], quirks: &self.quirks }
+    }
+
+    /// [`Provider::spoken`], for a caller who may ask for what is missing in the middle of a text.
+    pub fn spoken_for(&self, caller: Dialect, model: &str, infill: bool) -> Spoken<'_> {
+        match &self.infill {
+            Some(also) if infill && also.dialect == caller => {
+                Spoken { dialect: caller, path: also.path.as_deref(), headers: &[], quirks: &also.quirks }
+            }
+            _ => self.spoken(caller, model),
+        }
     }
 
     /// Where a chat request for `model` (the provider's own name for it) goes.

@@ -4,6 +4,7 @@ mod catalog;
 
 use super::*;
 use crate::provider::Spoken;
+use slip_ir::Dialect;
 use slip_wire::Envelope;
 use std::collections::BTreeSet;
 
@@ -211,4 +212,22 @@ fn a_status_of_its_own_is_read_its_own_way() {
     use slip_ir::{FaultKind, Remedy};
     assert_eq!(groq::PROVIDER.fault(498), Some((FaultKind::Overloaded, Remedy::Elsewhere)));
     assert_eq!(groq::PROVIDER.fault(500), None);
+}
+
+#[test]
+fn a_gap_is_filled_where_a_provider_fills_gaps_and_other_prompts_are_chats() {
+    let rows = [
+        (&mistral::PROVIDER, true, Dialect::Completions, Some("/fim/completions")),
+        (&mistral::PROVIDER, false, Dialect::OpenAiChat, None),
+        (&deepseek::PROVIDER, true, Dialect::Completions, Some("/beta/completions")),
+        (&deepseek::PROVIDER, false, Dialect::OpenAiChat, None),
+        (&vllm::PROVIDER, true, Dialect::Completions, None),
+        (&vllm::PROVIDER, false, Dialect::Completions, None),
+        (&openai::PROVIDER, true, Dialect::OpenAiChat, None),
+        (&ollama::PROVIDER, false, Dialect::Completions, Some("/v1/completions")),
+    ];
+    for (provider, infill, dialect, path) in rows {
+        let spoken = provider.spoken_for(Dialect::Completions, "m", infill);
+        assert_eq!((spoken.dialect, spoken.path), (dialect, path), "{} {infill}", provider.id);
+    }
 }

@@ -31,6 +31,7 @@ const PYTHON: &[(&str, &str, &str)] = &[
     ("boto3", "venv-bedrock", "bedrock_check.py"),
     ("surfaces", "venv", "surfaces_check.py"),
     ("contract", "venv", "openapi_check.py"),
+    ("natives", "venv-natives", "natives_check.py"),
     ("services-py", "venv-services", "services_check.py"),
 ];
 const NODE: &[(&str, &str)] = &[

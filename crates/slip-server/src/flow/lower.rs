@@ -56,7 +56,7 @@ pub enum Seals {
 }
 
 pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn<'_>) -> Result<Outbound, Failed> {
-    let spoken = seat.provider.spoken(inbound.dialect, &endpoint.upstream);
+    let spoken = seat.provider.spoken_for(inbound.dialect, &endpoint.upstream, inbound.infills());
     let to = spoken.dialect;
     let stream = inbound.peek.stream;
     let quirks = quirks(endpoint, spoken);

@@ -348,11 +348,10 @@ impl Trip {
 
     /// What is spoken to the provider of this attempt.
     fn spoken(&self, attempt: &slip_route::Attempt) -> Dialect {
-        let caller = self.inbound.dialect;
+        let (caller, infill) = (self.inbound.dialect, self.inbound.infills());
         let model = &attempt.endpoint.upstream;
-        self.world
-            .seat(attempt.instance.id)
-            .map_or(attempt.endpoint.dialect, |s| s.provider.spoken(caller, model).dialect)
+        let seat = self.world.seat(attempt.instance.id);
+        seat.map_or(attempt.endpoint.dialect, |s| s.provider.spoken_for(caller, model, infill).dialect)
     }
 
     /// One attempt: lower, open, judge. An answer without the form that was asked for is shown to the model, and it is asked once
@@ -381,7 +380,7 @@ impl Trip {
     ) -> Result<(Won, Answered, Option<Box<Wrong>>), Failed> {
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
-        let spoken = seat.provider.spoken(self.inbound.dialect, &endpoint.upstream);
+        let spoken = seat.provider.spoken_for(self.inbound.dialect, &endpoint.upstream, self.inbound.infills());
         let needs = match self.inbound.inquiry {
             None => carry::needs(&self.inbound, endpoint, spoken.dialect, spoken.quirks),
             Some(_) => carry::Needs::default(),

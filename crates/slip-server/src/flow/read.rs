@@ -53,6 +53,12 @@ pub struct Heads {
 }
 
 impl Inbound {
+    /// It asks for what is missing between a prompt and a suffix.
+    pub fn infills(&self) -> bool {
+        let suffix = self.peek.member("suffix").and_then(|member| self.raw.get(member.value.clone()));
+        suffix.is_some_and(|value| !matches!(value, b"null" | b"\"\""))
+    }
+
     /// It was understood, and there is no conversation in it.
     pub fn says_nothing(&self) -> bool {
         self.ir.as_ref().is_some_and(|(request, _)| request.turns.is_empty())

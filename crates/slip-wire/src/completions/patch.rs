@@ -155,8 +155,14 @@ fn copy(a: &mut Arr<'_, BytesMut>, choice: &[u8]) -> Option<(Finish, Option<Stri
     let ended = finish.map(|(finish, word)| (finish, native.or(Some(word))));
     a.obj(|o| {
         for (key, value) in json::fields(choice) {
-            if !matches!(&*key.bytes(), b"finish_reason" | b"native_finish_reason") {
-                o.span(&key.text(), value);
+            match &*key.bytes() {
+                b"finish_reason" | b"native_finish_reason" => {}
+                // Some fill in the middle and answer as if they chatted.
+                b"message" | b"delta" if value.first() == Some(&b'{') => {
+                    let text = json::field(value, "content").filter(|text| text.first() == Some(&b'"'));
+                    o.span("text", text.unwrap_or(b"\"\""));
+                }
+                _ => o.span(&key.text(), value),
             }
         }
         o.str_or_null("finish_reason", ended.as_ref().map(|(finish, _)| word(*finish)));

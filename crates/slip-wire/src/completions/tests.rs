@@ -191,6 +191,22 @@ fn a_whole_reply_keeps_its_choices_in_the_same_dialect() {
 }
 
 #[test]
+fn an_infill_answered_as_a_chat_is_text_all_the_same() {
+    let chunks = concat!(
+        "data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a + b\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":8,\"completion_tokens\":3,\"total_tokens\":11}}\n\ndata: [DONE]\n\n",
+    );
+    let (told, tally) = streamed(Dialect::Completions, Dialect::Completions, chunks);
+    assert_eq!((&told[0]["choices"][0]["text"], &told[0]["choices"][0]["delta"]), (&json!("a + b"), &Value::Null));
+    assert_eq!(tally.usage.map(|usage| usage.output), Some(3));
+    let body = json!({"object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}]});
+    let body = body.to_string();
+    let got = lens::reply(Dialect::Completions, Dialect::Completions, body.as_bytes(), &stamp(), &Quirks::OPENAI_CHAT);
+    let got: Value = serde_json::from_slice(&got.expect("a reply").0).expect("JSON");
+    assert_eq!((&got["object"], &got["choices"][0]["text"]), (&json!("text_completion"), &json!("x")));
+}
+
+#[test]
 fn a_request_passed_on_asks_for_usage_and_leaves_our_members_behind() {
     let body = br#"{"model":"a/b","prompt":["x","y"],"provider":{"order":["p"]},"stream":true,"best_of":2,"stream_options":{},"logit_bias":{}}"#;
     let (peek, _) = Peek::of(Dialect::Completions, body, None).expect("a peek");

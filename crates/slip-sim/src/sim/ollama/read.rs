@@ -76,8 +76,11 @@ pub(super) fn messages(body: &Value, ask: &mut Ask) -> Result<(), Refusal> {
     for message in list_of(body, "messages") {
         ask.prompt.message();
         let role = text_of(message, "role");
-        let Some(text) = message.get("content").and_then(Value::as_str) else {
-            return Err(wrong("ChatRequest.messages.content", "string"));
+        // Absent is empty there, as is null.
+        let text = match given(message, "content") {
+            None => "",
+            Some(Value::String(text)) => text,
+            Some(_) => return Err(wrong("ChatRequest.messages.content", "string")),
         };
         ask.prompt.text(text);
         let seen = images(message, ask)?;

@@ -1,0 +1,6 @@
+//! No bytes break the Cohere dialect: requests, replies, errors, streams.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| slip_fuzz::decode(slip_ir::Dialect::Cohere, bytes));
