@@ -243,7 +243,7 @@ fn quirks(endpoint: &Endpoint, spoken: Spoken<'_>) -> Quirks {
         quirks.reasoning = ReasoningStyle::Effort;
     }
     // A model that does not think refuses to be told how.
-    let known = !endpoint.model.source.is_empty();
+    let known = !endpoint.model.checked.is_empty();
     if spoken.dialect == Dialect::Cohere && known && endpoint.model.reasoning.is_none() {
         quirks.reasoning = ReasoningStyle::Unsaid;
     }

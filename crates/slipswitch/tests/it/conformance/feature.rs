@@ -4,7 +4,7 @@ use super::bed::{self, AGAIN, Bed, Health, PRICE, SECRET};
 use super::{Verdict, limits, spell};
 use crate::corpus::ask::{Ask, Item, Role, Tool};
 use crate::corpus::said::{Choice, Said, list};
-use crate::corpus::{Differences, Surface, errors, history, read, report, sent, to_base64};
+use crate::corpus::{Differences, Surface, bedrock, errors, history, read, report, sent, to_base64};
 use crate::harness::Got;
 use bytes::Bytes;
 use http::Method;
@@ -406,6 +406,7 @@ fn names_calls(surface: Surface) -> bool {
 fn parts(got: &Got, stream: bool) -> Vec<Value> {
     match got.header("content-type") {
         kind if kind.starts_with("text/event-stream") => read::values(&got.body),
+        "application/vnd.amazon.eventstream" => bedrock::values(&got.body),
         _ if stream => got.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
         _ => vec![got.json()],
     }

@@ -70,6 +70,8 @@ pub fn credential(surface: Surface, key: &str) -> (&'static str, String) {
 pub fn upstream_model(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Gemini => "gemini-3-made",
+        // How a model is told to think is a matter of its family.
+        Dialect::Bedrock => "us.anthropic.claude-sonnet-4-5-made-v1:0",
         _ => "made",
     }
 }

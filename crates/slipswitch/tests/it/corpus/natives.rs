@@ -488,6 +488,12 @@ fn together(messages: Vec<Value>) -> Vec<Value> {
             before.extend(more.iter().cloned());
             continue;
         }
+        let parts = message["content"].as_array().cloned();
+        if let (Some(last), Some(parts)) = (out.last_mut().filter(|last| last["role"] == message["role"]), parts) {
+            let words = last["content"].as_str().map(|words| json!({"type": "text", "text": words}));
+            last["content"] = words.into_iter().chain(parts).collect();
+            continue;
+        }
         // Ollama's pictures stand beside the words they belong to.
         match out.last_mut().filter(|last| last["role"] == message["role"] && last["images"].is_null()) {
             Some(last) if message["images"].is_array() => last["images"] = message["images"].clone(),
