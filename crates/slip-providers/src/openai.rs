@@ -19,6 +19,12 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("US")),
     datacenters: names!["US"],
     docs: s("https://platform.openai.com/docs/api-reference/chat"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Image, Shape::OpenAi),
+        serves(Op::Speech, Shape::OpenAi),
+        serves(Op::Transcription, Shape::OpenAi),
+        serves(Op::Translation, Shape::OpenAi),
+    ],
     ..Provider::BLANK
 };

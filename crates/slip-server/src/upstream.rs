@@ -135,7 +135,7 @@ pub async fn open(
 ) -> Result<Response<Incoming>, Failed> {
     let mut request = build(target, Method::POST, path, body, extra)?;
     request.headers_mut().entry(CONTENT_TYPE).or_insert(JSON);
-    request.headers_mut().insert(ACCEPT, if stream { EVENTS } else { JSON });
+    request.headers_mut().entry(ACCEPT).or_insert(if stream { EVENTS } else { JSON });
     send(target, deadlines, request).await
 }
 

@@ -55,7 +55,7 @@ fn data(row: &Generation) -> Value {
     let mut data = json!({
         "id": row.id,
         "upstream_id": row.upstream_id,
-        "api_type": "completions",
+        "api_type": api_type(row.op),
         "created_at": iso(row.created_ms),
         "model": &*row.model,
         "provider_name": (!row.provider_name.is_empty()).then(|| row.provider_name.to_string()),
@@ -106,6 +106,16 @@ fn data(row: &Generation) -> Value {
     }
     data["slipswitch"] = own(row);
     data
+}
+
+/// OpenRouter's word for what was asked.
+fn api_type(op: &str) -> &str {
+    match op {
+        "speech" => "tts",
+        "transcription" | "translation" => "stt",
+        "" | "chat" => "completions",
+        other => other,
+    }
 }
 
 /// What OpenRouter has no field for.

@@ -1,6 +1,7 @@
 //! Everything that is not a model call: the catalogue, a key's own data, generations, probes.
 
 mod generation;
+mod images;
 mod key;
 mod models;
 mod system;
@@ -33,6 +34,8 @@ pub async fn answer(
     let world = app.world();
     match to {
         To::Models | To::ModelsUser => models::list(&world, &query, request.headers()),
+        To::ImageModels => Ok(images::models(&world)),
+        To::ImageEndpoints => images::endpoints(&world, captured),
         To::ModelsCount => models::count(&world, &query),
         To::Model => models::one(&world, captured),
         To::Retrieve => models::retrieve(&world, captured),

@@ -28,9 +28,10 @@ use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind, Origin};
+use slip_ir::{Dialect, Fault, FaultKind, Op, Origin};
 use slip_route::{Plan, Step};
 use slip_wire::Stamp;
+use slip_wire::ops::Manner;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -178,6 +179,7 @@ async fn journey(
     let mut book = Book::open(place, slot, id.clone(), &inbound, &caller, arrived);
     book.refusals(refused);
     let stream = inbound.peek.stream;
+    let service = inbound.inquiry.is_some();
     let timeouts = world.timeouts;
     let over = arrived + timeouts.total;
     let trip = Trip { world, inbound, plan, book: Box::new(book), over };
@@ -185,6 +187,16 @@ async fn journey(
         return trip.whole().await;
     }
     let mut attempts: Attempts = Box::pin(trip.streamed());
+    if service {
+        // Its head says what comes, and of bytes nothing could be said later: it waits for the first content.
+        return match attempts.await {
+            Ok(relay) => refuse::flowing(dialect, relay, &id),
+            Err((fault, mut book)) => {
+                book.refuse(&fault);
+                refuse(dialect, &fault, Some(&id))
+            }
+        };
+    }
     match timeout(timeouts.head_commit, attempts.as_mut()).await {
         Ok(Ok(relay)) => {
             let provider = relay.provider().to_owned();
@@ -247,7 +259,8 @@ impl Trip {
     }
 
     async fn streamed(mut self) -> Result<Relay, (Fault, Box<Book>)> {
-        let keepalive = relay::keeps_alive(self.inbound.dialect);
+        let comments = self.inbound.inquiry.as_ref().is_none_or(|asked| asked.manner() == Manner::Events);
+        let keepalive = comments && relay::keeps_alive(self.inbound.dialect);
         match self.attempts().await {
             Ok(Won { answer: Answer::Stream(opening), .. }) => {
                 Ok(opening.relay(*self.book, self.world.timeouts, self.over, keepalive))
@@ -312,16 +325,20 @@ impl Trip {
         let spoken = seat.provider.spoken(self.inbound.dialect);
         let service = self.inbound.inquiry.as_ref().and_then(|asked| seat.provider.service(asked.op));
         let outbound = match (&self.inbound.inquiry, service) {
-            (Some(inquiry), Some(service)) => lower::service(inquiry, endpoint, service)?,
+            (Some(inquiry), Some(service)) => lower::service(&self.inbound, inquiry, endpoint, seat, service)?,
             _ => lower::lower(&mut self.inbound, endpoint, seat)?,
         };
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
-        let timeouts = self.world.timeouts;
+        let mut timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
         // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave
         // enough of it for another to answer.
         let left = self.over.duration_since(began);
         let last = attempt.number > 1 || self.plan.line().len() < 2;
+        if self.inbound.peek.want.op == Op::Image {
+            // The first content of a picture is most of the picture.
+            timeouts.first_content = if last { left } else { left / 2 };
+        }
         let patience = match stream {
             true => timeouts.first_content,
             false if last => left,
@@ -347,7 +364,9 @@ impl Trip {
             began,
             over: self.over,
         };
-        let answer = if stream {
+        let answer = if let Some(asked) = bench.asked.filter(|_| stream) {
+            Answer::Stream(judge::flowing(&bench, asked, response).await?)
+        } else if stream {
             Answer::Stream(judge::stream(&bench, response).await?)
         } else {
             Answer::Whole(judge::whole(&bench, response).await?)

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::config::Timeouts;
 use crate::upstream::{Incoming, show};
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use http_body::Body as _;
 use slip_ir::{Dialect, Fault, FaultKind, Remedy};
 use slip_wire::{End, Lens, Phase};
@@ -52,11 +53,14 @@ pub struct Relay {
     spoke: Instant,
     timer: Pin<Box<Sleep>>,
     provider: Arc<str>,
+    media_type: Option<HeaderValue>,
+    /// It failed where nothing can be said about it: the connection must break, or the caller would take what came for all.
+    torn: bool,
 }
 
 impl Relay {
     pub fn new(opening: Opening, mut book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
-        let Opening { out, flow, first } = opening;
+        let Opening { out, flow, first, media_type } = opening;
         let provider = book.provider();
         let run = match flow {
             Flow::Running { lens, body } => Some(Run { lens, body, book }),
@@ -68,12 +72,34 @@ impl Relay {
         let finished = run.as_ref().is_some_and(|run| run.lens.phase() == Phase::Finished);
         let look = if finished { TAIL } else { timeouts.keepalive.min(timeouts.idle) };
         let timer = Box::pin(sleep_until((first + look).into()));
-        Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider }
+        Relay {
+            out,
+            run,
+            timeouts,
+            over,
+            keepalive,
+            last: first,
+            spoke: first,
+            timer,
+            provider,
+            media_type,
+            torn: false,
+        }
     }
 
     /// Display name of the provider whose stream this is.
     pub fn provider(&self) -> &str {
         &self.provider
+    }
+
+    /// What it is announced as, where that does not follow from the dialect.
+    pub fn media_type(&self) -> Option<&HeaderValue> {
+        self.media_type.as_ref()
+    }
+
+    /// Nothing more comes, and not because it is complete.
+    pub fn is_torn(&self) -> bool {
+        self.torn
     }
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -82,7 +108,7 @@ impl Relay {
             match Pin::new(&mut run.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    moved |= !only_comments(&data);
+                    moved |= run.lens.is_bare() || !only_comments(&data);
                     run.lens.push(&data, &mut self.out);
                     if run.lens.phase() == Phase::Broken {
                         self.finish(End::Eof);
@@ -163,7 +189,10 @@ impl Relay {
     /// The upstream is done with. The record is written before the last byte leaves, so that it can be asked for at once.
     fn finish(&mut self, how: End) {
         let Some(Run { lens, body, mut book }) = self.run.take() else { return };
-        book.settle(lens.end(how, &mut self.out), false);
+        let bare = lens.is_bare();
+        let tally = lens.end(how, &mut self.out);
+        self.torn = bare && tally.fault.is_some();
+        book.settle(tally, false);
         drop(body);
     }
 }

@@ -71,7 +71,10 @@ pub(super) fn lower(task: &Task, same: bool, model: &str) -> Result<Sent, Malfor
             Input::Text(text) => json!({ "parts": [{ "text": text }] }),
             Input::Parts(raw) if same => raw.value(),
             _ => {
-                return Err(Malformed::new("input", "this provider takes texts only, not token ids, pictures or parts"));
+                return Err(Malformed::new(
+                    "input",
+                    "this provider takes texts only, not token ids, pictures or parts",
+                ));
             }
         };
         let mut request = Map::new();

@@ -98,7 +98,7 @@ pub(super) fn read(shape: Shape, body: &[u8], named: Option<&Named>) -> Result<T
         Shape::Cohere => cohere::read(body)?,
         Shape::Gemini | Shape::Predict => gemini::read(body, named)?,
         Shape::Ollama | Shape::OllamaOld => ollama::read(body)?,
-        Shape::OpenAi | Shape::OpenAiInt8 | Shape::Voyage | Shape::Jina => openai::read(body)?,
+        _ => openai::read(body)?,
     };
     match task.inputs.len() {
         0 => Err(Malformed::new("input", "must not be empty")),
@@ -114,7 +114,7 @@ pub(super) fn lower(task: &Task, caller: Shape, to: Shape, model: &str) -> Resul
         Shape::Gemini => gemini::lower(task, same, model),
         Shape::Predict => gemini::predict(task, same, model),
         Shape::Ollama | Shape::OllamaOld => ollama::lower(task, same, model),
-        Shape::OpenAi | Shape::OpenAiInt8 | Shape::Voyage | Shape::Jina => openai::lower(task, to, same, model),
+        _ => openai::lower(task, to, same, model),
     }
 }
 
@@ -129,8 +129,8 @@ pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, sta
         Shape::Gemini => gemini::parse(bytes),
         Shape::Predict => gemini::parse_predictions(bytes),
         Shape::Ollama | Shape::OllamaOld => ollama::parse(bytes),
-        Shape::OpenAi | Shape::Voyage | Shape::Jina => openai::parse(bytes, false),
         Shape::OpenAiInt8 => openai::parse(bytes, task.encoding.is_none()),
+        _ => openai::parse(bytes, false),
     }
     .ok_or_else(|| unknown("no list of embeddings"))?;
     if reply.vectors.len() != task.inputs.len() {
@@ -146,7 +146,7 @@ pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, sta
         Shape::Cohere => cohere::write(task, &reply, usage, stamp),
         Shape::Gemini | Shape::Predict => gemini::write(task, &reply, usage),
         Shape::Ollama | Shape::OllamaOld => ollama::write(caller, &reply, usage, stamp),
-        Shape::OpenAi | Shape::OpenAiInt8 | Shape::Voyage | Shape::Jina => openai::write(task, &reply, usage, stamp),
+        _ => openai::write(task, &reply, usage, stamp),
     }
     .ok_or_else(|| unknown("a vector that is not one"))
 }
