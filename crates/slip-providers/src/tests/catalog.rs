@@ -105,9 +105,16 @@ const PRICE_CLASSES: &[&str] = &[
     "image_out",
     "request",
     "web_search",
+    "image",
+    "second",
+    "characters",
 ];
 
-const MODALITIES: &[&str] = &["text", "image", "file", "audio", "video"];
+const MODALITIES: &[&str] = &["text", "image", "file", "audio", "video", "speech", "transcription"];
+/// What some are made for instead of talking.
+const SERVICES: &[&str] = &["image", "speech", "transcription"];
+/// Classes whose price is that of one, and not of a million.
+const EACH: &[&str] = &["image", "second"];
 
 const EFFORTS: &[&str] = &["minimal", "low", "medium", "high", "xhigh", "max"];
 
@@ -176,7 +183,12 @@ fn check_price(price: &Price, at: &str) -> (Pico, Pico) {
     assert!(amount("cache_read").is_none_or(|read| read <= input), "{at}: the cache costs more than not having one");
     for (class, text) in price {
         assert!(PRICE_CLASSES.contains(&class.as_str()), "{at}: no such price class: {class}");
-        per_million(text, at);
+        if EACH.contains(&class.as_str()) {
+            let pico = Pico::per_unit(text).unwrap_or_else(|e| panic!("{at}: {e}"));
+            assert_eq!(pico.to_unit_string(), *text, "{at}: a price is spelt without spare zeros");
+        } else {
+            per_million(text, at);
+        }
     }
     (input, output)
 }
@@ -228,8 +240,9 @@ fn every_model_is_well_formed() {
                 model.input.iter().chain(&model.output).all(|m| MODALITIES.contains(&m.as_str())),
                 "{at}: modalities"
             );
+            let serves = model.output.iter().any(|m| SERVICES.contains(&m.as_str()));
             assert!(
-                model.input.iter().any(|m| m == "text") && model.output == ["text"],
+                serves || model.input.iter().any(|m| m == "text") && model.output == ["text"],
                 "{at}: a chat model reads and writes text"
             );
             assert!(model.params.iter().all(|p| PARAMS.contains(&p.as_str())), "{at}: parameters");
@@ -292,7 +305,8 @@ fn every_price_is_exact_and_sane() {
         for endpoint in &file.endpoint {
             let at = format!("{} at {stem}", endpoint.model);
             let (input, output) = check_price(&endpoint.price, &at);
-            let free = input == Pico(0) && output == Pico(0);
+            let counted = ["image", "second", "characters"].iter().any(|class| endpoint.price.contains_key(*class));
+            let free = input == Pico(0) && output == Pico(0) && !counted;
             assert_eq!(
                 free,
                 endpoint.variant.as_deref() == Some("free"),

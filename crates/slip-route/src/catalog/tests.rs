@@ -18,7 +18,7 @@ fn the_embedded_catalogue_is_whole() {
     }
 }
 
-const MEDIA: [&str; 6] = ["text", "image", "audio", "video", "file", "embeddings"];
+const MEDIA: [&str; 8] = ["text", "image", "audio", "video", "file", "embeddings", "speech", "transcription"];
 
 #[test]
 fn a_model_is_read_with_all_its_facts() {

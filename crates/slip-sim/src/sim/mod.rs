@@ -6,6 +6,7 @@
 mod anthropic;
 mod ask;
 mod gemini;
+mod media;
 mod mind;
 mod openai;
 mod picture;
@@ -130,7 +131,21 @@ struct State {
 impl Answers for Brain {
     fn answer(&self, request: &Incoming) -> Outgoing {
         let id = ask::mix(self.config.seed, ask::hash(&request.body));
-        let reply = match self.speaks.route(request) {
+        let reply = match media::service(self.config.dialect, request) {
+            Some(service) => match self.admit(request) {
+                Ok(()) => self.serve(service, request, id),
+                Err(refusal) => self.refuse(&refusal, id),
+            },
+            None => self.converse(request, id),
+        };
+        reply.header("x-request-id", format!("req_{id:016x}")).header("x-simulated", self.config.name.clone())
+    }
+}
+
+impl Brain {
+    /// What the dialect itself has paths for.
+    fn converse(&self, request: &Incoming, id: u64) -> Outgoing {
+        match self.speaks.route(request) {
             Route::Lost => {
                 let message = format!("no such endpoint: {} {}", request.method, request.path());
                 self.refuse(&Refusal::new(404, Why::Status, message), id)
@@ -140,12 +155,9 @@ impl Answers for Brain {
                 Ok(()) if route == Route::Models => Outgoing::json(200, &self.speaks.models(&self.config.models)),
                 Ok(()) => self.generate(request, id),
             },
-        };
-        reply.header("x-request-id", format!("req_{id:016x}")).header("x-simulated", self.config.name.clone())
+        }
     }
-}
 
-impl Brain {
     fn admit(&self, request: &Incoming) -> Result<(), Refusal> {
         let Some(key) = &self.config.key else { return Ok(()) };
         if self.speaks.credential(request).as_ref() == Some(key) { Ok(()) } else { Err(self.unauthorised()) }

@@ -10,6 +10,7 @@ mod expected;
 mod form;
 mod history;
 mod made;
+mod media;
 mod read;
 mod report;
 mod retold;

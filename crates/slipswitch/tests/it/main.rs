@@ -7,5 +7,6 @@ mod faults;
 mod harness;
 mod house;
 mod journey;
+mod media;
 mod reload;
 mod wire;
