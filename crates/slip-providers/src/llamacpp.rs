@@ -13,6 +13,6 @@ pub static PROVIDER: Provider = Provider {
     cancel_stops_billing: true,
     policy: Policy::ZERO,
     docs: s("https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Transcription, Shape::OpenAi)],
     ..Provider::BLANK
 };

@@ -23,10 +23,15 @@ const PYTHON: &[(&str, &str, &str)] = &[
     ("openrouter-py", "venv", "openrouter_check.py"),
     ("litellm", "venv-litellm", "litellm_check.py"),
     ("surfaces", "venv", "surfaces_check.py"),
+    ("media-py", "venv", "media_check.py"),
     ("contract", "venv", "openapi_check.py"),
 ];
-const NODE: &[(&str, &str)] =
-    &[("openai-js", "openai_check.mjs"), ("openrouter-js", "openrouter_check.mjs"), ("ai-sdk", "ai_sdk_check.mjs")];
+const NODE: &[(&str, &str)] = &[
+    ("openai-js", "openai_check.mjs"),
+    ("openrouter-js", "openrouter_check.mjs"),
+    ("ai-sdk", "ai_sdk_check.mjs"),
+    ("media-js", "media_check.mjs"),
+];
 const README: &str = "readme";
 
 /// Where everything is installed and written.

@@ -56,6 +56,8 @@ pub struct Relay {
     media_type: Option<HeaderValue>,
     /// It failed where nothing can be said about it: the connection must break, or the caller would take what came for all.
     torn: bool,
+    /// What came before that is on its way.
+    flushed: bool,
 }
 
 impl Relay {
@@ -84,6 +86,7 @@ impl Relay {
             provider,
             media_type,
             torn: false,
+            flushed: false,
         }
     }
 
@@ -140,6 +143,12 @@ impl Relay {
             }
         }
         if self.out.is_empty() {
+            if self.torn && !self.flushed {
+                // A broken body is the end of the connection, and of whatever was not written to it: once round, and it is.
+                self.flushed = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(None);
         }
         self.spoke = if moved { self.last } else { clock::now() };

@@ -1,5 +1,6 @@
 //! Pictures and sound through the whole house: made, streamed, heard, refused, paid for and broken off.
 
+mod chat;
 mod faults;
 mod hear;
 mod pictures;

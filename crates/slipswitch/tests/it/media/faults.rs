@@ -95,7 +95,7 @@ async fn who_hangs_up_is_settled_once_and_the_provider_stops() {
 
 #[tokio::test]
 async fn after_the_first_byte_a_failure_breaks_the_connection() {
-    for mode in ["cut:1", "reset:5000"] {
+    for mode in ["cut:1", "reset:5000", "short-body"] {
         let (bad, good) = (sim(Some(mode)).await, sim(None).await);
         let gateway = Gateway::start(&(provider("bad", &bad) + &provider("good", &good)));
         let body = say(json!({ "response_format": "wav", "provider": { "order": ["bad"] } })).to_string();
