@@ -72,7 +72,10 @@ impl Flow {
         match &mut self.kind {
             Kind::Bytes => {
                 if !chunk.is_empty() {
-                    self.meter.content(0);
+                    // All of it is one piece of content, however it is cut.
+                    if self.meter.tally.content == 0 {
+                        self.meter.content(0);
+                    }
                     out.extend_from_slice(chunk);
                 }
             }

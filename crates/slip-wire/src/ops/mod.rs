@@ -8,6 +8,8 @@ pub mod embed;
 pub mod flow;
 mod given;
 pub mod image;
+#[cfg(test)]
+mod laws;
 pub mod multipart;
 pub mod speech;
 mod told;
