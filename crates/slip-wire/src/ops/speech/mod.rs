@@ -27,6 +27,8 @@ pub struct Task {
     pub input: String,
     /// A name, or OpenAI's `{"id": …}`.
     pub voice: Option<Raw>,
+    /// It was told as `voice_id`, which is Mistral's word for it.
+    pub by_id: bool,
     pub format: Option<Format>,
     /// A number, as it was written.
     pub speed: Option<Raw>,

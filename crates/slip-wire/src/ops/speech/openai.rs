@@ -16,7 +16,10 @@ pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
             "model" => {}
             "input" => task.input = peek::text(at, span)?.unwrap_or_default(),
             "voice" | "voice_id" => match span.first() {
-                Some(b'"' | b'{') => task.voice = raw(),
+                Some(b'"' | b'{') => {
+                    task.voice = raw();
+                    task.by_id = at == "voice_id";
+                }
                 _ if span == b"null" => {}
                 _ => return Err(Malformed::new(at, "must be the name of a voice")),
             },
@@ -69,15 +72,22 @@ pub(super) fn lower(task: &Task, same: bool, model: &str) -> Result<Sent, Malfor
     Ok(Sent::json("/audio/speech", &body, losses))
 }
 
-/// Its own word for a voice that one has made is `voice_id`; names go by `voice`. It answers whole, in JSON.
+/// Its own word for a voice is `voice_id`, and it takes OpenAI's. It answers whole, in JSON. Members that neither of the two
+/// shares are its own: nobody else has them.
 pub(super) fn mistral(task: &Task, model: &str) -> Result<Sent, Malformed> {
     let mut losses = Vec::new();
     let mut body = common(task, model);
-    if let Some(Value::Object(voice)) = body.get("voice") {
-        let id = voice.get("id").cloned().unwrap_or_default();
-        body.insert("voice".into(), id);
+    match body.remove("voice") {
+        Some(Value::Object(mut voice)) => drop(body.insert("voice_id".into(), voice.remove("id").unwrap_or_default())),
+        Some(voice) => drop(body.insert(if task.by_id { "voice_id" } else { "voice" }.into(), voice)),
+        None => {}
     }
-    lose(task, &mut losses);
+    body.extend(task.extra.iter().map(|(name, raw)| (name.clone(), raw.value())));
+    for (name, told) in [("speed", task.speed.is_some()), ("instructions", task.instructions.is_some())] {
+        if told {
+            losses.push(Loss::new(name, "this provider has no place for it"));
+        }
+    }
     Ok(Sent::json("/audio/speech", &body, losses))
 }
 
@@ -91,13 +101,6 @@ fn common(task: &Task, model: &str) -> Map<String, Value> {
 }
 
 /// What a provider of another making has no place for.
-pub(super) fn lose(task: &Task, losses: &mut Vec<Loss>) {
-    if task.speed.is_some() {
-        losses.push(Loss::new("speed", "this provider has no place for it"));
-    }
-    lose_instructions(task, losses);
-}
-
 pub(super) fn lose_instructions(task: &Task, losses: &mut Vec<Loss>) {
     if task.instructions.is_some() {
         losses.push(Loss::new("instructions", "this provider has no place for it"));

@@ -36,8 +36,8 @@ fn a_request_is_spelt_as_each_provider_reads_it() {
         (
             Shape::Mistral,
             "/audio/speech",
-            json!({ "model": "m", "input": "Hi", "voice": "v/../1", "response_format": "wav" }),
-            3,
+            json!({ "model": "m", "input": "Hi", "voice": "v/../1", "response_format": "wav", "x": 1 }),
+            2,
         ),
         (
             Shape::ElevenLabs,

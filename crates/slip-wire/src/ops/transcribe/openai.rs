@@ -41,6 +41,9 @@ fn list(name: &str, raw: &slip_ir::Raw) -> Vec<Part> {
     entries.map(|entry| as_field(&format!("{name}[]"), &entry)).collect()
 }
 
+/// Members that only OpenAI has.
+const OPENAIS: [&str; 4] = ["chunking_strategy", "include", "known_speaker_names", "known_speaker_references"];
+
 /// It answers in JSON alone, with its text in segments where one asks for them.
 pub(super) fn mistral(task: &Task, model: &str) -> Result<Sent, Malformed> {
     let mut losses = Vec::new();
@@ -64,7 +67,13 @@ pub(super) fn mistral(task: &Task, model: &str) -> Result<Sent, Malformed> {
     if task.prompt.is_some() {
         losses.push(Loss::new("prompt", "this provider has no place for it"));
     }
-    lose_extra(task, &mut losses);
+    // What is not OpenAI's is its own (`diarize`, `context_bias`).
+    for (name, raw) in &task.extra {
+        match OPENAIS.contains(&name.as_str()) {
+            true => losses.push(Loss::new(name.clone(), "this provider has no place for it")),
+            false => parts.extend(list(name, raw)),
+        }
+    }
     let (media_type, body) = multipart::write(&parts);
     Ok(Sent { path: "/audio/transcriptions".into(), media_type, body, losses })
 }

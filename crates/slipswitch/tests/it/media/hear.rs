@@ -171,3 +171,34 @@ async fn providers_of_sound_are_asked_in_their_own_spelling() {
     assert_eq!(refused.status, 404, "{}", refused.text());
     let _: Value = refused.json();
 }
+
+#[tokio::test]
+async fn a_chat_model_reads_aloud_when_asked_to_speak() {
+    let lab = Scripted::start().await.expect("a socket");
+    let config = format!(
+        "[providers.lab]\ndialect = \"gemini\"\nbase_url = \"http://{}/v1beta\"\nkey = \"k\"\nmodels = [\"lab/one\"]\n\
+         price = {{ input = \"1\", output = \"2\", audio_out = \"20\" }}\n",
+        lab.addr()
+    );
+    let gateway = Gateway::start(&config);
+    let data = STANDARD.encode([1u8, 0, 2, 0]);
+    let said = json!({
+        "candidates": [{ "content": { "parts": [{ "inlineData": { "mimeType": "audio/L16;codec=pcm;rate=24000", "data": data } }] }, "finishReason": "STOP" }],
+        "usageMetadata": { "promptTokenCount": 5, "candidatesTokenCount": 50, "totalTokenCount": 55 },
+    });
+    for (format, media_type, head) in [("wav", "audio/wav", &b"RIFF"[..]), ("pcm", "audio/pcm", &[1, 0, 2, 0][..])] {
+        lab.push(Script::json(200, &said));
+        let got = gateway
+            .post(SPEECH, &json!({ "model": "lab/one", "input": "Hi", "voice": "Kore", "response_format": format }))
+            .await;
+        assert_eq!((got.status, got.header("content-type")), (200, media_type), "{}", got.text());
+        assert!(got.body.starts_with(head) && got.body.ends_with(&[1, 0, 2, 0]), "{format}");
+        assert_eq!(gateway.record(&got).await["total_cost"], json!(0.001005), "{format}: its tokens are sound");
+        let sent = lab.journal().last().expect("it was asked");
+        let config = &sent.json()["generationConfig"];
+        assert_eq!(config["responseModalities"], json!(["AUDIO"]));
+        assert_eq!(config["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]["voiceName"], "Kore");
+    }
+    let mp3 = gateway.post(SPEECH, &json!({ "model": "lab/one", "input": "Hi", "response_format": "mp3" })).await;
+    assert_eq!((mp3.status, &mp3.error()["metadata"]["param"]), (400, &json!("response_format")), "{}", mp3.text());
+}
