@@ -29,6 +29,7 @@ const PYTHON: &[(&str, &str, &str)] = &[
     ("agents", "venv-frameworks", "agents_check.py"),
     ("coding-agents", "venv", "coding_agents_check.py"),
     ("surfaces", "venv", "surfaces_check.py"),
+    ("media-py", "venv", "media_check.py"),
     ("contract", "venv", "openapi_check.py"),
     ("services-py", "venv-services", "services_check.py"),
 ];
@@ -41,6 +42,7 @@ const NODE: &[(&str, &str)] = &[
     ("genai-js", "genai_check.mjs"),
     ("langchain-js", "langchain_check.mjs"),
     ("services-js", "services_check.mjs"),
+    ("media-js", "media_check.mjs"),
 ];
 const README: &str = "readme";
 

@@ -9,6 +9,7 @@ mod fidelity;
 mod harness;
 mod house;
 mod journey;
+mod media;
 mod reload;
 mod responses;
 mod services;
