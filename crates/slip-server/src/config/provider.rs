@@ -284,6 +284,8 @@ fn services(list: &[Modality]) -> Vec<Op> {
             Modality::Embeddings => Some(Op::Embeddings),
             Modality::Rerank => Some(Op::Rerank),
             Modality::Moderation => Some(Op::Moderation),
+            Modality::Speech => Some(Op::Speech),
+            Modality::Transcription => Some(Op::Transcription),
             _ => None,
         })
         .collect()
@@ -298,7 +300,11 @@ fn media(list: &[Modality]) -> Vec<MediaKind> {
             Modality::Audio => Some(MediaKind::Audio),
             Modality::Video => Some(MediaKind::Video),
             Modality::File => Some(MediaKind::File),
-            Modality::Embeddings | Modality::Rerank | Modality::Moderation => None,
+            Modality::Embeddings
+            | Modality::Rerank
+            | Modality::Moderation
+            | Modality::Speech
+            | Modality::Transcription => None,
         })
         .collect()
 }

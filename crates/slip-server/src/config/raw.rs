@@ -190,6 +190,8 @@ pub enum Modality {
     Embeddings,
     Rerank,
     Moderation,
+    Speech,
+    Transcription,
 }
 
 /// USD per million tokens, as decimal strings: `"0.5"`.
