@@ -17,6 +17,12 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("US")),
     datacenters: names!["US"],
     docs: s("https://docs.deepinfra.com/api-reference/chat-completions/openai-chat-completions"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Image, Shape::OpenAiLinks),
+        serves(Op::Speech, Shape::OpenAi),
+        serves(Op::Transcription, Shape::OpenAi),
+        serves(Op::Translation, Shape::OpenAi),
+    ],
     ..Provider::BLANK
 };

@@ -2,7 +2,12 @@
 
 use crate::prelude::*;
 
-pub const SERVES: &[Serves] = &[serves(Op::Embeddings, Shape::Gemini), serves(Op::CountTokens, Shape::Gemini)];
+pub const SERVES: &[Serves] = &[
+    serves(Op::Embeddings, Shape::Gemini),
+    serves(Op::CountTokens, Shape::Gemini),
+    serves(Op::Image, Shape::Chat),
+    serves(Op::Speech, Shape::Chat),
+];
 
 pub static PROVIDER: Provider = Provider {
     id: s("google-ai-studio"),

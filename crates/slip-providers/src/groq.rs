@@ -24,5 +24,10 @@ pub static PROVIDER: Provider = Provider {
     links: links("https://groq.com/privacy-policy", "https://groq.com/terms-of-use", Some("https://groqstatus.com")),
     headquarters: Some(s("US")),
     docs: s("https://console.groq.com/docs/api-reference"),
+    serves: list![
+        serves(Op::Speech, Shape::OpenAi),
+        serves(Op::Transcription, Shape::OpenAi),
+        serves(Op::Translation, Shape::OpenAi),
+    ],
     ..Provider::BLANK
 };

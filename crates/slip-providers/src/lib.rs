@@ -15,8 +15,10 @@ pub mod baseten;
 pub mod cerebras;
 pub mod chutes;
 pub mod cohere;
+pub mod deepgram;
 pub mod deepinfra;
 pub mod deepseek;
+pub mod elevenlabs;
 pub mod fireworks;
 pub mod friendli;
 pub mod google_ai_studio;
@@ -68,8 +70,10 @@ pub static ALL: &[&Provider] = &[
     &cerebras::PROVIDER,
     &chutes::PROVIDER,
     &cohere::PROVIDER,
+    &deepgram::PROVIDER,
     &deepinfra::PROVIDER,
     &deepseek::PROVIDER,
+    &elevenlabs::PROVIDER,
     &fireworks::PROVIDER,
     &friendli::PROVIDER,
     &google_ai_studio::PROVIDER,

@@ -14,6 +14,10 @@ pub static PROVIDER: Provider = Provider {
     cancel_stops_billing: true,
     policy: Policy::ZERO,
     docs: s("https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Rerank, Shape::Jina),
+        serves(Op::Transcription, Shape::OpenAi),
+    ],
     ..Provider::BLANK
 };

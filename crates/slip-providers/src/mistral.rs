@@ -29,6 +29,11 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("FR")),
     docs: s("https://docs.mistral.ai/api"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Moderation, Shape::OpenAi)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Moderation, Shape::OpenAi),
+        serves(Op::Speech, Shape::Mistral),
+        serves(Op::Transcription, Shape::Mistral),
+    ],
     ..Provider::BLANK
 };

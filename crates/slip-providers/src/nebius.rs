@@ -11,6 +11,6 @@ pub static PROVIDER: Provider = Provider {
     quirks: Quirks::OPENAI_CHAT,
     headquarters: Some(s("NL")),
     docs: s("https://docs.tokenfactory.nebius.com/api-reference/inference/create-chat-completion"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Image, Shape::OpenAiLinks)],
     ..Provider::BLANK
 };

@@ -23,7 +23,11 @@ pub static PROVIDER: Provider = Provider {
     serves: list![
         serves(Op::Embeddings, Shape::OpenAi),
         serves(Op::Moderation, Shape::OpenAi),
-        serves(Op::CountTokens, Shape::Responses)
+        serves(Op::CountTokens, Shape::Responses),
+        serves(Op::Image, Shape::OpenAi),
+        serves(Op::Speech, Shape::OpenAi),
+        serves(Op::Transcription, Shape::OpenAi),
+        serves(Op::Translation, Shape::OpenAi),
     ],
     ..Provider::BLANK
 };

@@ -24,6 +24,12 @@ pub static PROVIDER: Provider = Provider {
     links: links("https://openrouter.ai/privacy", "https://openrouter.ai/terms", Some("https://status.openrouter.ai")),
     headquarters: Some(s("US")),
     docs: s("https://openrouter.ai/docs/api-reference/chat-completion"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::OpenAi)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Rerank, Shape::OpenAi),
+        serves(Op::Image, Shape::OpenRouter),
+        serves(Op::Speech, Shape::OpenAi),
+        serves(Op::Transcription, Shape::OpenRouter),
+    ],
     ..Provider::BLANK
 };

@@ -103,8 +103,15 @@ pub const fn serves_at(op: Op, shape: Shape, path: &'static str) -> Serves {
 }
 
 /// What a server of unknown making that looks like OpenAI's may be asked for: it says by itself what it does not do.
-const AS_OPENAI: &[Serves] =
-    &[serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina), serves(Op::Moderation, Shape::OpenAi)];
+const AS_OPENAI: &[Serves] = &[
+    serves(Op::Embeddings, Shape::OpenAi),
+    serves(Op::Rerank, Shape::Jina),
+    serves(Op::Moderation, Shape::OpenAi),
+    serves(Op::Image, Shape::OpenAiLinks),
+    serves(Op::Speech, Shape::OpenAi),
+    serves(Op::Transcription, Shape::OpenAi),
+    serves(Op::Translation, Shape::OpenAi),
+];
 
 /// Models of another author, who has another dialect.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,6 +167,8 @@ pub enum Auth {
     Bearer,
     /// The key alone, in the header of this (lower case) name.
     Header(Str),
+    /// `authorization: <word> <key>`, where the word is not Bearer.
+    Scheme(Str),
     /// No credential.
     None,
 }
@@ -344,6 +353,7 @@ impl Provider {
             // A server that wants none by itself may stand behind something that does.
             Auth::Bearer | Auth::None => Some(("authorization", format!("Bearer {key}"))),
             Auth::Header(name) => Some((name, key.to_owned())),
+            Auth::Scheme(word) => Some(("authorization", format!("{word} {key}"))),
         }
     }
 

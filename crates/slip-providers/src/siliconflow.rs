@@ -11,6 +11,11 @@ pub static PROVIDER: Provider = Provider {
     quirks: Quirks { reasoning: ReasoningStyle::EnableThinking, ..Quirks::OPENAI_CHAT },
     headquarters: Some(s("SG")),
     docs: s("https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Rerank, Shape::Jina),
+        serves(Op::Speech, Shape::OpenAi),
+        serves(Op::Transcription, Shape::OpenAi),
+    ],
     ..Provider::BLANK
 };

@@ -21,6 +21,12 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("US")),
     docs: s("https://docs.together.ai/reference/chat-completions"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Rerank, Shape::Jina),
+        serves(Op::Speech, Shape::OpenAi),
+        serves(Op::Transcription, Shape::OpenAi),
+        serves(Op::Translation, Shape::OpenAi),
+    ],
     ..Provider::BLANK
 };

@@ -15,6 +15,11 @@ pub static PROVIDER: Provider = Provider {
     links: links("https://venice.ai/legal/privacy-policy", "https://venice.ai/legal/tos", None),
     headquarters: Some(s("US")),
     docs: s("https://docs.venice.ai/api-reference/endpoint/chat/completions"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Image, Shape::OpenAiLinks),
+        serves(Op::Speech, Shape::OpenAi),
+        serves(Op::Transcription, Shape::OpenAi),
+    ],
     ..Provider::BLANK
 };

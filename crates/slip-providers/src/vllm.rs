@@ -14,6 +14,11 @@ pub static PROVIDER: Provider = Provider {
     cancel_stops_billing: true,
     policy: Policy::ZERO,
     docs: s("https://docs.vllm.ai/en/latest/serving/openai_compatible_server"),
-    serves: list![serves(Op::Embeddings, Shape::OpenAi), serves(Op::Rerank, Shape::Jina)],
+    serves: list![
+        serves(Op::Embeddings, Shape::OpenAi),
+        serves(Op::Rerank, Shape::Jina),
+        serves(Op::Transcription, Shape::OpenAi),
+        serves(Op::Translation, Shape::OpenAi),
+    ],
     ..Provider::BLANK
 };

@@ -25,5 +25,6 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("US")),
     datacenters: names!["US"],
     docs: s("https://docs.x.ai/docs/api-reference"),
+    serves: list![serves(Op::Image, Shape::OpenAiLinks)],
     ..Provider::BLANK
 };

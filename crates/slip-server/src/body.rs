@@ -43,12 +43,15 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Torn>>> {
         let next = unharmed(|| match &mut *self {
-            Body::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty())),
-            Body::Relay(relay) => relay.poll_bytes(cx),
-            Body::Waiting(waiting) => waiting.poll_bytes(cx),
+            Body::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(Ok)),
+            Body::Relay(relay) => match relay.poll_bytes(cx) {
+                Poll::Ready(None) if relay.is_torn() => Poll::Ready(Some(Err(Torn))),
+                next => next.map(|bytes| bytes.map(Ok)),
+            },
+            Body::Waiting(waiting) => waiting.poll_bytes(cx).map(|bytes| bytes.map(Ok)),
         });
         match next {
-            Some(next) => next.map(|bytes| bytes.map(|b| Ok(Frame::data(b)))),
+            Some(next) => next.map(|bytes| bytes.map(|b| b.map(Frame::data))),
             None => {
                 // Whatever the panic broke is used once more, to end the stream, and then never again.
                 let mut broken = std::mem::replace(&mut *self, Body::Full(None));

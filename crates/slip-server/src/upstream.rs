@@ -145,7 +145,7 @@ pub async fn open(
 ) -> Result<Response<Incoming>, Failed> {
     let mut request = build(target, Method::POST, path, body, extra)?;
     request.headers_mut().entry(CONTENT_TYPE).or_insert(JSON);
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+    request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static(accept));
     send(target, deadlines, request).await
 }
 

@@ -13,8 +13,9 @@ pub use whole::{reply, shaped, shaped_stream_from_reply, stream_from_reply};
 
 use crate::completions::patch::Patch as TextPatch;
 use crate::frame::sse::Sink;
-use crate::frame::{Frame, Framer};
+use crate::frame::{Frame, Framer, Framing};
 use crate::openai_chat::patch::Patch;
+use crate::ops::Flow;
 use crate::structured::{Reshape, Shape};
 use crate::{Quirks, Stamp};
 use bytes::BytesMut;
@@ -82,6 +83,8 @@ enum Grade {
     PatchedText(Box<TextPatch>),
     /// Another dialect: events in the middle.
     Translated(Translated),
+    /// No dialect: the answer of a service.
+    Service(Box<Flow>),
 }
 
 impl Lens {
@@ -102,7 +105,20 @@ impl Lens {
         Lens { framer: Framer::new(quirks.framing(upstream)), grade }
     }
 
+    /// The answer of a service beside chat.
+    pub fn service(flow: Flow) -> Lens {
+        Lens { framer: Framer::new(Framing::Sse), grade: Grade::Service(Box::new(flow)) }
+    }
+
+    /// Bare bytes, in which an error cannot be told: a failure breaks them off.
+    pub fn is_bare(&self) -> bool {
+        matches!(&self.grade, Grade::Service(flow) if flow.is_bare())
+    }
+
     pub fn push(&mut self, chunk: &[u8], out: &mut BytesMut) {
+        if let Grade::Service(flow) = &mut self.grade {
+            return flow.push(chunk, out);
+        }
         let mut into = Into { grade: &mut self.grade, partial: false, out };
         if let Err(unframed) = self.framer.push(chunk, &mut into) {
             let fault = Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, unframed.to_string());
@@ -116,6 +132,7 @@ impl Lens {
             Grade::Patched(patch) => patch.phase(),
             Grade::PatchedText(patch) => patch.phase(),
             Grade::Translated(translated) => translated.meter.phase,
+            Grade::Service(flow) => flow.phase(),
         }
     }
 
@@ -125,13 +142,14 @@ impl Lens {
             Grade::Patched(patch) => patch.fault(),
             Grade::PatchedText(patch) => patch.fault(),
             Grade::Translated(translated) => translated.meter.tally.fault.as_ref(),
+            Grade::Service(flow) => flow.fault(),
         }
     }
 
     /// Write what must come last (after a fault: the error in the caller's words, then the ending) and settle the accounts.
     /// Nothing is written for a caller who left.
     pub fn end(mut self, how: End, out: &mut BytesMut) -> Tally {
-        if how == End::Eof {
+        if how == End::Eof && !matches!(self.grade, Grade::Service(_)) {
             // The event in progress may be whole but for its blank line, or cut.
             let mut into = Into { grade: &mut self.grade, partial: true, out };
             let _ = self.framer.finish(&mut into);
@@ -141,6 +159,7 @@ impl Lens {
             Grade::Patched(patch) => patch.end(how, out),
             Grade::PatchedText(patch) => patch.end(how, out),
             Grade::Translated(translated) => translated.end(how, out),
+            Grade::Service(flow) => flow.end(how, out),
         }
     }
 }
@@ -152,6 +171,7 @@ impl Grade {
             Grade::Patched(patch) => patch.broken(fault),
             Grade::PatchedText(patch) => patch.broken(fault),
             Grade::Translated(translated) => translated.broken(fault, out),
+            Grade::Service(_) => {}
         }
     }
 }
@@ -172,6 +192,7 @@ impl Sink for Into<'_> {
             Grade::PatchedText(patch) if !is_cut(&frame, self.partial) => patch.frame(&frame, self.out),
             Grade::PatchedText(_) => {}
             Grade::Translated(translated) => translated.frame(&frame, self.partial, self.out),
+            Grade::Service(_) => {}
         }
     }
 
@@ -184,6 +205,6 @@ impl Sink for Into<'_> {
 }
 
 /// An event cut off by the end of the stream is not the provider's nonsense; it is the cut that is reported.
-fn is_cut(frame: &Frame<'_>, partial: bool) -> bool {
+pub(crate) fn is_cut(frame: &Frame<'_>, partial: bool) -> bool {
     partial && !frame.is_done() && crate::json::check(frame.data).is_err()
 }

@@ -30,6 +30,7 @@ const PYTHON: &[(&str, &str, &str)] = &[
     ("coding-agents", "venv", "coding_agents_check.py"),
     ("boto3", "venv-bedrock", "bedrock_check.py"),
     ("surfaces", "venv", "surfaces_check.py"),
+    ("media-py", "venv", "media_check.py"),
     ("contract", "venv", "openapi_check.py"),
     ("natives", "venv-natives", "natives_check.py"),
     ("services-py", "venv-services", "services_check.py"),
@@ -43,6 +44,7 @@ const NODE: &[(&str, &str)] = &[
     ("genai-js", "genai_check.mjs"),
     ("langchain-js", "langchain_check.mjs"),
     ("services-js", "services_check.mjs"),
+    ("media-js", "media_check.mjs"),
 ];
 const README: &str = "readme";
 

@@ -106,12 +106,20 @@ const PRICE_CLASSES: &[&str] = &[
     "request",
     "web_search",
     "search",
+    "image",
+    "second",
+    "characters",
 ];
+
+/// Classes whose price is that of one, and not of a million.
+const EACH: &[&str] = &["request", "web_search", "search", "image", "second"];
 
 const MODALITIES: &[&str] = &["text", "image", "file", "audio", "video"];
 
-/// What a model does instead of talking: the only word of its output then.
-const SERVICES: &[&str] = &["embeddings", "rerank", "moderation"];
+/// What a model does besides talking, or instead of it.
+const SERVICES: &[&str] = &["embeddings", "rerank", "moderation", "image", "speech", "transcription"];
+/// Of these, what comes out is no text, picture or sound.
+const JUDGES: &[&str] = &["embeddings", "rerank", "moderation"];
 
 const EFFORTS: &[&str] = &["minimal", "low", "medium", "high", "xhigh", "max"];
 
@@ -161,7 +169,11 @@ fn endpoints() -> Vec<(String, EndpointFile)> {
 
 impl Model {
     fn talks(&self) -> bool {
-        !matches!(&self.output[..], [only] if SERVICES.contains(&only.as_str()))
+        self.output.iter().any(|m| m == "text")
+    }
+
+    fn judges(&self) -> bool {
+        self.output.iter().all(|m| JUDGES.contains(&m.as_str()))
     }
 }
 
@@ -177,20 +189,25 @@ fn per_million(text: &str, at: &str) -> Pico {
     pico
 }
 
-fn check_price(price: &Price, talks: bool, at: &str) -> (Pico, Pico) {
+fn check_price(price: &Price, model: &Model, at: &str) -> (Pico, Pico) {
     let amount = |class: &str| price.get(class).map(|text| per_million(text, at));
     let (Some(input), Some(output)) = (amount("input"), amount("output")) else {
         panic!("{at}: input or output has no price")
     };
-    if talks {
-        assert!(output >= input, "{at}: output is cheaper than input");
-    } else {
+    if model.judges() {
         assert_eq!(output, Pico(0), "{at}: it writes nothing that could cost");
+    } else {
+        assert!(output >= input, "{at}: output is cheaper than input");
     }
     assert!(amount("cache_read").is_none_or(|read| read <= input), "{at}: the cache costs more than not having one");
     for (class, text) in price {
         assert!(PRICE_CLASSES.contains(&class.as_str()), "{at}: no such price class: {class}");
-        per_million(text, at);
+        if EACH.contains(&class.as_str()) {
+            let pico = Pico::per_unit(text).unwrap_or_else(|e| panic!("{at}: {e}"));
+            assert_eq!(pico.to_unit_string(), *text, "{at}: a price is spelt without spare zeros");
+        } else {
+            per_million(text, at);
+        }
     }
     (input, output)
 }
@@ -235,11 +252,19 @@ fn every_model_is_well_formed() {
             );
             assert_eq!(model.name.split_once(": ").map(|(author, _)| author), Some(&*file.author.name), "{at}");
             assert!(model.input.iter().all(|m| MODALITIES.contains(&m.as_str())), "{at}: modalities");
-            assert!(model.input.iter().any(|m| m == "text"), "{at}: it reads text");
-            if model.talks() {
-                let most = model.max_output.unwrap_or(0);
+            assert!(
+                model.output.iter().all(|m| m == "text" || SERVICES.contains(&m.as_str())),
+                "{at}: it makes what nobody asks for"
+            );
+            let hears = model.output == ["transcription"];
+            assert!(hears || model.input.iter().any(|m| m == "text"), "{at}: it reads text");
+            if let Some(most) = model.max_output {
                 assert!(most <= model.context && most > 0, "{at}: it cannot write more than it can hold");
-                assert_eq!(model.output, ["text"], "{at}: a chat model writes text");
+            }
+            if model.talks() {
+                assert!(model.max_output.is_some(), "{at}: how much does it write?");
+            } else {
+                assert_eq!(model.output.len(), 1, "{at}: it is made for one thing");
             }
             assert!(model.params.iter().all(|p| PARAMS.contains(&p.as_str())), "{at}: parameters");
             let says = |param: &str| model.params.iter().any(|p| p == param);
@@ -297,22 +322,22 @@ fn every_endpoint_names_a_known_provider_and_a_known_model() {
 
 #[test]
 fn every_price_is_exact_and_sane() {
-    let talks: HashMap<String, bool> =
-        models().into_iter().flat_map(|(_, f)| f.model).map(|m| (m.id.clone(), m.talks())).collect();
+    let models: HashMap<String, Model> =
+        models().into_iter().flat_map(|(_, f)| f.model).map(|m| (m.id.clone(), m)).collect();
     for (stem, file) in endpoints() {
         for endpoint in &file.endpoint {
             let at = format!("{} at {stem}", endpoint.model);
-            let talks = talks[&endpoint.model];
-            let (input, output) = check_price(&endpoint.price, talks, &at);
+            let model = &models[&endpoint.model];
+            let (input, output) = check_price(&endpoint.price, model, &at);
             // A service that costs nothing anywhere needs no other name for being free.
-            if talks {
+            if model.talks() {
                 let free = input == Pico(0) && output == Pico(0);
                 let variant = endpoint.variant.as_deref();
                 assert_eq!(free, variant == Some("free"), "{at}: free endpoints are a variant of their own");
             }
             let mut last = (0, input, output);
             for tier in &endpoint.tiers {
-                let (input, output) = check_price(&tier.price, talks, &at);
+                let (input, output) = check_price(&tier.price, model, &at);
                 assert!(tier.above > last.0 && input >= last.1 && output >= last.2, "{at}: tiers climb");
                 last = (tier.above, input, output);
             }

@@ -18,7 +18,8 @@ fn the_embedded_catalogue_is_whole() {
     }
 }
 
-const MEDIA: [&str; 8] = ["text", "image", "audio", "video", "file", "embeddings", "rerank", "moderation"];
+const MEDIA: [&str; 10] =
+    ["text", "image", "audio", "video", "file", "embeddings", "rerank", "moderation", "speech", "transcription"];
 
 #[test]
 fn a_model_is_read_with_all_its_facts() {

@@ -2,6 +2,7 @@
 
 mod generation;
 mod google;
+mod images;
 mod key;
 mod models;
 pub mod ollama;
@@ -38,6 +39,8 @@ pub async fn answer(
         To::Retrieve if google::asks(request.uri().path(), request.headers()) => google::one(&world, captured),
         To::Models | To::ModelsUser => models::list(&world, &query, request.headers()),
         To::ServiceModels(op) => models::serving(&world, op, &query),
+        To::ImageModels => Ok(images::models(&world)),
+        To::ImageEndpoints => images::endpoints(&world, captured),
         To::ModelsCount => models::count(&world, &query),
         To::Model => models::one(&world, captured),
         To::Retrieve => models::retrieve(&world, captured),

@@ -260,18 +260,20 @@ impl Checker<'_> {
             audio_out: token("audio_out", &raw.audio_out),
             image_out: token("image_out", &raw.image_out),
         };
+        let character = token("characters", &raw.characters).unwrap_or_default();
         let mut each = |name: &str, text: &Option<String>| {
             self.read(&path.key(name), text.as_deref(), |text| per(text, Pico::per_unit)).unwrap_or_default()
         };
         let (request, web_search) = (each("request", &raw.request), each("web_search", &raw.web_search));
         let search = each("search", &raw.search);
+        let (image, second) = (each("image", &raw.image), each("second", &raw.second));
         // Half a price would count the other half as free.
         for (name, given) in [("input", raw.input.is_some()), ("output", raw.output.is_some())] {
             if !given {
                 self.missing(path, format!("a price needs `{name}`; write \"0\" for nothing"), None);
             }
         }
-        Price { rates, request, web_search, search, ..Price::default() }
+        Price { rates, request, web_search, search, image, second, character, ..Price::default() }
     }
 }
 
@@ -289,6 +291,8 @@ fn services(list: &[Modality]) -> Vec<Op> {
             Modality::Embeddings => Some(Op::Embeddings),
             Modality::Rerank => Some(Op::Rerank),
             Modality::Moderation => Some(Op::Moderation),
+            Modality::Speech => Some(Op::Speech),
+            Modality::Transcription => Some(Op::Transcription),
             _ => None,
         })
         .collect()
@@ -303,7 +307,11 @@ fn media(list: &[Modality]) -> Vec<MediaKind> {
             Modality::Audio => Some(MediaKind::Audio),
             Modality::Video => Some(MediaKind::Video),
             Modality::File => Some(MediaKind::File),
-            Modality::Embeddings | Modality::Rerank | Modality::Moderation => None,
+            Modality::Embeddings
+            | Modality::Rerank
+            | Modality::Moderation
+            | Modality::Speech
+            | Modality::Transcription => None,
         })
         .collect()
 }

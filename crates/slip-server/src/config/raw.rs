@@ -249,6 +249,8 @@ pub enum Modality {
     Embeddings,
     Rerank,
     Moderation,
+    Speech,
+    Transcription,
 }
 
 /// USD per million tokens, as decimal strings: `"0.5"`.
@@ -286,6 +288,15 @@ pub struct Price {
     /// USD per search through documents, as rerankers count.
     #[schemars(example = "0.5")]
     pub search: Option<String>,
+    /// USD per picture made.
+    #[schemars(example = "0.5")]
+    pub image: Option<String>,
+    /// USD per second of sound heard.
+    #[schemars(example = "0.5")]
+    pub second: Option<String>,
+    /// USD per million characters spoken.
+    #[schemars(example = "0.5")]
+    pub characters: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

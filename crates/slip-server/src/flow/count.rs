@@ -64,7 +64,7 @@ async fn asked(
     let endpoint = &attempt.endpoint;
     let seat = world.seat(attempt.instance.id).ok()?;
     let service = seat.provider.service(inquiry.op)?;
-    let mut outbound = lower::service(inquiry, endpoint, service).ok()?;
+    let mut outbound = lower::service(inbound, inquiry, endpoint, seat, service).ok()?;
     let spoken = seat.provider.spoken(inbound.dialect, &endpoint.upstream);
     outbound
         .headers

@@ -1,6 +1,8 @@
 //! Verb 7, judge: read until the first content and decide whether this reply is the one. Before that another endpoint may still be
 //! tried; after it never.
 
+mod service;
+
 use super::refuse;
 use super::relay::{KEEPALIVE, Relay, keeps_alive};
 use super::settle::Book;
@@ -10,8 +12,9 @@ use crate::upstream::{Failed, Incoming, Sent, show};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt;
+pub use service::flowing;
 use slip_ir::{Dialect, Fault, FaultKind, Remedy, Usage};
-use slip_wire::ops::{self, Inquiry, Shape};
+use slip_wire::ops::{Inquiry, Shape};
 use slip_wire::structured::Reshape;
 use slip_wire::{End, Lens, Phase, Quirks, Stamp, Tally, lens, wire};
 use std::sync::Arc;
@@ -61,6 +64,8 @@ pub struct Opening {
     pub flow: Flow,
     /// When the first content came.
     pub first: Instant,
+    /// What a service's answer is announced as; a chat's follows from its dialect.
+    pub media_type: Option<HeaderValue>,
 }
 
 pub enum Flow {
@@ -117,10 +122,8 @@ pub async fn whole(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Wh
     let response = head(bench, response).await?;
     let (parts, body) = response.into_parts();
     let body = collect(bench, body, MAX_REPLY).await?;
-    if let Some((inquiry, shape)) = bench.asked {
-        let media_type = parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-        let body = ops::Body { media_type, bytes: &body };
-        let answer = ops::reply(inquiry, shape, body, &bench.stamp).map_err(|fault| failed(fault, Sent::Rejected))?;
+    if let Some(asked) = bench.asked {
+        let answer = service::answer(bench, asked, &parts.headers, &body)?;
         let media_type = HeaderValue::try_from(answer.media_type).unwrap_or(refuse::JSON);
         return Ok(Whole { bytes: answer.body, media_type, tally: Box::new(answer.tally), said: Vec::new() });
     }
@@ -178,7 +181,7 @@ async fn collect(bench: &Bench<'_>, mut body: Incoming, limit: usize) -> Result<
 /// A streamed reply, up to its first content.
 pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Opening, Failed> {
     let response = head(bench, response).await?;
-    let (parts, mut body) = response.into_parts();
+    let (parts, body) = response.into_parts();
     let kind = parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     if kind.starts_with("application/json") {
         // It was asked for a stream and answered whole: a valid completion becomes a short stream.
@@ -190,7 +193,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
             Some(reshape) => lens::shaped_stream_from_reply(up, caller, &body, stamp, quirks, reshape, &mut out),
         };
         let tally = tally.map_err(|fault| failed(fault, Sent::Rejected))?;
-        return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
+        return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now(), media_type: None });
     }
     if kind.starts_with("text/html") {
         let fault = Fault::upstream(
@@ -201,11 +204,20 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
         return Err(failed(fault, Sent::Rejected));
     }
     let stamp = bench.stamp.clone();
-    let mut lens = match bench.reshape {
+    let lens = match bench.reshape {
         None => Lens::new(bench.upstream, bench.caller, stamp, bench.quirks),
         Some(reshape) => Lens::shaped(bench.upstream, bench.caller, stamp, bench.quirks, reshape),
     };
-    let mut out = greeting(bench.caller);
+    first_content(bench, lens, body, greeting(bench.caller)).await
+}
+
+/// Read until the first content; `out` holds what comes before it.
+async fn first_content(
+    bench: &Bench<'_>,
+    mut lens: Lens,
+    mut body: Incoming,
+    mut out: BytesMut,
+) -> Result<Opening, Failed> {
     let deadline = (bench.began + bench.timeouts.first_content).min(bench.over);
     loop {
         match timeout_at(deadline.into(), body.frame()).await {
@@ -216,7 +228,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
                     // A short answer may come whole, its end included: what follows it can no longer spoil it.
                     Phase::Flowing | Phase::Finished => {
                         let flow = Flow::Running { lens: Box::new(lens), body };
-                        return Ok(Opening { out, flow, first: clock::now() });
+                        return Ok(Opening { out, flow, first: clock::now(), media_type: None });
                     }
                     Phase::Broken => {
                         let fault = lens.fault().cloned().unwrap_or_else(|| {
@@ -227,7 +239,12 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
                             return Err(failed(fault, Sent::Rejected));
                         }
                         // Content and the failure behind it came in one piece: what was said is told, and then how it broke.
-                        return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
+                        return Ok(Opening {
+                            out,
+                            flow: Flow::Ended(Box::new(tally)),
+                            first: clock::now(),
+                            media_type: None,
+                        });
                     }
                     Phase::Waiting if out.len() > MAX_HELD => {
                         let fault = Fault::upstream(
@@ -246,7 +263,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
                 if let Some(fault) = tally.fault.clone() {
                     return Err(failed(fault, Sent::Ambiguous));
                 }
-                return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now() });
+                return Ok(Opening { out, flow: Flow::Ended(Box::new(tally)), first: clock::now(), media_type: None });
             }
             Err(_) => {
                 let fault = Fault::upstream(

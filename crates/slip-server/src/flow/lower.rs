@@ -15,7 +15,7 @@ use slip_route::Endpoint;
 use slip_wire::completions;
 use slip_wire::house;
 use slip_wire::openai_chat::splice;
-use slip_wire::ops::{self, Inquiry};
+use slip_wire::ops::{self, Inquiry, Manner, Shape};
 use slip_wire::quirks::{ReasoningStyle, Structured};
 use slip_wire::responses::Echo;
 use slip_wire::structured::{self, Reshape};
@@ -132,17 +132,40 @@ pub fn spoken_headers(inbound: &Inbound, spoken: Spoken<'_>) -> Vec<(HeaderName,
 }
 
 /// A service beside chat, as this provider spells it.
-pub fn service(inquiry: &Inquiry, endpoint: &Endpoint, service: &Serves) -> Result<Outbound, Failed> {
-    let sent = ops::lower(inquiry, service.shape, &endpoint.upstream).map_err(|bad| {
-        // Another provider may have a way to be asked.
+pub fn service(
+    inbound: &Inbound,
+    inquiry: &Inquiry,
+    endpoint: &Endpoint,
+    seat: &Seat,
+    service: &Serves,
+) -> Result<Outbound, Failed> {
+    // Another provider may have a way to be asked.
+    let elsewhere = |bad: slip_wire::Malformed| {
         let fault = Fault::new(FaultKind::BadRequest, Origin::Caller, Remedy::Elsewhere, bad.to_string());
         Failed { fault: fault.at(bad.at), sent: Sent::NotSent }
-    })?;
+    };
+    let mut sent = match service.shape {
+        Shape::Chat => {
+            let spoken = seat.provider.spoken(inbound.dialect, &endpoint.upstream);
+            let (request, mut losses) = ops::to_chat(inquiry, &endpoint.upstream).map_err(elsewhere)?;
+            let (crossed, left) = cross(&request, Dialect::Gemini, spoken.dialect);
+            let (body, lost) = wire(spoken.dialect).encode_request(&crossed, &quirks(endpoint, spoken));
+            losses.extend(left.into_iter().chain(lost));
+            let path = spoken.path(&endpoint.upstream, false);
+            ops::Sent { path, media_type: "application/json".into(), body, losses }
+        }
+        shape => ops::lower(inquiry, shape, &endpoint.upstream).map_err(elsewhere)?,
+    };
+    ops::with_options(&mut sent, inbound.peek.provider.as_ref(), &endpoint.provider);
     let media_type = HeaderValue::try_from(sent.media_type).unwrap_or(refuse::JSON);
+    let mut headers = vec![(http::header::CONTENT_TYPE, media_type)];
+    if inquiry.manner() == Manner::Bytes {
+        headers.push((http::header::ACCEPT, HeaderValue::from_static("*/*")));
+    }
     Ok(Outbound {
         path: service.path.as_ref().map_or(sent.path, ToString::to_string),
         body: sent.body.into(),
-        headers: vec![(http::header::CONTENT_TYPE, media_type)],
+        headers,
         lens: if inquiry.shape == service.shape { "patched" } else { "translated" },
         losses: sent.losses,
         ordered: None,

@@ -35,8 +35,9 @@ use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind, Loss, Origin};
+use slip_ir::{Dialect, Fault, FaultKind, Loss, Op, Origin};
 use slip_route::{Plan, Step};
+use slip_wire::ops::Manner;
 use slip_wire::{Stamp, seals};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -200,6 +201,7 @@ async fn journey(
     book.refusals(refusals.len());
     let strict = Strict::new(strict, refusals);
     let stream = inbound.peek.stream;
+    let service = inbound.inquiry.is_some();
     let timeouts = world.timeouts;
     let over = arrived + timeouts.total;
     let trip = Trip { world, inbound, plan, strict, book: Box::new(book), over };
@@ -207,6 +209,19 @@ async fn journey(
         return trip.whole().await;
     }
     let mut attempts: Attempts = Box::pin(trip.streamed());
+    if service {
+        // Its head says what comes, and of bytes nothing could be said later: it waits for the first content.
+        return match attempts.await {
+            Ok(mut relay) => {
+                let losses = relay.losses();
+                tell(refuse::flowing(dialect, relay, &id), losses)
+            }
+            Err((fault, mut book)) => {
+                book.refuse(&fault);
+                refuse(dialect, &fault, Some(&id))
+            }
+        };
+    }
     match timeout(timeouts.head_commit, attempts.as_mut()).await {
         Ok(Ok(mut relay)) => {
             let (provider, losses) = (relay.provider().to_owned(), relay.losses());
@@ -286,7 +301,8 @@ impl Trip {
     }
 
     async fn streamed(mut self) -> Result<Relay, (Fault, Box<Book>)> {
-        let keepalive = relay::keeps_alive(self.inbound.dialect);
+        let comments = self.inbound.inquiry.as_ref().is_none_or(|asked| asked.manner() == Manner::Events);
+        let keepalive = comments && relay::keeps_alive(self.inbound.dialect);
         match self.attempts().await {
             Ok(Won { answer: Answer::Stream(opening), .. }) => {
                 Ok(opening.relay(*self.book, self.world.timeouts, self.over, keepalive))
@@ -392,17 +408,21 @@ impl Trip {
         let turn = lower::Turn { seals, needs, wrong };
         let service = self.inbound.inquiry.as_ref().and_then(|asked| seat.provider.service(asked.op));
         let mut outbound = match (&self.inbound.inquiry, service) {
-            (Some(inquiry), Some(service)) => lower::service(inquiry, endpoint, service)?,
+            (Some(inquiry), Some(service)) => lower::service(&self.inbound, inquiry, endpoint, seat, service)?,
             _ => lower::lower(&mut self.inbound, endpoint, seat, turn)?,
         };
         self.strict.check(endpoint, &outbound.losses)?;
         let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
-        let timeouts = self.world.timeouts;
+        let mut timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
         // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave
         // enough of it for another to answer.
         let left = self.over.duration_since(began);
         let last = attempt.number > 1 || self.plan.line().len() < 2;
+        if self.inbound.peek.want.op == Op::Image {
+            // The first content of a picture is most of the picture.
+            timeouts.first_content = if last { left } else { left / 2 };
+        }
         let patience = match stream {
             true => timeouts.first_content,
             false if last => left,
@@ -436,9 +456,10 @@ impl Trip {
             over: self.over,
         };
         let mut formless = None;
-        let judged = match stream {
-            true => judge::stream(&bench, response).await.map(Answer::Stream),
-            false => judge::whole(&bench, response).await.map(Answer::Whole),
+        let judged = match (stream, bench.asked) {
+            (true, Some(asked)) => judge::flowing(&bench, asked, response).await.map(Answer::Stream),
+            (true, None) => judge::stream(&bench, response).await.map(Answer::Stream),
+            (false, _) => judge::whole(&bench, response).await.map(Answer::Whole),
         };
         if let (Err(failed), Some(keeper)) = (&judged, &seat.keeper) {
             keeper.hear(&failed.fault);

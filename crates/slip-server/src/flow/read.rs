@@ -100,7 +100,18 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
     let (parts, body) = request.into_parts();
     identity_only(&parts.headers)?;
     let heads = heads(&parts.headers);
-    let mut raw = bytes(&parts.headers, body, world.limits.body).await?;
+    let media_type = parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let limit = service.and_then(|(op, _)| ops::most_bytes(op, media_type)).map_or(world.limits.body, |most| {
+        // Where this gateway takes less than the service does, the smaller of the two is told.
+        most.min(world.limits.body)
+    });
+    let mut raw = bytes(&parts.headers, body, limit).await.map_err(|fault| match fault.kind {
+        FaultKind::TooLarge if limit < world.limits.body => {
+            let says = "the file is larger than 25 MB, the most that is heard at once: send it in parts";
+            Fault::caller(FaultKind::TooLarge, says).at("file")
+        }
+        _ => fault,
+    })?;
     if raw.starts_with(BYTE_ORDER_MARK) {
         // Some editors and shells put it in front of JSON; no provider takes it.
         raw = raw.slice(BYTE_ORDER_MARK.len()..);
@@ -109,7 +120,6 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
         return Err(Fault::caller(FaultKind::BadRequest, "the request body is empty: send a JSON object"));
     }
     if let Some((op, shape)) = service {
-        let media_type = parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let body = ops::Body { media_type, bytes: &raw };
         let (peek, inquiry) = ops::read(op, shape, body, named.as_ref()).map_err(bad_request)?;
         let engine = Engine::default();

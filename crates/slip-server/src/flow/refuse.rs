@@ -1,5 +1,6 @@
 //! A no, in the caller's own dialect.
 
+use super::relay::Relay;
 use crate::body::Body;
 use crate::clock;
 use http::header::{
@@ -44,6 +45,17 @@ pub fn event_stream(dialect: Dialect, body: Body) -> Response<Body> {
     response.headers_mut().insert(CONTENT_TYPE, media_type);
     response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
     common(response.headers_mut());
+    response
+}
+
+/// A service's answer on its way, announced as what it is.
+pub fn flowing(dialect: Dialect, relay: Relay, id: &str) -> Response<Body> {
+    let (media_type, provider) = (relay.media_type().cloned(), relay.provider().to_owned());
+    let mut response = event_stream(dialect, Body::Relay(Box::new(relay)));
+    if let Some(media_type) = media_type {
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+    }
+    stamp(response.headers_mut(), id, Some(&provider));
     response
 }
 

@@ -54,11 +54,16 @@ pub struct Relay {
     timer: Pin<Box<Sleep>>,
     provider: Arc<str>,
     losses: Option<HeaderValue>,
+    media_type: Option<HeaderValue>,
+    /// It failed where nothing can be said about it: the connection must break, or the caller would take what came for all.
+    torn: bool,
+    /// What came before that is on its way.
+    flushed: bool,
 }
 
 impl Relay {
     pub fn new(opening: Opening, mut book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
-        let Opening { out, flow, first } = opening;
+        let Opening { out, flow, first, media_type } = opening;
         let provider = book.provider();
         let losses = book.told(None);
         let run = match flow {
@@ -71,7 +76,21 @@ impl Relay {
         let finished = run.as_ref().is_some_and(|run| run.lens.phase() == Phase::Finished);
         let look = if finished { TAIL } else { timeouts.keepalive.min(timeouts.idle) };
         let timer = Box::pin(sleep_until((first + look).into()));
-        Relay { out, run, timeouts, over, keepalive, last: first, spoke: first, timer, provider, losses }
+        Relay {
+            out,
+            run,
+            timeouts,
+            over,
+            keepalive,
+            last: first,
+            spoke: first,
+            timer,
+            provider,
+            losses,
+            media_type,
+            torn: false,
+            flushed: false,
+        }
     }
 
     /// Display name of the provider whose stream this is.
@@ -84,13 +103,23 @@ impl Relay {
         self.losses.take()
     }
 
+    /// What it is announced as, where that does not follow from the dialect.
+    pub fn media_type(&self) -> Option<&HeaderValue> {
+        self.media_type.as_ref()
+    }
+
+    /// Nothing more comes, and not because it is complete.
+    pub fn is_torn(&self) -> bool {
+        self.torn
+    }
+
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut moved = false;
         while let Some(run) = &mut self.run {
             match Pin::new(&mut run.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    moved |= !only_comments(&data);
+                    moved |= run.lens.is_bare() || !only_comments(&data);
                     run.lens.push(&data, &mut self.out);
                     if run.lens.phase() == Phase::Broken {
                         self.finish(End::Eof);
@@ -122,6 +151,12 @@ impl Relay {
             }
         }
         if self.out.is_empty() {
+            if self.torn && !self.flushed {
+                // A broken body is the end of the connection, and of whatever was not written to it: once round, and it is.
+                self.flushed = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(None);
         }
         self.spoke = if moved { self.last } else { clock::now() };
@@ -171,7 +206,10 @@ impl Relay {
     /// The upstream is done with. The record is written before the last byte leaves, so that it can be asked for at once.
     fn finish(&mut self, how: End) {
         let Some(Run { lens, body, mut book }) = self.run.take() else { return };
-        book.settle(lens.end(how, &mut self.out), false);
+        let bare = lens.is_bare();
+        let tally = lens.end(how, &mut self.out);
+        self.torn = bare && tally.fault.is_some();
+        book.settle(tally, false);
         drop(body);
     }
 }

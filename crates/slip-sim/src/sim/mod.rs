@@ -8,6 +8,7 @@ mod ask;
 pub(crate) mod bedrock;
 mod cohere;
 mod gemini;
+mod media;
 mod mind;
 mod ollama;
 mod openai;
@@ -137,6 +138,13 @@ impl Answers for Brain {
         let id = ask::mix(self.config.seed, ask::hash(&request.body));
         if let Some(service) = services::find(request) {
             return self.marked(self.reckon(&service, request, id), id);
+        }
+        if let Some(service) = media::service(self.config.dialect, request) {
+            let reply = match self.admit(request) {
+                Ok(()) => self.serve(service, request, id),
+                Err(refusal) => self.refuse(&refusal, id),
+            };
+            return self.marked(reply, id);
         }
         let reply = match self.speaks.route(request) {
             Route::Lost => {

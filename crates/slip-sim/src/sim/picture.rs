@@ -30,7 +30,7 @@ pub(crate) fn seen_url(url: &str) -> String {
     }
 }
 
-fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+pub(crate) fn size(bytes: &[u8]) -> Option<(u32, u32)> {
     let be =
         |at: usize, n: usize| Some(bytes.get(at..at + n)?.iter().fold(0u32, |sum, byte| (sum << 8) | u32::from(*byte)));
     let le16 = |at: usize| Some(u32::from(*bytes.get(at)?) | u32::from(*bytes.get(at + 1)?) << 8);

@@ -11,6 +11,7 @@ mod expected;
 mod form;
 pub mod history;
 mod made;
+mod media;
 pub mod natives;
 pub mod read;
 pub mod report;

@@ -10,6 +10,7 @@ mod fidelity;
 mod harness;
 mod house;
 mod journey;
+mod media;
 mod reload;
 mod responses;
 mod services;

@@ -172,7 +172,7 @@ pub(super) fn reply(task: &Task, caller: Shape, from: Shape, body: Body<'_>, sta
     let list = json::field(bytes, "embeddings").is_some();
     if let Some((member, name)) = own.filter(|_| as_asked && list != task.single) {
         let told = figures::replaced(bytes, &[(member, &figures::quoted(name))]);
-        return Ok(Answer::bytes(told, usage));
+        return Ok(Answer::bytes("application/json", told, usage));
     }
     match caller {
         Shape::Cohere => cohere::write(task, &reply, usage, stamp),

@@ -1,9 +1,9 @@
 //! The oracle: what must be the same on both sides of the gateway, and what may be lost on which surface.
 
 use super::natives::Native;
-use super::said::{Call, Choice, Said};
+use super::said::{Choice, Said};
 use super::{Differences, Surface};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// `want` is what the provider said, `got` what the client heard.
@@ -117,13 +117,15 @@ fn unwrapped(seal: &str) -> Option<String> {
 }
 
 fn calls(surface: Surface, want: &Choice, got: &Choice, out: &mut Differences) {
-    // Gemini's arguments are an object, which what was cut in its middle is not.
-    let value = |c: &Call| match c.value() {
-        Value::String(_) if surface == Surface::Gemini => json!({}),
-        value => value,
+    // Some have arguments that are an object, which what was cut in its middle is not.
+    let objects = matches!(surface, Surface::Gemini | Surface::Bedrock | Surface::Native(Native::Ollama));
+    let told = |c: &Choice| {
+        let all = c.calls.iter().zip(&want.calls);
+        all.map(|(c, want)| (c.name.clone(), c.value(), want.value()))
+            .map(|(name, value, want)| (name, if objects && !want.is_object() { Value::Null } else { value }))
+            .collect::<Vec<_>>()
     };
-    let told = |c: &Choice| c.calls.iter().map(|c| (c.name.clone(), value(c))).collect::<Vec<_>>();
-    if told(want) != told(got) {
+    if want.calls.len() != got.calls.len() || told(want) != told(got) {
         out.say("calls", format!("{:?} became {:?}", told(want), told(got)));
         return;
     }

@@ -122,7 +122,7 @@ models = [{ id = "openai/x", input = ["text", "smell"] }]
         &[],
         r#"error: gw.toml:2:47  providers.openai.models[0].input[1]: unknown value: "smell"
   2 | models = [{ id = "openai/x", input = ["text", "smell"] }]
-                                                    ^^^^^^^ known: text, image, audio, video, file, embeddings, rerank, moderation"#,
+                                                    ^^^^^^^ known: text, image, audio, video, file, embeddings, rerank, moderation, speech, transcription"#,
     ),
     (
         "a misspelt fault",
