@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use slip_ir::{Fault, FaultKind};
+use slip_ir::{Dialect, Fault, FaultKind};
 use slip_route::Model;
 use slip_route::field::Listed;
 use slip_wire::{ollama, wire};
@@ -75,7 +75,9 @@ pub async fn show(app: &App, request: Request<Incoming>) -> Result<Response<Body
 
 /// The answer to a request that only wants the model loaded: there is nothing to load, but the name must be right.
 pub fn loads(world: &World, inbound: &Inbound) -> Option<Result<Response<Body>, Fault>> {
-    if !inbound.says_nothing() {
+    // Elsewhere a request may have its words in a prompt that the provider keeps.
+    let ollama = matches!(inbound.dialect, Dialect::Ollama | Dialect::OllamaGenerate);
+    if !ollama || !inbound.says_nothing() {
         return None;
     }
     let name = inbound.peek.model.clone().unwrap_or_default();

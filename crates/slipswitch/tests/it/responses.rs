@@ -55,6 +55,10 @@ async fn a_provider_that_answers_responses_beside_chat_gets_them_as_they_came() 
     assert!(got.text().contains("event: response.output_text.delta"), "{}", got.text());
     let record = gateway.record(&got).await;
     assert!(record["total_cost"].as_f64().is_some_and(|cost| cost > 0.0), "{record}");
+    // What is asked may be a prompt that the provider keeps.
+    let kept = json!({ "model": "sim/echo", "prompt": { "id": "pmpt_1" } });
+    gateway.post(RESPONSES, &kept).await;
+    assert_eq!(sim.journal().last().expect("it came too").json()["prompt"], kept["prompt"]);
 }
 
 #[tokio::test]
