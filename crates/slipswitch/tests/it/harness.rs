@@ -249,6 +249,18 @@ impl Gateway {
         answer.json()["data"].clone()
     }
 
+    /// The record of a request whose caller has left: nobody is promised that it is there at once.
+    pub async fn record_left(&self, id: &str) -> Value {
+        for _ in 0..250 {
+            let answer = self.get(&format!("/api/v1/generation?id={id}")).await;
+            if answer.status == 200 {
+                return answer.json()["data"].clone();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{id} was never settled");
+    }
+
     /// One request on a connection of its own.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Got {
         send(self.address, method, path, headers, body).await

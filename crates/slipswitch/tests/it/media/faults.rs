@@ -109,7 +109,7 @@ async fn after_the_first_byte_a_failure_breaks_the_connection() {
         assert!(!said.contains("\"error\""), "{mode}: no words inside sound");
         assert_eq!(good.journal().total(), 0, "{mode}: it is too late for another");
         let id = said.lines().find_map(|l| l.strip_prefix("x-generation-id: ")).expect("an id").trim().to_owned();
-        let record = gateway.get(&format!("/api/v1/generation?id={id}")).await.json()["data"].clone();
+        let record = gateway.record_left(&id).await;
         assert_eq!((&record["cancelled"], &record["finish_reason"]), (&json!(false), &json!("error")), "{mode}");
         assert!(record["slipswitch"]["error"]["reason"].is_string(), "{mode}: {record}");
     }
