@@ -119,7 +119,8 @@ impl Add for Nano {
 }
 
 /// What one unit of each class costs. An absent class falls back to the class it is a part of, so that an unknown surcharge is
-/// never counted as free: cached reads and writes at the input price, reasoning and produced media at the output price.
+/// never counted as free: cached reads and writes, sound and pictures shown at the input price, reasoning and produced media at the output
+/// price.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     pub input: Pico,
@@ -129,6 +130,7 @@ pub struct Rates {
     pub cache_write_1h: Option<Pico>,
     pub reasoning: Option<Pico>,
     pub audio_in: Option<Pico>,
+    pub image_in: Option<Pico>,
     pub audio_out: Option<Pico>,
     pub image_out: Option<Pico>,
 }
@@ -179,7 +181,8 @@ impl Price {
             + part(usage.cache_read, r.cache_read, r.input)
             + part(usage.cache_write, r.cache_write, r.input)
             + part(usage.cache_write_1h, r.cache_write_1h, write)
-            + part(usage.audio_in, r.audio_in, r.input);
+            + part(usage.audio_in, r.audio_in, r.input)
+            + part(usage.image_in, r.image_in, r.input);
         let output = part(usage.output, None, r.output)
             + part(usage.reasoning, r.reasoning, r.output)
             + part(usage.audio_out, r.audio_out, r.output)
@@ -246,13 +249,15 @@ mod tests {
                 input: Pico(3_000_000),
                 output: Pico(15_000_000),
                 cache_read: Some(Pico(300_000)),
+                image_in: Some(Pico(4_000_000)),
                 ..Rates::default()
             },
             tiers: vec![(1000, Rates { input: Pico(6_000_000), output: Pico(15_000_000), ..Rates::default() })],
             ..Price::default()
         };
-        let usage = Usage { cache_read: 10, cache_write_1h: 10, reasoning: 10, ..Usage::default() };
-        assert_eq!(price.cost(&usage).total, Nano(3_000 + 30_000 + 150_000));
+        let usage =
+            Usage { cache_read: 10, cache_write_1h: 10, audio_in: 1, image_in: 1, reasoning: 10, ..Usage::default() };
+        assert_eq!(price.cost(&usage).total, Nano(3_000 + 30_000 + 3_000 + 4_000 + 150_000));
         let large = Usage { input: 1001, ..Usage::default() };
         assert_eq!(price.cost(&large).total, Nano(6_006_000));
     }

@@ -7,13 +7,14 @@ use crate::Nano;
 /// `prompt_tokens` includes it, Gemini's `candidatesTokenCount` excludes thoughts, …).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Prompt tokens that were neither read from nor written to a prompt cache, audio apart.
+    /// Prompt tokens that were neither read from nor written to a prompt cache, audio apart, and pictures where they are counted apart.
     pub input: u64,
     pub cache_read: u64,
     /// Written with the default (five minute) lifetime.
     pub cache_write: u64,
     pub cache_write_1h: u64,
     pub audio_in: u64,
+    pub image_in: u64,
     /// Visible output tokens.
     pub output: u64,
     pub reasoning: u64,
@@ -39,7 +40,7 @@ pub struct Usage {
 
 impl Usage {
     pub fn prompt_total(&self) -> u64 {
-        [self.input, self.cache_read, self.cache_write, self.cache_write_1h, self.audio_in]
+        [self.input, self.cache_read, self.cache_write, self.cache_write_1h, self.audio_in, self.image_in]
             .iter()
             .fold(0u64, |sum, n| sum.saturating_add(*n))
     }
@@ -50,12 +51,13 @@ impl Usage {
 
     /// Another answer to the same question was paid for too.
     pub fn add(&mut self, other: &Usage) {
-        let counts: [(&mut u64, u64); 12] = [
+        let counts: [(&mut u64, u64); 13] = [
             (&mut self.input, other.input),
             (&mut self.cache_read, other.cache_read),
             (&mut self.cache_write, other.cache_write),
             (&mut self.cache_write_1h, other.cache_write_1h),
             (&mut self.audio_in, other.audio_in),
+            (&mut self.image_in, other.image_in),
             (&mut self.output, other.output),
             (&mut self.reasoning, other.reasoning),
             (&mut self.audio_out, other.audio_out),

@@ -281,6 +281,7 @@ fn rates(raw: &file::Rates) -> Result<Rates, String> {
         cache_write_1h: may(&raw.cache_write_1h)?,
         reasoning: may(&raw.reasoning)?,
         audio_in: may(&raw.audio_in)?,
+        image_in: may(&raw.image_in)?,
         audio_out: may(&raw.audio_out)?,
         image_out: may(&raw.image_out)?,
     })

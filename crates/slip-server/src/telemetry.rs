@@ -141,7 +141,7 @@ impl Counters {
         }
         let t = &row.tokens;
         for (kind, n) in [
-            ("input", t.input + t.audio_in),
+            ("input", t.input + t.audio_in + t.image_in),
             ("cache_read", t.cache_read),
             ("cache_write", t.cache_write + t.cache_write_1h),
             ("output", t.output + t.audio_out + t.image_out),

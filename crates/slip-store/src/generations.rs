@@ -228,6 +228,8 @@ struct Tokens {
     #[serde(skip_serializing_if = "zero")]
     audio_in: u64,
     #[serde(skip_serializing_if = "zero")]
+    image_in: u64,
+    #[serde(skip_serializing_if = "zero")]
     output: u64,
     #[serde(skip_serializing_if = "zero")]
     reasoning: u64,

@@ -68,6 +68,7 @@ fn full_record() -> Generation {
             cache_write: 3,
             cache_write_1h: 4,
             audio_in: 5,
+            image_in: 19,
             output: 6,
             reasoning: 7,
             audio_out: 8,

@@ -101,6 +101,7 @@ const PRICE_CLASSES: &[&str] = &[
     "cache_write_1h",
     "reasoning",
     "audio_in",
+    "image_in",
     "audio_out",
     "image_out",
     "request",

@@ -104,6 +104,7 @@ pub(super) struct Rates {
     pub cache_write_1h: Option<String>,
     pub reasoning: Option<String>,
     pub audio_in: Option<String>,
+    pub image_in: Option<String>,
     pub audio_out: Option<String>,
     pub image_out: Option<String>,
     /// USD each; of a price only.

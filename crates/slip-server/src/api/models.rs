@@ -306,8 +306,15 @@ fn pricing(price: Option<&Price>) -> Value {
     for (name, pico) in [("request", price.request), ("web_search", price.web_search)] {
         map.insert(name.to_owned(), json!(pico.to_unit_string()));
     }
-    if price.search.0 > 0 {
-        map.insert("search".to_owned(), json!(price.search.to_unit_string()));
+    // What is not counted in tokens. The contract knows a price for each picture made; the other names are ours.
+    let counted = [
+        ("image_output", price.image),
+        ("second", price.second),
+        ("character", price.character),
+        ("search", price.search),
+    ];
+    for (name, pico) in counted.into_iter().filter(|(_, pico)| pico.0 > 0) {
+        map.insert(name.to_owned(), json!(pico.to_unit_string()));
     }
     if !price.tiers.is_empty() {
         let overrides = price.tiers.iter().map(|(above, tier)| {
@@ -329,6 +336,7 @@ fn rates(r: &Rates) -> Map<String, Value> {
         ("input_cache_write_1h", r.cache_write_1h),
         ("internal_reasoning", r.reasoning),
         ("audio", r.audio_in),
+        ("image_token", r.image_in),
         ("audio_output", r.audio_out),
         ("image_output", r.image_out),
     ];

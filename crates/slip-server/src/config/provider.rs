@@ -257,6 +257,7 @@ impl Checker<'_> {
             cache_write_1h: token("cache_write_1h", &raw.cache_write_1h),
             reasoning: token("reasoning", &raw.reasoning),
             audio_in: token("audio_in", &raw.audio_in),
+            image_in: token("image_in", &raw.image_in),
             audio_out: token("audio_out", &raw.audio_out),
             image_out: token("image_out", &raw.image_out),
         };

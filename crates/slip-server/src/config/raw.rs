@@ -275,6 +275,9 @@ pub struct Price {
     pub reasoning: Option<String>,
     #[schemars(example = "0.5")]
     pub audio_in: Option<String>,
+    /// Tokens of pictures that are shown, where the provider counts them apart (else at the input price).
+    #[schemars(example = "0.5")]
+    pub image_in: Option<String>,
     #[schemars(example = "0.5")]
     pub audio_out: Option<String>,
     #[schemars(example = "0.5")]

@@ -106,7 +106,7 @@ pub fn estimate(stamp: &Stamp, text_bytes: u64) -> Usage {
 /// The `usage` object of a reply. `priced` adds the money, which is only known at the end.
 pub fn write(out: &mut Vec<u8>, usage: &Usage, start: &Start, stamp: &Stamp, priced: bool) {
     let mut w = Writer::open(out);
-    w.put("input_tokens", &usage.input.saturating_add(usage.audio_in));
+    w.put("input_tokens", &usage.input.saturating_add(usage.audio_in).saturating_add(usage.image_in));
     w.put("cache_creation_input_tokens", &usage.cache_write.saturating_add(usage.cache_write_1h));
     w.put("cache_read_input_tokens", &usage.cache_read);
     let mut written = Writer::open(w.key("cache_creation"));

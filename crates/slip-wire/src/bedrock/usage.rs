@@ -50,7 +50,7 @@ fn counted(raw: &RawValue) -> Option<u64> {
 pub fn write(out: &mut Vec<u8>, usage: &Usage, stamp: &Stamp) {
     let written = usage.cache_write.saturating_add(usage.cache_write_1h);
     let mut w = Writer::open(out);
-    w.put("inputTokens", &usage.input.saturating_add(usage.audio_in));
+    w.put("inputTokens", &usage.input.saturating_add(usage.audio_in).saturating_add(usage.image_in));
     w.put("outputTokens", &usage.completion_total()).put("totalTokens", &usage.total());
     w.put("cacheReadInputTokens", &usage.cache_read).put("cacheWriteInputTokens", &written);
     let details = [("5m", usage.cache_write), ("1h", usage.cache_write_1h)];

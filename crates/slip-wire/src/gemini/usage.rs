@@ -26,12 +26,16 @@ pub(super) fn read(raw: &RawValue) -> Option<Usage> {
     let cache_read = count("cachedContentTokenCount")?.min(prompt);
     let cached_audio = modality(&m, "cacheTokensDetails", "AUDIO");
     let audio_in = modality(&m, "promptTokensDetails", "AUDIO").saturating_sub(cached_audio).min(prompt - cache_read);
+    let cached_images = modality(&m, "cacheTokensDetails", "IMAGE");
+    let image_in = modality(&m, "promptTokensDetails", "IMAGE").saturating_sub(cached_images);
+    let image_in = image_in.min(prompt - cache_read - audio_in);
     let image_out = modality(&m, "candidatesTokensDetails", "IMAGE").min(output);
     let audio_out = modality(&m, "candidatesTokensDetails", "AUDIO").min(output - image_out);
     Some(Usage {
-        input: prompt - cache_read - audio_in,
+        input: prompt - cache_read - audio_in - image_in,
         cache_read,
         audio_in,
+        image_in,
         output: output - image_out - audio_out,
         reasoning: count("thoughtsTokenCount")?,
         image_out,
@@ -83,8 +87,12 @@ pub(super) fn write(usage: &Usage, stamp: &Stamp, tier: Option<&str>) -> Node<'s
     if usage.reasoning > 0 {
         node.set("thoughtsTokenCount", usage.reasoning);
     }
-    let text_in = prompt.saturating_sub(usage.audio_in);
-    details(&mut node, "promptTokensDetails", &[("TEXT", text_in), ("AUDIO", usage.audio_in)]);
+    let text_in = prompt.saturating_sub(usage.audio_in).saturating_sub(usage.image_in);
+    details(
+        &mut node,
+        "promptTokensDetails",
+        &[("TEXT", text_in), ("IMAGE", usage.image_in), ("AUDIO", usage.audio_in)],
+    );
     let text_out = usage.output;
     details(
         &mut node,

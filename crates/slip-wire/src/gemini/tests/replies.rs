@@ -115,13 +115,14 @@ fn counts_fall_into_disjoint_classes() {
         (r#"{"promptTokenCount":5,"toolUsePromptTokenCount":10}"#, Usage { input: 15, ..Usage::default() }),
         (
             r#"{"promptTokenCount":100,"candidatesTokenCount":1300,"cachedContentTokenCount":40,
-            "promptTokensDetails":[{"modality":"TEXT","tokenCount":30},{"modality":"AUDIO","tokenCount":70}],
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":22},{"modality":"IMAGE","tokenCount":8},{"modality":"AUDIO","tokenCount":70}],
             "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":20}],
             "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290},{"modality":4,"tokenCount":3}]}"#,
             Usage {
-                input: 10,
+                input: 2,
                 cache_read: 40,
                 audio_in: 50,
+                image_in: 8,
                 output: 7,
                 image_out: 1290,
                 audio_out: 3,

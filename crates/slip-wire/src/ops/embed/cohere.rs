@@ -127,9 +127,8 @@ pub(super) fn parse(body: &[u8]) -> Option<Reply> {
 fn billed(meta: &[u8]) -> Option<Usage> {
     let units = json::field(meta, "billed_units")?;
     let of = |name| json::field(units, name).and_then(count).unwrap_or(0);
-    let input = of("input_tokens") + of("image_tokens");
     let known = ["input_tokens", "image_tokens", "images"].iter().any(|name| json::field(units, name).is_some());
-    known.then(|| Usage { input, ..Usage::default() })
+    known.then(|| Usage { input: of("input_tokens"), image_in: of("image_tokens"), ..Usage::default() })
 }
 
 #[derive(Serialize)]
@@ -154,7 +153,7 @@ pub(super) fn write(task: &Task, reply: &Reply, usage: Usage, stamp: &Stamp) -> 
         id: &stamp.id,
         embeddings: BTreeMap::from([(kind, vectors)]),
         texts,
-        meta: json!({ "api_version": { "version": "2" }, "billed_units": { "input_tokens": usage.input } }),
+        meta: json!({ "api_version": { "version": "2" }, "billed_units": { "input_tokens": usage.prompt_total() } }),
         response_type: "embeddings_by_type",
     };
     Some(Answer::json(&written, usage))

@@ -222,7 +222,7 @@ struct Written {
 pub(super) fn write(task: &Task, reply: &Reply, usage: Usage) -> Option<Answer> {
     let mut values =
         reply.vectors.iter().map(|v| Some(Numbers { values: v.numbers()? })).collect::<Option<Vec<_>>>()?;
-    let usage_metadata = json!({ "promptTokenCount": usage.input, "totalTokenCount": usage.input });
+    let usage_metadata = json!({ "promptTokenCount": usage.prompt_total(), "totalTokenCount": usage.prompt_total() });
     let written = match task.single {
         true => Written { embedding: values.pop(), embeddings: None, usage_metadata },
         false => Written { embedding: None, embeddings: Some(values), usage_metadata },

@@ -92,7 +92,7 @@ pub(super) fn write(caller: Shape, reply: &Reply, usage: Usage, stamp: &Stamp) -
         embeddings: numbers,
         total_duration: 0,
         load_duration: 0,
-        prompt_eval_count: usage.input,
+        prompt_eval_count: usage.prompt_total(),
     };
     Some(Answer::json(&written, usage))
 }

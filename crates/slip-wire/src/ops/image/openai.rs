@@ -175,5 +175,7 @@ pub(in crate::ops) fn usage(span: &[u8]) -> Option<Usage> {
     };
     let text = json::field(span, "output_tokens_details").and_then(|details| count(details, "text_tokens"));
     let text = text.unwrap_or(0).min(output);
-    Some(Usage { input, output: text, image_out: output - text, ..Usage::default() })
+    let shown = json::field(span, "input_tokens_details").and_then(|details| count(details, "image_tokens"));
+    let image_in = shown.unwrap_or(0).min(input);
+    Some(Usage { input: input - image_in, image_in, output: text, image_out: output - text, ..Usage::default() })
 }

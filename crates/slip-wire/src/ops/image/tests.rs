@@ -113,7 +113,7 @@ fn pictures_to_change_go_as_files_where_they_are_here_and_as_addresses_where_not
 fn an_answer_is_told_in_the_words_of_each_caller() {
     let said = json!({
         "created": 5, "output_format": "webp", "data": [{ "b64_json": PNG }],
-        "usage": { "input_tokens": 10, "output_tokens": 100, "total_tokens": 110, "input_tokens_details": { "text_tokens": 10, "image_tokens": 0 } },
+        "usage": { "input_tokens": 10, "output_tokens": 100, "total_tokens": 110, "input_tokens_details": { "text_tokens": 6, "image_tokens": 4 } },
     });
     let ask = json!({ "model": "a/m", "prompt": "a cat" });
     let cost = 0.0041;
@@ -123,7 +123,8 @@ fn an_answer_is_told_in_the_words_of_each_caller() {
         (&told["output_format"], &told["usage"]["output_tokens"], &told["usage"]["cost"]),
         (&json!("webp"), &json!(100), &json!(cost))
     );
-    assert_eq!(openai.tally.usage, Some(Usage { input: 10, image_out: 100, ..Usage::default() }));
+    assert_eq!(told["usage"]["input_tokens_details"], json!({ "text_tokens": 6, "image_tokens": 4 }));
+    assert_eq!(openai.tally.usage, Some(Usage { input: 6, image_in: 4, image_out: 100, ..Usage::default() }));
     let router = heard(&asked(Shape::OpenRouter, &ask), Shape::OpenAi, &said, &stamp()).expect("an answer");
     let told: Value = serde_json::from_slice(&router.body).expect("JSON");
     assert_eq!(told["data"], json!([{ "b64_json": PNG, "media_type": "image/webp" }]));

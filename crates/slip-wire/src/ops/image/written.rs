@@ -18,7 +18,10 @@ pub(super) fn usage(own: Option<&[u8]>, usage: &Usage, stamp: &Stamp) -> Box<Raw
         ("input_tokens", input.to_string()),
         ("output_tokens", output.to_string()),
         ("total_tokens", (input + output).to_string()),
-        ("input_tokens_details", format!("{{\"text_tokens\":{input},\"image_tokens\":0}}")),
+        (
+            "input_tokens_details",
+            format!("{{\"text_tokens\":{},\"image_tokens\":{}}}", input - usage.image_in, usage.image_in),
+        ),
     ];
     told::priced(own, &words, usage, stamp)
 }

@@ -158,6 +158,9 @@ async fn the_models_that_draw_are_listed_with_who_serves_them() {
     let served = gateway.get(path).await.json();
     assert_eq!((&served["id"], &served["endpoints"][0]["provider_slug"]), (&one["id"], &json!("openai")), "{served}");
     assert!(served["endpoints"][0]["pricing"].as_array().is_some_and(|lines| !lines.is_empty()), "{served}");
+    // A price that is not one of tokens is shown as well.
+    let voice = gateway.get("/api/v1/models/openai/tts-1/endpoints").await.json();
+    assert_eq!(voice["data"]["endpoints"][0]["pricing"]["character"], json!("0.000015"), "{voice}");
     let chat =
         gateway.chat(&json!({ "model": "openai/tts-1", "messages": [{ "role": "user", "content": "hi" }] })).await;
     assert_eq!(chat.status, 404, "a voice does not chat: {}", chat.text());
