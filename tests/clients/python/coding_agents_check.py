@@ -1,4 +1,4 @@
-"""What programs that write code send, as it was seen on the wire: Claude Code, and (once `/responses` is there) Codex.
+"""What programs that write code send, as it was seen on the wire: Claude Code and Codex.
 
 Where the `claude` program is installed (or CLAUDE_CODE names it), it is run for real as well.
 """
@@ -10,9 +10,6 @@ import subprocess
 import tempfile
 
 from harness import BAD_KEY, KEY, MODELS, ROOT, check, each_model, has, http, run, same
-
-# The surface Codex asks; None until it is there.
-RESPONSES = None  # "/api/v1/responses"
 
 BETAS = (
     "claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27,"
@@ -176,7 +173,7 @@ def codex(model, items, **more):
         **more,
     }  # fmt: skip
     sent = {"originator": "codex_exec", "user-agent": "codex_exec/0.171.0", "session_id": "019a", "accept": "text/event-stream"}
-    return http("POST", RESPONSES, body, headers=sent)
+    return http("POST", "/api/v1/responses", body, headers=sent)
 
 
 def items_of(reply):
@@ -190,19 +187,17 @@ def message(text):
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
-if RESPONSES:
-
-    @each_model("Codex's question is answered, its tool called and answered")
-    def _(model):
-        said = items_of(codex(model, [message("<environment_context>Linux</environment_context>"), message("hello")]))
-        same(next(i for i in said if i["type"] == "message")["content"][0]["text"], "echo: hello")
-        question = [message("call shell")]
-        said = items_of(codex(model, question))
-        call = next(i for i in said if i["type"] == "function_call")
-        same((call["name"], bool(json.loads(call["arguments"])["command"])), ("shell", True))
-        result = {"type": "function_call_output", "call_id": call["call_id"], "output": "ok"}
-        said = items_of(codex(model, [*question, *said, result]))
-        same(next(i for i in said if i["type"] == "message")["content"][0]["text"], "tool said: ok")
+@each_model("Codex's question is answered, its tool called and answered")
+def _(model):
+    said = items_of(codex(model, [message("<environment_context>Linux</environment_context>"), message("hello")]))
+    same(next(i for i in said if i["type"] == "message")["content"][0]["text"], "echo: hello")
+    question = [message("call shell")]
+    said = items_of(codex(model, question))
+    call = next(i for i in said if i["type"] == "function_call")
+    same((call["name"], bool(json.loads(call["arguments"])["command"])), ("shell", True))
+    result = {"type": "function_call_output", "call_id": call["call_id"], "output": "ok"}
+    said = items_of(codex(model, [*question, *said, result]))
+    same(next(i for i in said if i["type"] == "message")["content"][0]["text"], "tool said: ok")
 
 
 # The program itself.
