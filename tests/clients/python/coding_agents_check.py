@@ -178,7 +178,7 @@ def codex(model, items, **more):
 
 def items_of(reply):
     same(reply.status, 200, f"status ({reply.body[:300]})")
-    events = [json.loads(data) for _, data in reply.events()]
+    events = [json.loads(data) for _, data in reply.events() if data != "[DONE]"]
     same((events[0]["type"], events[-1]["type"]), ("response.created", "response.completed"))
     return [e["item"] for e in events if e["type"] == "response.output_item.done"]
 
@@ -190,7 +190,8 @@ def message(text):
 @each_model("Codex's question is answered, its tool called and answered")
 def _(model):
     said = items_of(codex(model, [message("<environment_context>Linux</environment_context>"), message("hello")]))
-    same(next(i for i in said if i["type"] == "message")["content"][0]["text"], "echo: hello")
+    # Two messages in a row are one to some providers.
+    same(next(i for i in said if i["type"] == "message")["content"][0]["text"].split()[-1], "hello")
     question = [message("call shell")]
     said = items_of(codex(model, question))
     call = next(i for i in said if i["type"] == "function_call")
