@@ -491,7 +491,7 @@ fn any_quirks() -> impl Strategy<Value = Quirks> {
 fn edited(mut body: serde_json::Map<String, Value>, peek: &Peek, quirks: &Quirks) -> Value {
     body.insert("model".into(), json!("up"));
     for name in ["user", "seed", "temperature", "stop", "stream"] {
-        if body.get(name).is_some_and(Value::is_null) || quirks.refuses.iter().any(|r| r == name) {
+        if body.get(name).is_some_and(Value::is_null) || quirks.refuses(name) {
             body.remove(name);
         }
     }

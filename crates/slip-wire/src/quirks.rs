@@ -100,6 +100,11 @@ pub enum ToolIds {
 }
 
 impl Quirks {
+    /// May the top-level member `name` not be sent?
+    pub fn refuses(&self, name: &str) -> bool {
+        self.refuses.iter().any(|refused| refused == name)
+    }
+
     /// The dialect as its author serves it.
     pub const fn of(dialect: Dialect) -> &'static Quirks {
         match dialect {

@@ -56,7 +56,6 @@ pub fn way(request: &Request, to: Dialect, quirks: &Quirks, can_force: bool) -> 
     if native(format, to, quirks) {
         return None;
     }
-    let refuses = |name: &str| quirks.refuses.iter().any(|refused| refused == name);
     // Models that think cannot be made to call a tool (Anthropic, DeepSeek and Alibaba refuse it).
     let thinks =
         request.reasoning.as_ref().is_some_and(|r| r.enabled != Some(false) && r.effort != Some(slip_ir::Effort::None));
@@ -64,8 +63,8 @@ pub fn way(request: &Request, to: Dialect, quirks: &Quirks, can_force: bool) -> 
         && !matches!(to, Dialect::Completions | Dialect::OllamaGenerate)
         && request.tools.is_empty()
         && !thinks
-        && !refuses("tools")
-        && !refuses("tool_choice")
+        && !quirks.refuses("tools")
+        && !quirks.refuses("tool_choice")
         && matches!(format, Format::JsonSchema { schema, .. } if is_object(schema));
     Some(if tool { Way::Tool } else { Way::Prompt })
 }

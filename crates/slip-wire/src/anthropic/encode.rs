@@ -97,7 +97,7 @@ impl Body<'_> {
 
     /// Where to write `name`, unless this upstream refuses it.
     fn member(&mut self, name: &str) -> Option<&mut Vec<u8>> {
-        if self.quirks.refuses.iter().any(|refused| refused == name) {
+        if self.quirks.refuses(name) {
             self.losses.push(Loss::new(name.to_owned(), "refused by this upstream"));
             return None;
         }

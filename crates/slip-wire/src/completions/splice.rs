@@ -19,7 +19,7 @@ pub fn splice(body: &[u8], peek: &Peek, model: &str, quirks: &Quirks, out: &mut 
         if key == "model" || key == "stream_options" || ours {
             continue;
         }
-        if quirks.refuses.iter().any(|refused| refused == key) {
+        if quirks.refuses(key) {
             losses.push(Loss::new(key.to_owned(), "this provider refuses it"));
             continue;
         }

@@ -125,7 +125,7 @@ pub(super) fn write<'a>(request: &'a Request, quirks: &Quirks, ledger: &mut Ledg
     let mut out = Node::object([]);
     let mut put = |ledger: &mut Ledger, key: &'static str, name: &'static str, node: Option<Node<'a>>| {
         let Some(node) = node else { return };
-        if quirks.refuses.iter().any(|refused| refused == key || refused == name) {
+        if quirks.refuses(key) || quirks.refuses(name) {
             ledger.lose(name, "the provider refuses it");
         } else {
             out.set(key, node);

@@ -74,7 +74,7 @@ fn rest<'a>(request: &'a Request, quirks: &Quirks, body: &mut Node<'a>, ledger: 
     let p = &request.params;
     match p.service_tier.as_deref() {
         None | Some("auto" | "default") => {}
-        Some(tier @ ("flex" | "priority" | "standard")) if !quirks.refuses.iter().any(|r| r == "service_tier") => {
+        Some(tier @ ("flex" | "priority" | "standard")) if !quirks.refuses("service_tier") => {
             body.set("serviceTier", tier);
         }
         Some(_) => ledger.lose("service_tier", "not one of the provider's tiers"),
@@ -99,7 +99,7 @@ fn rest<'a>(request: &'a Request, quirks: &Quirks, body: &mut Node<'a>, ledger: 
         ledger.lose(*name, "has no place in gemini");
     }
     for (name, raw) in &request.extra {
-        if KNOWN_EXTRA.contains(&name.as_str()) && !quirks.refuses.iter().any(|refused| refused == name) {
+        if KNOWN_EXTRA.contains(&name.as_str()) && !quirks.refuses(name) {
             body.set(name.as_str(), raw);
         } else if !matches!(name.as_str(), "toolConfig" | "generationConfig") {
             ledger.lose(name.clone(), "unknown to gemini");

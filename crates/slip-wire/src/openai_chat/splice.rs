@@ -169,7 +169,7 @@ impl Splice<'_> {
     }
 
     fn refused(&self, name: &str) -> bool {
-        self.quirks.refuses.iter().any(|r| r == name)
+        self.quirks.refuses(name)
     }
 
     fn said(&self, name: &str) -> Option<&[u8]> {
