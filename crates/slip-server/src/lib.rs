@@ -40,6 +40,8 @@ pub struct App {
     pub draining: AtomicBool,
     /// The drain is over: streams that still run are ended.
     pub cut: AtomicBool,
+    /// The same request always draws the same way: a replay is not left to chance.
+    pub steady: AtomicBool,
 }
 
 impl App {
@@ -57,6 +59,7 @@ impl App {
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             cut: AtomicBool::new(false),
+            steady: AtomicBool::new(false),
         }))
     }
 

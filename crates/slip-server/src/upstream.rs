@@ -8,6 +8,7 @@ mod address;
 mod connection;
 pub mod download;
 mod framing;
+pub mod tap;
 mod tls;
 
 use crate::clock;
@@ -43,6 +44,8 @@ pub struct Target {
     pub prefix: Arc<str>,
     /// Credential and fixed headers of the provider. Values are marked sensitive where they are secrets.
     pub headers: Arc<[(HeaderName, HeaderValue)]>,
+    /// What is asked and answered here is recorded.
+    pub tap: Option<tap::Tap>,
 }
 
 impl Target {
@@ -146,7 +149,11 @@ pub async fn open(
     let mut request = build(target, Method::POST, path, body, extra)?;
     request.headers_mut().entry(CONTENT_TYPE).or_insert(JSON);
     request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static(accept));
-    send(target, deadlines, request).await
+    let Some(tap) = &target.tap else { return send(target, deadlines, request).await };
+    let mut ear = tap.listen(&request);
+    let response = send(target, deadlines, request).await?;
+    ear.head(response.status().as_u16(), response.headers());
+    Ok(response.map(|body| body.heard_by(ear)))
 }
 
 /// A bodiless GET, for probes and model lists.

@@ -2,6 +2,7 @@
 
 use crate::config::{Checked, Fetch, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
 use crate::tokens::Keeper;
+use crate::upstream::tap::{Recorder, Tap};
 use crate::upstream::{Failed, Sent, Target, parse_base};
 use crate::vitals::{Vital, Vitals};
 use http::{HeaderName, HeaderValue};
@@ -115,6 +116,13 @@ impl World {
                 Some(old) => *keeper = Arc::clone(old),
                 None => keeper.start(),
             }
+        }
+    }
+
+    /// Record what is asked of providers and what they answer.
+    pub fn record(&mut self, recorder: &Arc<Recorder>) {
+        for seat in &mut self.seats {
+            seat.target.tap = Some(Tap::new(&seat.provider.id, recorder.clone()));
         }
     }
 
@@ -267,7 +275,12 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Re
             }
             seats.push(Seat {
                 provider: provider.clone(),
-                target: Target { origin: origin.clone(), prefix: prefix.as_str().into(), headers: headers.into() },
+                target: Target {
+                    origin: origin.clone(),
+                    prefix: prefix.as_str().into(),
+                    headers: headers.into(),
+                    tap: None,
+                },
                 keeper: keeper.clone(),
                 name: format!("{} {base} #{n}", p.slug),
             });

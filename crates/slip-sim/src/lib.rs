@@ -9,6 +9,7 @@
 
 pub mod canned;
 pub mod case;
+pub mod cassette;
 pub mod fault;
 pub mod http;
 pub mod journal;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use canned::{Canned, CannedConfig};
 pub use case::Case;
+pub use cassette::Cassette;
 pub use fault::{Fault, Mode, modes};
 pub use journal::{Entry, Journal};
 pub use load::{LoadPlan, LoadReport};

@@ -198,7 +198,7 @@ pub fn pieces(case: &Case, chunking: Chunking) -> Vec<Bytes> {
 }
 
 /// Where the first event ends.
-fn event_end(framing: &str, bytes: &[u8]) -> usize {
+pub(crate) fn event_end(framing: &str, bytes: &[u8]) -> usize {
     let all = bytes.len();
     match framing {
         "ndjson" => memchr::memchr(b'\n', bytes).map_or(all, |at| at + 1),

@@ -163,7 +163,7 @@ fn address(local: &Local, env: &(dyn Fn(&str) -> Option<String> + Sync)) -> Stri
 async fn probe(address: String, path: String) -> Option<(Vec<String>, u64)> {
     let began = clock::now();
     let (origin, _) = parse_base(&format!("http://{address}"), true).ok()?;
-    let target = Target { origin: Arc::new(origin), prefix: "".into(), headers: [].into() };
+    let target = Target { origin: Arc::new(origin), prefix: "".into(), headers: [].into(), tap: None };
     let asked = async {
         let deadlines = Deadlines { connect: PROBE, headers: PROBE, alone: true };
         let response = upstream::get(&target, &path, deadlines).await.ok()?;

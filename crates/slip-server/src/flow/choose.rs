@@ -33,10 +33,18 @@ pub fn choose(app: &App, inbound: &Inbound, world: &World) -> Result<Chosen, Fau
     let strict = rules.require_parameters;
     let ask = Ask { models, rules, allow: None };
     let view = View { vitals: world, turn: app.turn.fetch_add(1, Ordering::Relaxed) };
-    let chosen =
-        DICE.with_borrow_mut(|dice| slip_route::choose(&world.field, &ask, &peek.want, &view, clock::unix_ms(), dice));
+    let mut steady = app.steady.load(Ordering::Relaxed).then(|| fastrand::Rng::with_seed(seed(&inbound.raw)));
+    let chosen = DICE.with_borrow_mut(|dice| {
+        let dice = steady.as_mut().unwrap_or(dice);
+        slip_route::choose(&world.field, &ask, &peek.want, &view, clock::unix_ms(), dice)
+    });
     match chosen {
         Ok(chosen) => Ok(Chosen { plan: chosen.plan, refusals: chosen.refusals, strict }),
         Err(no) => Err(no.into()),
     }
+}
+
+/// The same bytes give the same number (FNV-1a).
+fn seed(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -74,7 +74,7 @@ impl Question {
             return Err(format!("a credential is not asked for over plain http: {}", origin.host));
         }
         let host = origin.host.clone();
-        let target = Target { origin: Arc::new(origin), prefix: "".into(), headers: [].into() };
+        let target = Target { origin: Arc::new(origin), prefix: "".into(), headers: [].into(), tap: None };
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
         let deadlines = Deadlines { connect: self.connect, headers: self.patience, alone: true };
         let sent = upstream::call(&target, self.method, path, self.body, &self.headers, deadlines).await;

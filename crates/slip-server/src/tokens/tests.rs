@@ -23,7 +23,7 @@ fn token(token: &str, seconds: u64) -> Script {
 
 fn target() -> Target {
     let (origin, prefix) = parse_base("https://bedrock-runtime.us-east-1.amazonaws.com", false).expect("a base");
-    Target { origin: Arc::new(origin), prefix: prefix.as_str().into(), headers: [].into() }
+    Target { origin: Arc::new(origin), prefix: prefix.as_str().into(), headers: [].into(), tap: None }
 }
 
 /// What a request would carry, or why not.

@@ -1,6 +1,7 @@
 //! One connection to a provider: a request goes out, a response head comes back, its body is read where it lies.
 
 use super::framing::{Body, Head, Heads, NotHttp};
+use super::tap::{Ear, Ending};
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Frame;
 use slip_ir::{Fault, FaultKind, Remedy};
@@ -152,7 +153,8 @@ impl Connection {
                 answer.keep &= !head.has_remaining() && !body.has_remaining();
                 let body = std::mem::replace(&mut answer.body, Body::Ended);
                 let early = buffer.freeze();
-                let incoming = Incoming { connection: Some(self), body, early, reuse: answer.keep, home: None };
+                let incoming =
+                    Incoming { connection: Some(self), body, early, reuse: answer.keep, home: None, ear: None };
                 Ok((answer, incoming))
             }
             Err(broken) => Err((broken, wrote)),
@@ -204,11 +206,18 @@ pub struct Incoming {
     /// Nothing has shown yet that the connection cannot carry another request.
     reuse: bool,
     home: Option<Home>,
+    /// Who records what comes.
+    ear: Option<Box<Ear>>,
 }
 
 impl Incoming {
     pub fn at_home(mut self, home: Home) -> Incoming {
         self.home = Some(home);
+        self
+    }
+
+    pub fn heard_by(mut self, ear: Box<Ear>) -> Incoming {
+        self.ear = Some(ear);
         self
     }
 
@@ -268,6 +277,19 @@ impl http_body::Body for Incoming {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        self.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data)))
+        let data = ready!(self.poll_data(cx));
+        let ended = self.body == Body::Ended;
+        if let Some(ear) = &mut self.ear {
+            match &data {
+                Some(Ok(bytes)) => ear.piece(bytes),
+                Some(Err(_)) => ear.end(Ending::Broken),
+                None => ear.end(Ending::Whole),
+            }
+            // Whoever knows how much comes may not ask for the end.
+            if ended && matches!(data, Some(Ok(_))) {
+                ear.end(Ending::Whole);
+            }
+        }
+        Poll::Ready(data.map(|data| data.map(Frame::data)))
     }
 }

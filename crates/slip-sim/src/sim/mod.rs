@@ -4,21 +4,21 @@
 //! [`mind`], how many tokens that is in [`tokens`].
 
 mod anthropic;
-mod ask;
+pub(crate) mod ask;
 pub(crate) mod bedrock;
 mod cohere;
 mod gemini;
 mod media;
-mod mind;
+pub(crate) mod mind;
 mod ollama;
 mod openai;
 mod picture;
-mod plan;
+pub(crate) mod plan;
 mod responses;
 mod schema;
 mod services;
 mod sign;
-mod speak;
+pub(crate) mod speak;
 pub mod tokens;
 mod tools;
 

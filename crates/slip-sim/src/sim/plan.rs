@@ -17,7 +17,7 @@ fn middle(len: usize) -> usize {
     len / 2
 }
 
-pub(super) fn plan(
+pub(crate) fn plan(
     speaks: &dyn Speak,
     config: &SimConfig,
     request: &Incoming,
@@ -50,7 +50,7 @@ impl Maker<'_> {
     }
 
     fn body(&self, shape: Shape) -> Bytes {
-        self.speaks.whole(self.ask, self.answer, shape).to_string().into()
+        self.speaks.whole_bytes(self.ask, self.answer, shape)
     }
 
     /// Headers at once, the first token after the usual time, the others at the usual pace.

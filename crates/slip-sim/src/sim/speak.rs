@@ -46,6 +46,10 @@ pub(crate) trait Speak: Send + Sync {
     fn credential(&self, request: &Incoming) -> Option<String>;
     fn ask(&self, request: &Incoming, body: &Value) -> Result<Ask, Refusal>;
     fn whole(&self, ask: &Ask, answer: &Answer, shape: Shape) -> Value;
+    /// Who repeats what was once said has it to the byte.
+    fn whole_bytes(&self, ask: &Ask, answer: &Answer, shape: Shape) -> Bytes {
+        self.whole(ask, answer, shape).to_string().into()
+    }
     /// The body of a stream begins and ends with what `stream` gives.
     fn stream(&self, request: &Incoming, ask: &Ask, answer: &Answer, shape: Shape) -> Vec<Event>;
     fn stream_type(&self, request: &Incoming) -> &'static str;

@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod bench;
-mod client;
+pub(crate) mod client;
 mod dialects;
 mod echo;
 mod faults;

@@ -149,7 +149,7 @@ impl Client {
         let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(broke)?;
         value.set_sensitive(true);
         let headers = [(header::AUTHORIZATION, value)].into();
-        Ok(Client { target: Target { origin: Arc::new(origin), prefix: prefix.as_str().into(), headers } })
+        Ok(Client { target: Target { origin: Arc::new(origin), prefix: prefix.as_str().into(), headers, tap: None } })
     }
 
     async fn chat(&self, body: Value) -> Result<Seen, Ending> {
