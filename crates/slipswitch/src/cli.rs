@@ -1,6 +1,7 @@
 //! The command line: what can be said, and nothing of how it is done.
 
 use clap::{Args, Parser, Subcommand};
+use slip_sim::cassette::{Speed, Strike};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -26,6 +27,10 @@ pub enum Command {
     Demo(Demo),
     /// Run the gateway. No configuration is needed: provider keys in the environment switch providers on.
     Serve(Serve),
+    /// Run the gateway, and keep what passes between it and providers as cassettes for `replay`. Secrets are taken out first.
+    Record(Box<Record>),
+    /// Run the gateway as it was recorded, with cassettes in the place of providers: offline, free, the same each time.
+    Replay(Replay),
     /// List models: all that are known, those that can be used now first.
     Models(Models),
     /// Check, describe or show the configuration.
@@ -75,6 +80,62 @@ pub struct Serve {
     /// Do not look for local servers (Ollama, LM Studio, vLLM, llama.cpp) on loopback.
     #[arg(long)]
     pub no_probe: bool,
+
+    /// Worker threads; one per core when not given.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+#[derive(Args)]
+pub struct Record {
+    /// Where cassettes are kept. What is there already stays.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+
+    /// Keep no cassette larger than this.
+    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
+    pub max_cassette: String,
+
+    /// Keep no more than this together.
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    pub max_dir: String,
+
+    /// Keep no more than so many.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub max_cassettes: u64,
+
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+#[derive(Args)]
+pub struct Replay {
+    /// A directory that `record` made.
+    pub dir: PathBuf,
+
+    /// Where to listen. Port 0 takes a free one and says which.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8484")]
+    pub listen: SocketAddr,
+
+    /// How fast answers come: max, or so many times as fast as they were (1, 10, 0.5).
+    #[arg(long, value_name = "SPEED", default_value = "max")]
+    pub speed: Speed,
+
+    /// Let providers fail: [PROVIDER=]MODE[@RATE], as in openai=status:503@0.3, stall:10 or cut:5. May be given several times.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<Strike>,
+
+    /// Which of the requests a fault with a rate strikes.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Use this API key instead of SLIPSWITCH_KEY, or of a random one (8 to 200 visible characters).
+    #[arg(long, value_name = "VALUE")]
+    pub key: Option<String>,
+
+    /// Print one JSON line when ready; messages for people go to stderr.
+    #[arg(long)]
+    pub json: bool,
 
     /// Worker threads; one per core when not given.
     #[arg(long, value_name = "N")]

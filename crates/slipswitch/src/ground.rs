@@ -1,6 +1,7 @@
 //! From a checked configuration to a world: simulated providers are started here and given their addresses.
 
 use crate::exit::{Code, Ending};
+use crate::record::Recording;
 use slip_route::Catalog;
 use slip_server::config::{Checked, ProviderConf, ProviderKind, Secret, SimConf};
 use slip_server::vitals::Vitals;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub struct Ground {
     conf: Checked,
     sims: HashMap<String, Sim>,
+    recording: Option<Arc<Recording>>,
 }
 
 impl Ground {
@@ -31,7 +33,7 @@ impl Ground {
                 sims.insert(p.slug.clone(), running);
             }
         }
-        Ok(Ground { conf, sims })
+        Ok(Ground { conf, sims, recording: None })
     }
 
     pub fn conf(&self) -> &Checked {
@@ -42,9 +44,23 @@ impl Ground {
         self.sims.get(slug)
     }
 
+    /// What passes to and from its providers is recorded.
+    pub fn recorded_by(self, recording: Option<Arc<Recording>>) -> Ground {
+        Ground { recording, ..self }
+    }
+
+    pub fn recording(&self) -> Option<Arc<Recording>> {
+        self.recording.clone()
+    }
+
     pub fn world(&self, vitals: Arc<Vitals>) -> Result<World, Ending> {
         let catalog = catalog()?;
-        World::build(&self.conf, catalog, vitals).map_err(|e| Ending::new(Code::BadConfig, format!("error: {e}")))
+        let mut world = World::build(&self.conf, catalog, vitals)
+            .map_err(|e| Ending::new(Code::BadConfig, format!("error: {e}")))?;
+        if let Some(recording) = &self.recording {
+            recording.adopt(&self.conf, &mut world)?;
+        }
+        Ok(world)
     }
 }
 

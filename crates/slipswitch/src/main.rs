@@ -7,6 +7,8 @@ mod discover;
 mod exit;
 mod ground;
 mod models;
+mod record;
+mod replay;
 mod serve;
 
 use clap::Parser;
@@ -33,7 +35,9 @@ fn main() -> ExitCode {
     };
     let ended = match cli.command {
         Command::Demo(args) => runtime.block_on(demo::demo(args)),
-        Command::Serve(args) => runtime.block_on(serve::serve(args)),
+        Command::Serve(args) => runtime.block_on(serve::serve(args, None)),
+        Command::Record(args) => runtime.block_on(record::record(*args)),
+        Command::Replay(args) => runtime.block_on(replay::replay(args)),
         Command::Models(args) => models::models(&args),
         Command::Config(args) => config::config(&args),
         Command::ReadPdf => Ok(()),

@@ -7,6 +7,7 @@ use crate::cli;
 use crate::discover::{self, Found};
 use crate::exit::{Code, Ending};
 use crate::ground::Ground;
+use crate::record::Recording;
 use anstream::eprintln;
 use first_run::Keys;
 use serde_json::json;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
+pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Result<(), Ending> {
     let began = clock::now();
     let mut interrupts = Interrupts::listen()?;
     let hangup = listen(SignalKind::hangup())?;
@@ -39,7 +40,7 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     );
     let data_dir = conf.data_dir.clone();
     let (listen, drain) = (conf.listen, conf.drain_timeout);
-    let ground = Ground::prepare(conf).await?;
+    let ground = Ground::prepare(conf).await?.recorded_by(recording);
     let vitals = Arc::new(Vitals::default());
     let world = ground.world(vitals.clone())?;
     report(&found, &world);

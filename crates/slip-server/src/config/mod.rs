@@ -32,7 +32,7 @@ pub use checked::{
 };
 pub use cloud::{google_from, surroundings};
 pub use problem::{Problem, Problems};
-pub use words::duration;
+pub use words::{duration, size};
 
 /// A look into the environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

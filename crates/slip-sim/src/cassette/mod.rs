@@ -34,6 +34,8 @@ const MAX_FILE: u64 = 256 * 1024 * 1024;
 /// All files of a directory together, since they are held in memory.
 const MAX_SHELF: u64 = 2 * 1024 * 1024 * 1024;
 const MAX_CASSETTES: usize = 100_000;
+/// How the last event of a stream is known, where there is one.
+const LAST: [&str; 4] = ["[DONE]", "message_stop", "response.completed", "message-end"];
 /// What the directory holds beside cassettes: the gateway they were recorded with.
 pub const GATEWAY: &str = "gateway.json";
 

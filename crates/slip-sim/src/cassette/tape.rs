@@ -1,7 +1,7 @@
 //! From what went over the wire to a cassette: what is kept of it, and in which form.
 
 use super::scrub::{Scrub, apply};
-use super::{Cassette, Chunk, Data, End, FORMAT, Reply, Request, meaning};
+use super::{Cassette, Chunk, Data, End, FORMAT, LAST, Reply, Request, meaning};
 use bytes::Bytes;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -138,8 +138,14 @@ fn reply(raw: &Raw<'_>, scrub: &Scrub) -> Result<Reply, Unfit> {
         ms: raw.head_ms,
         body,
         chunks,
-        end: raw.end,
+        end: if raw.end == End::Left && is_over(&all) { End::Whole } else { raw.end },
     })
+}
+
+/// A stream that said that it was over, whether or not anybody waited for the end of its body.
+fn is_over(all: &[u8]) -> bool {
+    let tail = all.get(all.len().saturating_sub(4096)..).unwrap_or_default();
+    LAST.iter().any(|word| memchr::memmem::find(tail, word.as_bytes()).is_some())
 }
 
 fn find<'a>(headers: &[(&'a str, &'a str)], name: &str) -> &'a str {

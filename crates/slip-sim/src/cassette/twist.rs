@@ -2,7 +2,7 @@
 //! recorded in the place of what a model would say.
 
 use super::player::{Speed, first, headers};
-use super::{Cassette, Data};
+use super::{Cassette, Data, LAST};
 use crate::fault::Mode;
 use crate::http::{Incoming, Outgoing};
 use crate::replay::event_end;
@@ -21,8 +21,6 @@ const CONTENT: [&str; 9] =
 /// Members that say what it used.
 const USAGE: [&str; 7] =
     ["usage", "usageMetadata", "prompt_eval_count", "eval_count", "token_usage", "billed_units", "x_groq"];
-/// How the last event of a stream is known.
-const LAST: [&str; 4] = ["[DONE]", "message_stop", "response.completed", "message-end"];
 
 pub(super) fn twist(cassette: &Cassette, speed: Speed, request: &Incoming, dialect: Dialect, mode: &Mode) -> Outgoing {
     let recorded = Recorded { cassette, dialect: speaker(dialect) };

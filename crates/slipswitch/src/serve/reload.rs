@@ -49,7 +49,7 @@ async fn again(app: &Arc<App>, args: &cli::Serve, old: &Ground) -> Result<Ground
     if conf.listen != old.conf().listen || conf.data_dir != old.conf().data_dir {
         eprintln!("note: `listen` and `data_dir` take effect at the next start");
     }
-    let ground = Ground::prepare(conf).await?;
+    let ground = Ground::prepare(conf).await?.recorded_by(old.recording());
     let world = ground.world(app.vitals.clone())?;
     app.replace(world);
     Ok(ground)

@@ -99,12 +99,22 @@ impl Gateway {
     }
 
     pub fn try_start_with(config: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Gateway, String> {
+        Gateway::try_run(config, "serve", args, env)
+    }
+
+    /// Start one that records what passes to and from its providers.
+    pub fn try_record(config: &str, to: &std::path::Path, args: &[&str]) -> Result<Gateway, String> {
+        let to = to.display().to_string();
+        Gateway::try_run(config, "record", &[&["--to", to.as_str()], args].concat(), &[])
+    }
+
+    fn try_run(config: &str, how: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Gateway, String> {
         let dir = scratch();
         let file = dir.join("gateway.toml");
         std::fs::write(&file, config).expect("a temporary file can be written");
         let mut command = binary();
         command
-            .args(["serve", "--json", "--no-probe", "--listen", "127.0.0.1:0", "-c"])
+            .args([how, "--json", "--no-probe", "--listen", "127.0.0.1:0", "-c"])
             .arg(&file)
             .arg("--data-dir")
             .arg(dir.join("data"))
