@@ -126,6 +126,14 @@ impl World {
         }
     }
 
+    /// An answer of this status says that there is none: another may have one, and the caller hears the words.
+    pub fn lacks(&mut self, status: u16) {
+        for seat in &mut self.seats {
+            let lack = (status, FaultKind::NotFound, Remedy::Elsewhere);
+            Arc::make_mut(&mut seat.provider).faults.to_mut().insert(0, lack);
+        }
+    }
+
     pub fn seat(&self, instance: u32) -> Result<&Seat, Failed> {
         self.seats.get(instance as usize).ok_or_else(|| Failed {
             fault: Fault::upstream(FaultKind::Internal, Remedy::Elsewhere, "internal error"),

@@ -33,6 +33,8 @@ pub enum Command {
     Replay(Replay),
     /// List models: all that are known, those that can be used now first.
     Models(Models),
+    /// List providers, test those that are configured, or find out what an unknown server is.
+    Providers(Providers),
     /// Check, describe or show the configuration.
     Config(Config),
     /// Read a PDF from standard input and write the text of its pages as JSON. The gateway runs this for itself.
@@ -150,6 +152,85 @@ pub struct Models {
     /// Configuration file, TOML or YAML.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Providers {
+    #[command(subcommand)]
+    pub what: ProvidersWhat,
+}
+
+#[derive(Subcommand)]
+pub enum ProvidersWhat {
+    /// Every provider that is known, those that are configured first.
+    List {
+        /// Configuration file, TOML or YAML.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make one short real call to each configured provider with each of its keys; say what is wrong and what to do.
+    Test(ProvidersTest),
+    /// Look at a server that speaks OpenAI's API or something like it: models, endpoints, abilities, and what to configure.
+    Discover(ProvidersDiscover),
+}
+
+#[derive(Args)]
+pub struct ProvidersTest {
+    /// Only this provider.
+    pub provider: Option<String>,
+
+    /// Configuration file, TOML or YAML.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Ask this model instead of the cheapest.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// Seconds to wait for each answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
+
+    /// Do not look for local servers on loopback.
+    #[arg(long)]
+    pub no_probe: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct ProvidersDiscover {
+    /// Where it is: http://127.0.0.1:8000, with or without /v1.
+    pub url: String,
+
+    /// Its API key. Better in a variable: see --key-env.
+    #[arg(long, value_name = "VALUE", conflicts_with = "key_env")]
+    pub key: Option<String>,
+
+    /// The environment variable that has its API key.
+    #[arg(long, value_name = "NAME")]
+    pub key_env: Option<String>,
+
+    /// Ask this model instead of the first it lists.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// What to call it.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Seconds to wait for each answer: a model may have to be loaded first.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
 
     /// Print JSON.
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! What is there without being asked for: provider keys in the environment, local model servers on loopback.
 
+use crate::providers::names;
 use http_body_util::{BodyExt, Limited};
 use slip_providers::{ALL, Issuer, Local, Provider};
 use slip_server::clock;
@@ -13,7 +14,6 @@ use std::time::Duration;
 const PROBE: Duration = Duration::from_millis(150);
 /// A model list larger than this is not a model list.
 const MAX_LIST: usize = 4 * 1024 * 1024;
-const MAX_MODELS: usize = 500;
 
 /// One thing that was found, or looked for in vain.
 pub enum Found {
@@ -177,32 +177,9 @@ async fn probe(address: String, path: String) -> Option<(Vec<String>, u64)> {
     Some((models, clock::ms(clock::now().duration_since(began))))
 }
 
-/// Ollama says `{"models":[{"name"}]}`, everybody else `{"data":[{"id"}]}`. Anything else on that port is not a model server.
-fn names(list: &serde_json::Value) -> Option<Vec<String>> {
-    let (items, field) = match (list["models"].as_array(), list["data"].as_array()) {
-        (Some(items), _) => (items, "name"),
-        (None, Some(items)) => (items, "id"),
-        (None, None) => return None,
-    };
-    let name = |item: &serde_json::Value| {
-        let text = item[field].as_str().or_else(|| item["id"].as_str())?;
-        let fine = !text.is_empty() && text.len() <= 200 && text.chars().all(|c| !c.is_control() && !c.is_whitespace());
-        fine.then(|| text.to_owned())
-    };
-    Some(items.iter().filter_map(name).take(MAX_MODELS).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn model_lists_of_both_kinds_are_read_and_nothing_else_is() {
-        assert_eq!(names(&json!({ "models": [{ "name": "llama3:8b" }] })), Some(vec!["llama3:8b".to_owned()]));
-        assert_eq!(names(&json!({ "data": [{ "id": "a" }, { "id": "b c" }, {}] })), Some(vec!["a".to_owned()]));
-        assert_eq!(names(&json!({ "hello": 1 })), None);
-    }
 
     /// Variables, the providers they switch on, and what is said of the others.
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);

@@ -7,6 +7,7 @@ mod discover;
 mod exit;
 mod ground;
 mod models;
+mod providers;
 mod record;
 mod replay;
 mod serve;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => runtime.block_on(serve::serve(args, None)),
         Command::Record(args) => runtime.block_on(record::record(*args)),
         Command::Replay(args) => runtime.block_on(replay::replay(args)),
+        Command::Providers(args) => runtime.block_on(providers::providers(args)),
         Command::Models(args) => models::models(&args),
         Command::Config(args) => config::config(&args),
         Command::ReadPdf => Ok(()),

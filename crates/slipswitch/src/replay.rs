@@ -10,7 +10,7 @@ use slip_server::App;
 use slip_server::config::{Checked, ProviderKind, Secret};
 use slip_server::upstream::parse_base;
 use slip_server::vitals::Vitals;
-use slip_sim::cassette::{GATEWAY, Player, PlayerConfig, Shelf};
+use slip_sim::cassette::{GATEWAY, MISS, Player, PlayerConfig, Shelf};
 use slip_store::{KeyKind, NewKey, Place, SecretKey};
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ pub async fn replay(args: cli::Replay) -> Result<(), Ending> {
     in_their_place(&mut conf, &player)?;
     let ground = Ground::prepare(conf).await?;
     let vitals = Arc::new(Vitals::default());
-    let world = ground.world(vitals.clone())?;
+    let mut world = ground.world(vitals.clone())?;
+    world.lacks(MISS);
     let app =
         App::new(Place::Memory, vitals, world).map_err(|e| Ending::new(Code::Unavailable, format!("error: {e}")))?;
     app.steady.store(true, Ordering::Relaxed);

@@ -13,7 +13,7 @@ mod tape;
 mod tests;
 mod twist;
 
-pub use player::{Player, PlayerConfig, Speed, Strike};
+pub use player::{MISS, Player, PlayerConfig, Speed, Strike};
 pub use scrub::Scrub;
 pub use shelf::Shelf;
 pub use tape::{Raw, Unfit, tape};

@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How the status of a miss is told: it is not there, and asking again does not help.
-const MISS: u16 = 404;
+/// What a miss is answered with. It is a status that no cassette has, and one whose words a gateway passes on to its caller.
+pub const MISS: u16 = 451;
 /// Misses whose words are kept for who asks at the end.
 const MAX_MISSES: usize = 20;
 

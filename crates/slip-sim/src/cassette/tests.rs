@@ -166,7 +166,7 @@ async fn a_player_says_again_what_was_said_or_fails_as_told() {
     assert_eq!((got.status, got.chunks.len()), (200, 2), "{}", got.text());
     assert_eq!(got.text(), "data: {\"content\":\"hi\"}\n\ndata: [DONE]\n\n");
     let got = post(player.addr(), "/lab/v1/chat/completions", &json!({"model": "other"})).await;
-    assert!(got.status == 404 && got.text().contains("no cassette"), "{}", got.text());
+    assert!(got.status == MISS && got.text().contains("no cassette"), "{}", got.text());
     assert_eq!((player.counts(), player.misses().len()), ((1, 1), 1));
     let rows = [
         ("lab=status:503:7", 503, "told"),

@@ -112,7 +112,7 @@ fn lasting(text: &str) -> String {
 fn forget(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            for name in ["id", "created", "created_at", "responseId", "createTime"] {
+            for name in ["id", "item_id", "created", "created_at", "completed_at", "responseId", "createTime"] {
                 members.remove(name);
             }
             members.values_mut().for_each(forget);

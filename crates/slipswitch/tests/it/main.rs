@@ -12,6 +12,7 @@ mod harness;
 mod house;
 mod journey;
 mod media;
+mod providers;
 mod reload;
 mod responses;
 mod services;
