@@ -9,8 +9,10 @@ pub mod clock;
 pub mod config;
 pub mod files;
 pub mod flow;
+pub mod probing;
 pub mod routes;
 pub mod serve;
+pub mod sticky;
 pub mod telemetry;
 pub mod tokens;
 pub mod upstream;
@@ -21,6 +23,7 @@ use arc_swap::ArcSwap;
 use slip_store::{Ledger, Place, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use sticky::Conversations;
 use telemetry::Telemetry;
 use vitals::Vitals;
 use world::World;
@@ -32,6 +35,8 @@ pub struct App {
     pub ledger: Ledger,
     pub vitals: Arc<Vitals>,
     pub telemetry: Telemetry,
+    /// Where conversations were before.
+    pub conversations: Conversations,
     /// Counts requests; round robin takes turns by it.
     pub turn: AtomicU64,
     /// Requests whose record is open.
@@ -40,8 +45,6 @@ pub struct App {
     pub draining: AtomicBool,
     /// The drain is over: streams that still run are ended.
     pub cut: AtomicBool,
-    /// The same request always draws the same way: a replay is not left to chance.
-    pub steady: AtomicBool,
 }
 
 impl App {
@@ -55,11 +58,11 @@ impl App {
             store,
             vitals,
             telemetry,
+            conversations: Conversations::default(),
             turn: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             cut: AtomicBool::new(false),
-            steady: AtomicBool::new(false),
         }))
     }
 

@@ -4,16 +4,19 @@ use crate::config::{Checked, Fetch, Limits, ModelConf, ProviderConf, ProviderKin
 use crate::tokens::Keeper;
 use crate::upstream::tap::{Recorder, Tap};
 use crate::upstream::{Failed, Sent, Target, parse_base};
-use crate::vitals::{Vital, Vitals};
+use crate::vitals::{Charge, Vitals};
 use http::{HeaderName, HeaderValue};
 use slip_ir::{Dialect, Fault, FaultKind, MediaKind, Op, Remedy};
 use slip_providers::{Auth, Provider};
 use slip_route::catalog::Policy;
-use slip_route::{Catalog, Declared, Endpoint, Field, House, Instance, ProviderSeat};
+use slip_route::health::Breaker;
+use slip_route::{
+    Catalog, Declared, Endpoint, Field, Health, House, Instance, Metric, Percentiles, ProviderSeat, Vital,
+};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// One (base URL, key) pair of a provider, ready to be dialled.
 pub struct Seat {
@@ -23,6 +26,19 @@ pub struct Seat {
     pub keeper: Option<Arc<Keeper>>,
     /// Survives a reload: the name its health is kept under.
     name: String,
+    probe: Option<Duration>,
+    /// What else may be to blame for a failure.
+    key: Arc<Breaker>,
+    host: Arc<Breaker>,
+}
+
+/// A server that is asked now and then whether it is well.
+pub struct Probed<'a> {
+    pub every: Duration,
+    pub provider: &'a Provider,
+    pub target: &'a Target,
+    /// What rests while it is not.
+    pub host: &'a Arc<Breaker>,
 }
 
 pub struct World {
@@ -34,8 +50,10 @@ pub struct World {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub fetch: Fetch,
-    vitals: HashMap<(u64, u32), Arc<Vital>>,
+    vitals: HashMap<(u64, u32), Arc<Health>>,
     all: Arc<Vitals>,
+    /// The same request always chooses the same way, whatever has happened before: a replay is not left to chance.
+    pub steady: bool,
 }
 
 /// A configuration that cannot be put in force.
@@ -61,7 +79,7 @@ impl World {
         for p in &conf.providers {
             let provider = Arc::new(provider(p)?);
             let first = seats.len();
-            seat(p, &provider, &mut seats)?;
+            seat(p, &provider, &vitals, &mut seats)?;
             let instances = seats[first..]
                 .iter()
                 .zip(weights(p))
@@ -105,6 +123,7 @@ impl World {
             fetch: conf.fetch,
             vitals: known,
             all: vitals,
+            steady: false,
         })
     }
 
@@ -126,12 +145,22 @@ impl World {
         }
     }
 
-    /// An answer of this status says that there is none: another may have one, and the caller hears the words.
-    pub fn lacks(&mut self, status: u16) {
+    /// What answers is a recording. By an answer of this status it says that it has none: then another may have one, and the caller
+    /// hears the words.
+    pub fn replays(&mut self, none: u16) {
+        self.steady = true;
         for seat in &mut self.seats {
-            let lack = (status, FaultKind::NotFound, Remedy::Elsewhere);
+            let lack = (none, FaultKind::NotFound, Remedy::Elsewhere);
             Arc::make_mut(&mut seat.provider).faults.to_mut().insert(0, lack);
         }
+    }
+
+    /// The servers that want to be asked whether they are well.
+    pub fn probed(&self) -> impl Iterator<Item = Probed<'_>> {
+        self.seats.iter().filter_map(|seat| {
+            let Seat { provider, target, host, .. } = seat;
+            Some(Probed { every: seat.probe?, provider, target, host })
+        })
     }
 
     pub fn seat(&self, instance: u32) -> Result<&Seat, Failed> {
@@ -142,29 +171,55 @@ impl World {
     }
 
     /// The health of an endpoint through one instance. An endpoint made up from `provider/anything` shares one record per instance.
-    pub fn vital(&self, endpoint: &Endpoint, instance: u32) -> Arc<Vital> {
-        if let Some(vital) = self.vitals.get(&(endpoint.key, instance)) {
-            return vital.clone();
+    pub fn health(&self, endpoint: &Endpoint, instance: u32) -> Arc<Health> {
+        if let Some(health) = self.vitals.get(&(endpoint.key, instance)) {
+            return health.clone();
         }
         let name = self.seats.get(instance as usize).map_or("", |s| s.name.as_str());
         self.all.of(&vital_name(0, name))
     }
+
+    /// What an attempt there is charged to.
+    pub fn charge(&self, endpoint: &Endpoint, instance: u32) -> Result<Charge, Failed> {
+        let seat = self.seat(instance)?;
+        Ok(Charge { health: self.health(endpoint, instance), key: seat.key.clone(), host: seat.host.clone() })
+    }
+
+    /// How everybody is at this moment.
+    pub fn at(&self, now_ms: u64) -> Moment<'_> {
+        Moment { world: self, now_ms }
+    }
 }
 
-/// Somebody who failed this lately is tried after the others.
-const FAILING_MS: u64 = 30_000;
+/// Live facts as they are at one moment.
+pub struct Moment<'a> {
+    world: &'a World,
+    now_ms: u64,
+}
 
-impl slip_route::Vitals for World {
-    fn vital(&self, endpoint: u64, instance: u32) -> slip_route::Vital {
-        let Some(vital) = self.vitals.get(&(endpoint, instance)) else { return slip_route::Vital::default() };
-        let failed_at = vital.failed_at.load(Ordering::Relaxed);
-        let measured = |n: u64| (n > 0).then(|| u32::try_from(n / 1000).unwrap_or(u32::MAX));
-        slip_route::Vital {
-            cooldown_until_ms: vital.cooled_until.load(Ordering::Relaxed),
-            failing: failed_at > 0 && crate::clock::unix_ms().saturating_sub(failed_at) < FAILING_MS,
-            ttft_ms: measured(vital.ttft_us.load(Ordering::Relaxed)),
-            tokens_per_second: measured(vital.rate_milli.load(Ordering::Relaxed)),
+impl slip_route::Vitals for Moment<'_> {
+    fn vital(&self, endpoint: u64, instance: u32) -> Vital {
+        if self.world.steady {
+            return Vital::default();
         }
+        let health = self.world.vitals.get(&(endpoint, instance));
+        let mut vital = health.map_or_else(Vital::default, |health| health.vital(self.now_ms));
+        // Whoever else it depends on rests: so does it.
+        if let Some(seat) = self.world.seats.get(instance as usize) {
+            for verdict in [seat.key.verdict(self.now_ms), seat.host.verdict(self.now_ms)] {
+                vital.cooldown_until_ms = vital.cooldown_until_ms.max(verdict.until_ms);
+                vital.half_open |= verdict.half_open;
+                vital.probing |= verdict.probing;
+            }
+        }
+        vital
+    }
+
+    fn percentiles(&self, endpoint: u64, instance: u32, metric: Metric) -> Option<Percentiles> {
+        if self.world.steady {
+            return None;
+        }
+        self.world.vitals.get(&(endpoint, instance))?.percentiles(metric, self.now_ms)
     }
 }
 
@@ -240,7 +295,7 @@ fn versioned(prefix: String, dialect: Dialect) -> String {
     }
 }
 
-fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Result<(), BadWorld> {
+fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut Vec<Seat>) -> Result<(), BadWorld> {
     let bad = |why: String| BadWorld { at: format!("providers.{}", p.slug), why };
     let keeper = p.credential.clone().map(|credential| Arc::new(Keeper::new(&provider.title, credential)));
     for base in bases(p, provider) {
@@ -291,6 +346,9 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Re
                 },
                 keeper: keeper.clone(),
                 name: format!("{} {base} #{n}", p.slug),
+                probe: p.probe,
+                key: vitals.breaker(&format!("key {} #{n}", p.slug)),
+                host: vitals.breaker(&format!("host {}:{}", origin.host, origin.port)),
             });
         }
     }

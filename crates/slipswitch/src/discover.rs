@@ -140,6 +140,7 @@ fn builtin(provider: &Provider) -> ProviderConf {
         blanks: BTreeMap::new(),
         credential: None,
         only_declared: false,
+        probe: None,
         policy: Policy::default(),
         models: Vec::new(),
     }

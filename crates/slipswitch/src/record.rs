@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// At the end, what is still in the queue may take this long; a disk that hangs must not keep us.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Header names whose values are no secret. Everything else that is sent to a provider is taken for one.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 13] = [
     "host",
     "user-agent",
     "accept",
@@ -36,6 +36,9 @@ const HARMLESS: [&str; 10] = [
     "x-amz-date",
     "x-amz-content-sha256",
     "x-amz-target",
+    "extra-parameters",
+    "http-referer",
+    "x-title",
 ];
 
 pub async fn record(args: cli::Record) -> Result<(), Ending> {

@@ -14,7 +14,6 @@ use slip_sim::cassette::{GATEWAY, MISS, Player, PlayerConfig, Shelf};
 use slip_store::{KeyKind, NewKey, Place, SecretKey};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A replay owes nobody more than this.
@@ -46,10 +45,9 @@ pub async fn replay(args: cli::Replay) -> Result<(), Ending> {
     let ground = Ground::prepare(conf).await?;
     let vitals = Arc::new(Vitals::default());
     let mut world = ground.world(vitals.clone())?;
-    world.lacks(MISS);
+    world.replays(MISS);
     let app =
         App::new(Place::Memory, vitals, world).map_err(|e| Ending::new(Code::Unavailable, format!("error: {e}")))?;
-    app.steady.store(true, Ordering::Relaxed);
     let (key, management) = keys(&app, args.key.as_deref()).await?;
     let running = start(app, args.listen, args.workers)?;
     let api = format!("http://{}/api/v1", running.address);

@@ -78,6 +78,8 @@ pub struct ProviderConf {
     pub credential: Option<Credential>,
     /// It serves only the models named here, whatever the catalogue knows: a customer's own deployments.
     pub only_declared: bool,
+    /// How often it is asked whether it is well.
+    pub probe: Option<Duration>,
     /// What the file says of its terms.
     pub policy: Policy,
     pub models: Vec<ModelConf>,

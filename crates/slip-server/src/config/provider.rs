@@ -8,9 +8,13 @@ use super::tree::{Path, quoted};
 use super::words;
 use slip_ir::{Dialect, MediaKind, Op, Pico, Price, Rates};
 use slip_wire::Envelope;
+use std::time::Duration;
 
 /// Headers the connection itself sets.
 const OWN_HEADERS: [&str; 6] = ["connection", "content-length", "content-type", "host", "te", "transfer-encoding"];
+
+/// More often would be load.
+const MIN_PROBE: Duration = Duration::from_secs(1);
 
 impl Checker<'_> {
     pub(super) fn provider(&mut self, slug: &str, raw: &raw::Provider) -> Option<ProviderConf> {
@@ -38,6 +42,10 @@ impl Checker<'_> {
             blanks: cloud.blanks,
             credential: cloud.credential,
             only_declared,
+            probe: self.read(&path.key("probe"), raw.probe.as_deref(), |text| match words::duration(text)? {
+                often if often < MIN_PROBE => Err(format!("a server is asked at most once a second: {text:?}")),
+                every => Ok(every),
+            }),
             policy: raw.policy.unwrap_or_default(),
             models,
             kind,

@@ -108,6 +108,9 @@ pub struct Provider {
     pub headers: BTreeMap<String, String>,
     /// The server may be reached on a private or loopback address even when a caller could have chosen it.
     pub allow_private: Option<bool>,
+    /// Ask the server this often whether it is well, so that no request has to find out: `30s`. Not asked when not said.
+    #[schemars(example = "30s")]
+    pub probe: Option<String>,
     /// What it does with prompts, where its ordinary terms do not hold: your own server, or an agreement.
     pub policy: Option<Policy>,
     /// Azure: the resource, as in `https://<resource>.openai.azure.com`.

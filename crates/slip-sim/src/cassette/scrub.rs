@@ -120,11 +120,13 @@ pub struct Scrub {
 }
 
 impl Scrub {
-    /// These very texts are secret, as they are and as URLs and JSON spell them. Of `Bearer x` it is `x`.
+    /// These very texts are secret, as they are and as URLs and JSON spell them. Of `Bearer x` also the `x`.
     pub fn secrets<'a>(mut self, texts: impl IntoIterator<Item = &'a str>) -> Scrub {
         for text in texts {
-            let text = text.rsplit(' ').next().unwrap_or(text).trim();
-            self.add(text, SCRUBBED);
+            self.add(text.trim(), SCRUBBED);
+            if let Some((_, word)) = text.trim().split_once(' ') {
+                self.add(word.trim(), SCRUBBED);
+            }
         }
         self
     }

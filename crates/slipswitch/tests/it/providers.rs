@@ -1,6 +1,6 @@
 //! `slipswitch providers`: who is there, whether they answer, and what an unknown server is.
 
-use crate::harness::{Said, run, scratch};
+use crate::harness::{Gateway, Said, run, scratch};
 use serde_json::{Value, json};
 use slip_ir::Dialect;
 use slip_sim::{Sim, SimConfig};
@@ -216,4 +216,37 @@ async fn the_programs_people_run_are_recognised() {
     }
     let said = beside(words(&["providers", "discover", "http://127.0.0.1:9"])).await;
     assert!(said.code == Some(69) && said.err.contains("nobody answers"), "{}", said.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_asked_whether_it_is_well_rests_before_a_request_finds_out() {
+    let sims = [
+        Sim::start(SimConfig::default()).await.expect("starts"),
+        Sim::start(SimConfig::default()).await.expect("starts"),
+    ];
+    let away = sims[1].addr();
+    let config = format!(
+        "[providers.pool]\ndialect = \"openai-chat\"\nbase_urls = [\"http://{}/v1\", \"http://{away}/v1\"]\nkey = \"none\"\n\
+         models = [\"pool/m\"]\nprobe = \"1s\"\n",
+        sims[0].addr(),
+    );
+    let gateway = Gateway::start(&config);
+    let ask = json!({ "model": "pool/m", "messages": [{ "role": "user", "content": "hi" }] });
+    sims[1].stop();
+    gateway.says("is not well and rests").await;
+    for _ in 0..12 {
+        let got = gateway.chat(&ask).await;
+        let attempts = gateway.record(&got).await["provider_responses"].as_array().map_or(0, Vec::len);
+        assert_eq!((got.status, attempts), (200, 1), "{}", got.text());
+    }
+    let back = Sim::start(SimConfig { listen: away, ..SimConfig::default() }).await.expect("starts");
+    gateway.says("answers again").await;
+    for _ in 0..60 {
+        assert_eq!(gateway.chat(&ask).await.status, 200);
+        if back.journal().entries().iter().any(|e| e.method == "POST") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("nobody came back to it");
 }
