@@ -116,7 +116,7 @@ fn each_provider_is_asked_once_with_each_key_and_told_apart() {
     assert_eq!(said.code, Some(3), "{}", said.err);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_unknown_server_is_looked_at_and_written_down() {
     let config = SimConfig { models: vec!["qwen-x".into()], ..SimConfig::default() };
     let sim = Sim::start(SimConfig { dialect: Dialect::OpenAiChat, ..config }).await.expect("starts");
@@ -141,7 +141,7 @@ async fn an_unknown_server_is_looked_at_and_written_down() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn the_programs_people_run_are_recognised() {
     let list = |owner: &str, more: Value| {
         let mut model = json!({ "id": "m", "object": "model", "owned_by": owner });
@@ -218,7 +218,7 @@ async fn the_programs_people_run_are_recognised() {
     assert!(said.code == Some(69) && said.err.contains("nobody answers"), "{}", said.err);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_server_that_is_asked_whether_it_is_well_rests_before_a_request_finds_out() {
     let sims = [
         Sim::start(SimConfig::default()).await.expect("starts"),
