@@ -213,7 +213,8 @@ fn cheapest(world: &World) -> Option<(String, &'static str)> {
         None => e.model.id.to_string(),
     };
     let all = world.field.endpoints();
-    let talks = all.iter().filter(|e| makes(e, "text")).min_by_key(cost);
+    // Of a declared model nobody may have said what it makes.
+    let talks = all.iter().filter(|e| e.model.output.is_empty() || makes(e, "text")).min_by_key(cost);
     let embeds = || all.iter().filter(|e| makes(e, "embeddings")).min_by_key(cost);
     talks.map(|e| (name(e), "/chat/completions")).or_else(|| embeds().map(|e| (name(e), "/embeddings")))
 }
