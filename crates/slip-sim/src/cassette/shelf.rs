@@ -93,7 +93,7 @@ impl Shelf {
             let found = differences(request, &kept.cassette.request);
             // Another path or provider is farther away than any difference within.
             let far = kept.cassette.request.path != request.path;
-            ((kept.cassette.provider != provider, far, found.len()), kept, found)
+            ((kept.cassette.provider != provider, far, found.told.len(), found.letters), kept, found.told)
         });
         let says = match near.min_by_key(|(distance, ..)| *distance) {
             None => format!("{what}: the directory has none at all"),

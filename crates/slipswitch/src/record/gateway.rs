@@ -180,3 +180,80 @@ fn table<const N: usize>(members: [(&str, Value); N]) -> Value {
     let said = members.into_iter().filter(|(_, value)| !value.is_null());
     said.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slip_server::vitals::Vitals;
+    use std::sync::Arc;
+
+    const CONFIG: &str = r#"
+[providers.azure]
+resource = "acme-prod-7"
+key = "azure-secret-key-0123456789"
+deployments = { "openai/gpt-4o" = "our-gpt" }
+
+[providers.google-vertex]
+project = "acme-project-7"
+location = "europe-west4"
+key = "vertex-secret-key-0123456789"
+
+[providers.amazon-bedrock]
+region = "eu-west-1"
+aws = { access_key_id = "AKIACANARY0123456789", secret_access_key = "bedrock/secret+key0123456789" }
+
+[providers.openai]
+keys = [{ key = "sk-one-canary-0123456789" }, { key = "sk-two-canary-0123456789", weight = 3 }]
+
+[providers.lab]
+dialect = "openai-chat"
+base_urls = ["http://127.0.0.1:9000/v1", "http://127.0.0.1:9001/v1"]
+key = "none"
+headers = { x-team = "team-secret-canary" }
+policy = { trains = false }
+price = { input = "0.5", output = "1.5", cache_read = "0.1", request = "0.001" }
+models = ["lab/one", { id = "lab/two", upstream = "two-v1", context = 32768, input = ["text", "image"] }, { id = "lab/vec", output = ["embeddings"] }]
+
+[models."house/any"]
+endpoints = ["lab/one", "lab/two"]
+load_balancer = "round-robin"
+"#;
+
+    #[test]
+    fn a_gateway_is_written_down_without_its_secrets_and_read_again_as_it_was() {
+        let read = |name: &str, text: &str| {
+            crate::config::from_text(name, text).unwrap_or_else(|e| panic!("{}\n{text}", e.says))
+        };
+        let conf = read("gateway.toml", CONFIG);
+        let build = |conf: &Checked| {
+            let catalog = crate::ground::catalog().unwrap_or_else(|e| panic!("{}", e.says));
+            World::build(conf, catalog, Arc::new(Vitals::default())).unwrap_or_else(|e| panic!("{e}"))
+        };
+        let world = build(&conf);
+        let text = describe(&conf, &world, &secrets(&conf, &|_| None));
+        for secret in ["canary", "CANARY", "secret", "acme"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        let again = read("gateway.json", &text);
+        let world_again = build(&again);
+        assert_eq!(again.houses, conf.houses);
+        for ((old, new), (was, is)) in
+            conf.providers.iter().zip(&again.providers).zip(world.providers.iter().zip(&world_again.providers))
+        {
+            assert_eq!((&old.slug, &old.kind, old.policy), (&new.slug, &new.kind, new.policy));
+            assert_eq!(old.models, new.models, "{}", old.slug);
+            let path = |url: &str| url.splitn(4, '/').nth(3).unwrap_or_default().replace("acme-project-7", "project");
+            assert_eq!(new.base_urls.first().map(|base| path(base)), {
+                let base = old.base_urls.first().cloned().unwrap_or_else(|| was.base.to_string());
+                Some(path(&base))
+            });
+            // What is asked for lies at the same paths.
+            let clean = |path: &Option<_>| {
+                path.as_ref().map(|p: &std::borrow::Cow<'_, str>| p.replace("acme-project-7", "project"))
+            };
+            assert_eq!(clean(&was.path), clean(&is.path), "{}", old.slug);
+            assert_eq!(new.keys.first().map(|(key, _)| key.expose()), Some(KEY));
+            assert!(new.credential.is_none() && new.headers.is_empty());
+        }
+    }
+}

@@ -426,3 +426,41 @@ async fn what_the_provider_broke_off_is_broken_off_again() {
     let nowhere = binary().args(["replay", "/nonexistent"]).output().expect("runs");
     assert_eq!(nowhere.status.code(), Some(3));
 }
+
+#[tokio::test]
+async fn whoever_was_recorded_is_found_and_the_same_one_each_time() {
+    let (one, two) = (sim("one", Dialect::OpenAiChat).await, sim("two", Dialect::Anthropic).await);
+    let config = [
+        provider("one", Dialect::OpenAiChat, &one.base_url(), &["lab/one"]),
+        provider("two", Dialect::Anthropic, &two.base_url(), &["lab/two"]),
+        "[models.\"house/any\"]\nendpoints = [\"lab/one\", \"lab/two\"]\nload_balancer = \"random\"\n".to_owned(),
+    ]
+    .concat();
+    let (gateway, dir) = recording(&config, &[]);
+    let asks: Vec<Value> = (0..24).map(|n| chat("house/any", n % 2 == 0, &format!("question {n}"))).collect();
+    for ask in &asks {
+        assert_eq!(gateway.chat(ask).await.status, 200);
+    }
+    close(gateway);
+    drop((one, two));
+    let (mut before, path) = (Vec::new(), "/api/v1/chat/completions");
+    for round in 0..3 {
+        // Another process, and another order: nothing may hang on what was asked before.
+        let stage = Stage::start(&dir, &[]);
+        let mut order: Vec<usize> = (0..asks.len()).collect();
+        if round == 1 {
+            order.reverse();
+        }
+        let mut now = vec![String::new(); asks.len()];
+        for at in order {
+            let got = stage.post(path, &asks[at]).await;
+            assert_eq!(got.status, 200, "{}", got.text());
+            now[at] = lasting(&got.text());
+        }
+        if round == 0 {
+            before = now;
+        } else {
+            assert_eq!(now, before);
+        }
+    }
+}
