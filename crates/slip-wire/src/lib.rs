@@ -28,6 +28,7 @@ pub mod peek;
 pub mod quirks;
 pub mod responses;
 pub mod seals;
+pub mod squeeze;
 pub mod stamp;
 pub mod structured;
 pub mod upstream_error;

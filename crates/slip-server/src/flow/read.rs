@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use slip_ir::{Dialect, Fault, FaultKind, Loss, Op};
 use slip_wire::ops::{self, Inquiry, Shape};
 use slip_wire::peek::Named;
-use slip_wire::{Malformed, Peek, wire};
+use slip_wire::{Malformed, Peek, squeeze, wire};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -129,6 +129,7 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
     let mut inbound =
         Inbound { dialect, raw, peek, heads, engine: Engine::default(), carried: None, ir, inquiry: None };
     carry::mark(&mut inbound);
+    inbound.peek.want.compress = squeeze::wanted(&inbound.peek, &inbound.raw);
     Ok(inbound)
 }
 

@@ -1,5 +1,7 @@
 //! Faults upstream: before the first content another endpoint is tried, after it never, and the record tells the truth.
 
+mod blame;
+mod crowd;
 mod endings;
 mod greed;
 mod matrix;
@@ -64,7 +66,7 @@ async fn a_rate_limit_rests_the_endpoint_as_long_as_it_asked() {
             let all = endpoints.as_array().expect("endpoints");
             all.iter().find(|e| e["tag"] == tag).map(|e| e["status"].clone())
         };
-        assert_eq!((status("bad"), status("good")), (Some(json!(-1)), Some(json!(0))), "{dialect:?}");
+        assert_eq!((status("bad"), status("good")), (Some(json!(-2)), Some(json!(0))), "{dialect:?}");
         fail(&bad, None);
         tokio::time::sleep(Duration::from_millis(1100)).await;
         assert_eq!(

@@ -13,5 +13,6 @@ mod journey;
 mod media;
 mod reload;
 mod responses;
+mod routing;
 mod services;
 mod wire;
