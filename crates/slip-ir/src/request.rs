@@ -25,6 +25,13 @@ pub struct Request {
     pub extra: Vec<(String, Raw)>,
 }
 
+impl Request {
+    /// What the caller put under a name this vocabulary has no word for.
+    pub fn in_extra(&self, name: &str) -> Option<&Raw> {
+        self.extra.iter().find(|(known, _)| known == name).map(|(_, raw)| raw)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     System,

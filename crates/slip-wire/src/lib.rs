@@ -7,6 +7,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+mod body;
 pub mod breakpoint;
 pub mod carry;
 pub mod cohere;
@@ -31,6 +32,7 @@ pub mod seals;
 pub mod stamp;
 pub mod structured;
 pub mod upstream_error;
+mod wish;
 
 pub use cross::cross;
 pub use dialect::{Decode, Encode, Malformed, Wire, wire};

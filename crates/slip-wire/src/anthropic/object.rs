@@ -219,6 +219,15 @@ impl<'a> Writer<'a> {
         self
     }
 
+    /// The members of `extra` that have not been `said` yet.
+    pub fn others(&mut self, extra: Option<&Raw>, said: &[&str]) -> &mut Self {
+        let Some(Ok(members)) = extra.map(|raw| Object::parse(raw.as_str(), "")) else { return self };
+        for (name, raw) in members.rest().filter(|(name, _)| !said.contains(&&**name)) {
+            self.raw(&name, raw.get());
+        }
+        self
+    }
+
     pub fn close(self) {
         self.out.push(b'}');
     }

@@ -5,9 +5,31 @@ use crate::openai_chat::encode::Losses;
 use crate::openai_chat::shapes::tool_type;
 use crate::openai_chat::write::{Obj, object};
 use crate::quirks::ReasoningStyle;
+use crate::wish::{self, Wish};
 use crate::{Quirks, json};
 use bytes::BytesMut;
 use slip_ir::{Effort, Format, Loss, Media, Params, Request, Source, Tool, ToolChoice};
+
+/// What it has no word for.
+const UNKNOWN: [Wish; 17] = [
+    Wish::MinP,
+    Wish::TopA,
+    Wish::RepetitionPenalty,
+    Wish::N,
+    Wish::TopLogprobs,
+    Wish::LogitBias,
+    Wish::User,
+    Wish::Verbosity,
+    Wish::ServiceTier,
+    Wish::Prediction,
+    Wish::Modalities,
+    Wish::Audio,
+    Wish::ImageConfig,
+    Wish::WebSearchOptions,
+    Wish::PromptCacheKey,
+    Wish::CacheControl,
+    Wish::Metadata,
+];
 
 pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     let mut losses = Losses::default();
@@ -145,28 +167,7 @@ fn params(o: &mut Obj<'_, BytesMut>, params: &Params, losses: &mut Losses) {
     if let Some(logprobs) = params.logprobs {
         o.bool("logprobs", logprobs);
     }
-    let lost = [
-        (params.min_p.is_some(), "min_p"),
-        (params.top_a.is_some(), "top_a"),
-        (params.repetition_penalty.is_some(), "repetition_penalty"),
-        (params.n.is_some_and(|n| n > 1), "n"),
-        (params.top_logprobs.is_some_and(|n| n > 0), "top_logprobs"),
-        (params.logit_bias.is_some(), "logit_bias"),
-        (params.user.is_some(), "user"),
-        (params.verbosity.is_some(), "verbosity"),
-        (params.service_tier.is_some(), "service_tier"),
-        (params.prediction.is_some(), "prediction"),
-        (params.modalities.iter().any(|kind| kind != "text"), "modalities"),
-        (params.audio.is_some(), "audio"),
-        (params.image_config.is_some(), "image_config"),
-        (params.web_search_options.is_some(), "web_search_options"),
-        (params.prompt_cache_key.is_some(), "prompt_cache_key"),
-        (params.cache.is_some(), "cache_control"),
-        (params.metadata.is_some(), "metadata"),
-    ];
-    for (_, name) in lost.iter().filter(|(there, _)| *there) {
-        losses.push(*name, "has no place in this dialect");
-    }
+    wish::said(params, &UNKNOWN).for_each(|name| losses.push(name, "has no place in this dialect"));
 }
 
 /// On or off, with a budget.

@@ -44,8 +44,7 @@ pub(super) fn encode(door: Door, request: &Request) -> (Vec<u8>, Vec<Loss>) {
         if let Some(top) = request.params.top_logprobs {
             o.num("top_logprobs", top);
         }
-        let more = request.extra.iter().find(|(key, _)| key == "options").map(|(_, raw)| raw);
-        options::write(o, &request.params, more, &mut losses);
+        options::write(o, &request.params, request.in_extra("options"), &mut losses);
         extra(o, &request.extra);
     });
     (out.into(), losses.0)
