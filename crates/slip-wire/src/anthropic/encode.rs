@@ -68,22 +68,21 @@ pub fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     (out, losses)
 }
 
-/// The schema for `output_config.format`. What Anthropic has no word for becomes an instruction.
+/// In the place of a format that is a JSON object of any shape. A chat comes here with words of [`crate::structured`] instead;
+/// what shall only be counted comes as it is.
+pub const ANY_OBJECT: &str = "Answer with a single JSON object and nothing else.";
+
+/// The schema for `output_config.format`.
 fn format(request: &Request, quirks: &Quirks, system: &mut Vec<Part<'_>>, losses: &mut Vec<Loss>) -> Option<Raw> {
-    let mut instruct = |text: Cow<'static, str>, losses: &mut Vec<Loss>| {
-        losses.push(Loss::new("response_format", "asked for in the system prompt instead"));
-        system.push(Part::Text { text, cache: None, citations: Vec::new() });
-    };
     match request.format.as_ref()? {
         Format::Text => {}
-        Format::JsonObject => instruct(Cow::Borrowed("Answer with a single JSON object and nothing else."), losses),
-        Format::JsonSchema { schema, .. } if quirks.structured != Structured::JsonSchema => instruct(
-            Cow::Owned(format!(
-                "Answer with a single JSON value and nothing else. It must satisfy this JSON Schema: {}",
-                schema.as_str()
-            )),
-            losses,
-        ),
+        Format::JsonObject => {
+            losses.push(Loss::new("response_format", "asked for in the system prompt instead"));
+            system.push(Part::Text { text: Cow::Borrowed(ANY_OBJECT), cache: None, citations: Vec::new() });
+        }
+        Format::JsonSchema { .. } if quirks.structured != Structured::JsonSchema => {
+            losses.push(Loss::new("response_format", "this upstream takes no schema"));
+        }
         Format::JsonSchema { schema, .. } => {
             let mut out = Vec::new();
             let mut w = Writer::open(&mut out);

@@ -3,7 +3,7 @@
 use super::fields::{Fields, fields};
 use super::messages::{Conversation, write_cache_point};
 use crate::Quirks;
-use crate::anthropic::encode::write_schema;
+use crate::anthropic::encode::{ANY_OBJECT, write_schema};
 use crate::anthropic::limits::{Limits, Mode};
 use crate::anthropic::object::{Writer, array};
 use crate::body::Body;
@@ -11,7 +11,6 @@ use crate::quirks::{ReasoningStyle, Structured};
 use crate::wish::{self, Wish};
 use slip_ir::request::Function;
 use slip_ir::{Dialect, Format, Loss, Raw, Request, Tool, ToolChoice};
-use std::borrow::Cow;
 
 /// Top-level members the vocabulary has no word for and Converse knows. It refuses all others, so they go no further.
 const KNOWN_EXTRA: [&str; 6] = [
@@ -111,7 +110,7 @@ fn limits(request: &Request, family: Family, quirks: &Quirks, losses: &mut Vec<L
     Limits { max_tokens, mode: Mode::Unsaid, effort: None, display: None }
 }
 
-/// A schema for `outputConfig`, as name, schema and description. What Converse has no word for becomes an instruction.
+/// A schema for `outputConfig`, as name, schema and description.
 type Schema<'r> = (&'r str, &'r Raw, Option<&'r str>);
 
 fn format<'r>(
@@ -120,20 +119,15 @@ fn format<'r>(
     conversation: &mut Conversation<'r>,
     losses: &mut Vec<Loss>,
 ) -> Option<Schema<'r>> {
-    let mut instruct = |text: Cow<'static, str>, losses: &mut Vec<Loss>| {
-        losses.push(Loss::new("response_format", "asked for in the system prompt instead"));
-        conversation.instruct(text);
-    };
     match request.format.as_ref()? {
         Format::Text => {}
-        Format::JsonObject => instruct(Cow::Borrowed("Answer with a single JSON object and nothing else."), losses),
-        Format::JsonSchema { schema, .. } if quirks.structured != Structured::JsonSchema => instruct(
-            Cow::Owned(format!(
-                "Answer with a single JSON value and nothing else. It must satisfy this JSON Schema: {}",
-                schema.as_str()
-            )),
-            losses,
-        ),
+        Format::JsonObject => {
+            losses.push(Loss::new("response_format", "asked for in the system prompt instead"));
+            conversation.instruct(ANY_OBJECT);
+        }
+        Format::JsonSchema { .. } if quirks.structured != Structured::JsonSchema => {
+            losses.push(Loss::new("response_format", "this upstream takes no schema"));
+        }
         Format::JsonSchema { name, schema, description, .. } => return Some((name, schema, description.as_deref())),
         Format::Opaque { .. } => losses.push(Loss::new("response_format", "a format of another dialect")),
     }

@@ -61,8 +61,8 @@ impl<'r> Conversation<'r> {
     }
 
     /// An instruction of ours, beside the caller's.
-    pub fn instruct(&mut self, text: Cow<'r, str>) {
-        self.system.push(Part::Text(text));
+    pub fn instruct(&mut self, text: &'r str) {
+        self.system.push(Part::Text(Cow::Borrowed(text)));
     }
 
     fn turn(&mut self, turn: &'r Turn, telling: &mut Telling<'_>) {

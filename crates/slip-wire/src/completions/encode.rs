@@ -15,8 +15,8 @@ const MAX_STOPS: usize = 4;
 
 pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     let mut losses = Losses::default();
-    let (format, instruction) = lower_format(request.format.as_ref(), quirks, &mut losses);
-    let prompt = prompt::of(request, instruction, &mut losses);
+    let format = lower_format(request.format.as_ref(), quirks, &mut losses);
+    let prompt = prompt::of(request, &mut losses);
     let mut told = Request { params: kept(&request.params, &mut losses), ..Request::default() };
     (told.stream, told.reasoning) = (request.stream, request.reasoning.clone());
     if prompt.transcript && told.params.stop.len() < MAX_STOPS {

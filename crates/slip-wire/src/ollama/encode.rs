@@ -77,7 +77,7 @@ fn single(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
         return;
     }
     let rest = Request { turns: rest.to_vec(), ..Request::default() };
-    o.str("prompt", &prompt::of(&rest, None, losses).text);
+    o.str("prompt", &prompt::of(&rest, losses).text);
 }
 
 fn tools(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {

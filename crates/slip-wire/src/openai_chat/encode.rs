@@ -15,11 +15,11 @@ const ASSUMED_MAX_TOKENS: u64 = 16_384;
 pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     let mut losses = Losses::default();
     let mut out = BytesMut::with_capacity(4096);
-    let (format, instruction) = lower_format(request.format.as_ref(), quirks, &mut losses);
+    let format = lower_format(request.format.as_ref(), quirks, &mut losses);
     object(&mut out, |o| {
         let mut top = Top { o, quirks, written: Vec::new(), losses: &mut losses };
         top.o.str("model", &request.model);
-        turns::write(top.o.key("messages"), &request.turns, instruction, quirks, top.losses);
+        turns::write(top.o.key("messages"), &request.turns, quirks, top.losses);
         stream(&mut top, request);
         params(&mut top, request);
         tools(&mut top, request);

@@ -81,43 +81,33 @@ fn trim_schema(value: &mut serde_json::Value, dropped: &mut Vec<&'static str>) {
     }
 }
 
-/// The format as this upstream can be told it, and what must be said in words instead.
+/// The format as this upstream can be told it. What it has no member for, [`crate::structured`] asks for in other ways first.
 pub(crate) fn lower_format<'a>(
     format: Option<&'a Format>,
     quirks: &Quirks,
     losses: &mut Losses,
-) -> (Option<Cow<'a, Format>>, Option<String>) {
-    const WHY: &str = "asked for in words, because this provider has no such response format";
-    let Some(format) = format else { return (None, None) };
+) -> Option<Cow<'a, Format>> {
+    let format = format?;
     match (format, quirks.structured) {
         (Format::Opaque { dialect, .. }, _) if *dialect != Dialect::OpenAiChat => {
             losses.push("response_format", format!("only {dialect} knows this format"));
-            (None, None)
+            None
         }
-        (Format::Text, Structured::Unsaid) => (None, None),
-        (Format::JsonSchema { schema, .. }, Structured::JsonObject | Structured::Unsaid) => {
-            losses.push("response_format.json_schema", WHY);
-            let words = format!(
-                "Answer with one JSON object and nothing else, no Markdown. It must be valid against this JSON Schema:\n{}",
-                schema.as_str()
-            );
-            let rest = (quirks.structured == Structured::JsonObject).then_some(Cow::Owned(Format::JsonObject));
-            (rest, Some(words))
-        }
-        (Format::JsonObject, Structured::Unsaid) => {
-            losses.push("response_format", WHY);
-            (None, Some("Answer with one JSON object and nothing else, no Markdown.".to_owned()))
-        }
-        (Format::Opaque { .. }, Structured::Unsaid) => {
+        (Format::Text, Structured::Unsaid) => None,
+        (_, Structured::Unsaid) => {
             losses.push("response_format", "this provider has no response formats");
-            (None, None)
+            None
+        }
+        (Format::JsonSchema { .. }, Structured::JsonObject) => {
+            losses.push("response_format", "this provider takes no schema");
+            None
         }
         (Format::JsonSchema { name, schema, strict, description }, Structured::JsonSchema) if quirks.schema_subset => {
             let schema = fitted(schema, quirks, losses);
             let (name, description) = (name.clone(), description.clone());
-            (Some(Cow::Owned(Format::JsonSchema { name, schema, strict: *strict, description })), None)
+            Some(Cow::Owned(Format::JsonSchema { name, schema, strict: *strict, description }))
         }
-        _ => (Some(Cow::Borrowed(format)), None),
+        _ => Some(Cow::Borrowed(format)),
     }
 }
 
