@@ -2,6 +2,7 @@
 
 use super::encode::{Losses, NO_CACHE_CONTROL, write_cache};
 use super::ids::Ids;
+use super::message::is_custom;
 use super::write::{Arr, Obj, array};
 use super::{details, media};
 use crate::Quirks;
@@ -366,7 +367,7 @@ impl Telling<'_> {
 
 /// The members of a call after its id. Shared with replies.
 pub(super) fn write_call<B: bytes::BufMut>(o: &mut Obj<'_, B>, call: &ToolCall, arguments: &str) {
-    if call.extra == super::message::custom_mark() {
+    if is_custom(call.extra.as_ref()) {
         o.str("type", "custom");
         o.obj("custom", |o| {
             o.str("name", &call.name);

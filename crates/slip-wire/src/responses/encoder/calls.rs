@@ -1,7 +1,7 @@
 //! Calls of functions and of tools that take free text.
 
 use super::{Body, Encoder, Item, Open};
-use crate::openai_chat::message::custom_mark;
+use crate::openai_chat::message::is_custom;
 use crate::responses::{custom, ids, shown};
 use bytes::BytesMut;
 use slip_ir::Raw;
@@ -16,7 +16,7 @@ impl Encoder {
         out: &mut BytesMut,
     ) -> (usize, usize) {
         let place = self.items.len();
-        let marked = extra == custom_mark().as_ref();
+        let marked = is_custom(extra);
         let call = shown::Call {
             id: if id.is_empty() { ids::call(&self.stamp.id, place) } else { id.to_owned() },
             name: name.to_owned(),
@@ -33,7 +33,7 @@ impl Encoder {
     /// Free text that comes wrapped in JSON is told once it is whole.
     pub(super) fn arguments(&mut self, number: usize, json: &str, out: &mut BytesMut) {
         let Open { at: Some(at), kind: Kind::ToolCall { extra, .. }, .. } = &self.open[number] else { return };
-        let (at, marked) = (*at, *extra == custom_mark());
+        let (at, marked) = (*at, is_custom(extra.as_ref()));
         let Some(Item { body: Body::Call(call), .. }) = self.items.get_mut(at.0) else { return };
         call.arguments.push_str(json);
         match (call.custom, marked) {
@@ -50,7 +50,7 @@ impl Encoder {
     /// The call's id, for what is sealed about it.
     pub(super) fn close_call(&mut self, at: (usize, usize), status: &str, out: &mut BytesMut) -> Option<String> {
         let Some(Item { body: Body::Call(call), .. }) = self.items.get_mut(at.0) else { return None };
-        let marked = call.extra == custom_mark();
+        let marked = is_custom(call.extra.as_ref());
         if call.custom && !marked {
             call.arguments = custom::unwrapped(&call.arguments).into_owned();
         } else if call.arguments.is_empty() && !call.custom {
