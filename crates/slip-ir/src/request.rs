@@ -302,6 +302,18 @@ pub struct Reasoning {
     pub adaptive: bool,
 }
 
+impl Reasoning {
+    /// Asks for an answer without thinking.
+    pub fn is_off(&self) -> bool {
+        self.enabled == Some(false) || self.effort == Some(Effort::None) || self.budget == Some(0)
+    }
+
+    /// Says anything about whether or how much to think.
+    pub fn is_said(&self) -> bool {
+        self.enabled.is_some() || self.adaptive || self.effort.is_some() || self.budget.is_some()
+    }
+}
+
 /// Sampling and other scalar wishes. Absent means absent: nothing the caller left out is ever invented, except where a dialect
 /// requires a member (Anthropic's `max_tokens`).
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -145,7 +145,7 @@ impl Limits {
 }
 
 fn mode(wish: &Reasoning, request: &Request, max_tokens: u64) -> Mode {
-    if wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0) {
+    if wish.is_off() {
         return Mode::Off;
     }
     if wish.adaptive {

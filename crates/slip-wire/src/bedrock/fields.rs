@@ -111,7 +111,7 @@ fn claude(request: &Request, limits: &Limits, choice: Option<&ToolChoice>, field
 /// How much other families shall think.
 fn others(request: &Request, family: Family, fields: &mut Fields, losses: &mut Vec<Loss>) {
     let Some(wish) = &request.reasoning else { return };
-    let off = wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0);
+    let off = wish.is_off();
     let level = if off { None } else { level(wish) };
     match (family, level) {
         (Family::GptOss, Some(level)) => fields.put("reasoning_effort", Raw::of(level)),

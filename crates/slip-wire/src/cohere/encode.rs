@@ -173,11 +173,10 @@ fn params(o: &mut Obj<'_, BytesMut>, params: &Params, losses: &mut Losses) {
 /// On or off, with a budget.
 fn thinking(o: &mut Obj<'_, BytesMut>, request: &Request, quirks: &Quirks, losses: &mut Losses) {
     let Some(wish) = &request.reasoning else { return };
-    let off = wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0);
-    let on = wish.enabled == Some(true) || wish.adaptive || wish.effort.is_some() || wish.budget.is_some();
-    if !(on || off) {
+    if !wish.is_said() {
         return;
     }
+    let off = wish.is_off();
     if quirks.reasoning == ReasoningStyle::Unsaid {
         // A model that does not think is already what was asked for.
         if !off {

@@ -127,12 +127,11 @@ fn think(o: &mut Obj<'_, BytesMut>, wish: &Reasoning, losses: &mut Losses) {
         losses.push("reasoning.max_tokens", "this dialect knows levels of thinking, no budget");
     }
     match wish.effort {
-        _ if wish.enabled == Some(false) || wish.budget == Some(0) => o.bool("think", false),
-        Some(Effort::None) => o.bool("think", false),
+        _ if wish.is_off() => o.bool("think", false),
         Some(Effort::Minimal | Effort::Low) => o.str("think", "low"),
         Some(Effort::Medium) => o.str("think", "medium"),
-        Some(Effort::High | Effort::XHigh | Effort::Max) => o.str("think", "high"),
-        None if wish.enabled == Some(true) || wish.adaptive || wish.budget.is_some() => o.bool("think", true),
+        Some(_) => o.str("think", "high"),
+        None if wish.is_said() => o.bool("think", true),
         None => {}
     }
 }

@@ -209,8 +209,7 @@ fn tools(top: &mut Top<'_, '_>, request: &Request) {
 pub(crate) fn reasoning(top: &mut Top<'_, '_>, request: &Request) {
     let Some(wish) = &request.reasoning else { return };
     let max_tokens = request.params.max_tokens;
-    let off = wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0);
-    let on = wish.enabled == Some(true) || wish.adaptive || wish.effort.is_some() || wish.budget.is_some();
+    let (off, said) = (wish.is_off(), wish.is_said());
     if wish.summary.is_some() && top.quirks.reasoning != ReasoningStyle::Object {
         top.losses.push("reasoning.summary", "this provider cannot be told");
     }
@@ -235,7 +234,7 @@ pub(crate) fn reasoning(top: &mut Top<'_, '_>, request: &Request) {
                 top.put("reasoning_effort", |o, key| o.str(key, effort.name()));
             }
         }
-        ReasoningStyle::Thinking if on || off => {
+        ReasoningStyle::Thinking if said => {
             spoken_effort_is_lost(wish, off, top.losses);
             top.put("thinking", |o, key| {
                 o.obj(key, |o| {
@@ -246,14 +245,14 @@ pub(crate) fn reasoning(top: &mut Top<'_, '_>, request: &Request) {
                 });
             });
         }
-        ReasoningStyle::EnableThinking if on || off => {
+        ReasoningStyle::EnableThinking if said => {
             spoken_effort_is_lost(wish, off, top.losses);
             top.put("enable_thinking", |o, key| o.bool(key, !off));
             if let Some(budget) = wish.budget.filter(|_| !off) {
                 top.put("thinking_budget", |o, key| o.num(key, budget));
             }
         }
-        ReasoningStyle::Unsaid if on || off => top.losses.push("reasoning", "this provider cannot be told"),
+        ReasoningStyle::Unsaid if said => top.losses.push("reasoning", "this provider cannot be told"),
         ReasoningStyle::Thinking | ReasoningStyle::EnableThinking | ReasoningStyle::Unsaid => {}
     }
 }
@@ -267,7 +266,7 @@ fn spoken_effort_is_lost(wish: &Reasoning, off: bool, losses: &mut Losses) {
 
 /// The wish as one level.
 fn effort_of(wish: &Reasoning, max_tokens: Option<u64>, losses: &mut Losses) -> Option<Effort> {
-    if wish.enabled == Some(false) || wish.budget == Some(0) {
+    if wish.is_off() {
         return Some(Effort::None);
     }
     match (wish.effort, wish.budget) {

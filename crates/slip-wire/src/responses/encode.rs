@@ -285,7 +285,7 @@ fn write_format(out: &mut Vec<u8>, format: &Format) {
 }
 
 fn effort(wish: &Reasoning, cap: u64) -> Option<Effort> {
-    if wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0) {
+    if wish.is_off() {
         return Some(Effort::None);
     }
     match (wish.effort, wish.budget) {
