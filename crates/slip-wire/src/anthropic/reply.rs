@@ -88,7 +88,7 @@ pub fn encode(reply: &Reply, stamp: &Stamp) -> Vec<u8> {
     end.write(&mut w);
     let usage = match &reply.usage {
         Some(usage) => Cow::Borrowed(usage),
-        None => Cow::<Usage>::Owned(usage::estimate(stamp, text_bytes(choice))),
+        None => Cow::<Usage>::Owned(stamp.estimate(text_bytes(choice))),
     };
     usage::write(w.key("usage"), &usage, &reply.start, stamp, true);
     w.close();

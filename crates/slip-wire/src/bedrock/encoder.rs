@@ -7,7 +7,6 @@ use crate::Stamp;
 use crate::anthropic::object::Writer;
 use crate::anthropic::reply::shown_id;
 use crate::anthropic::seal;
-use crate::anthropic::usage::estimate;
 use crate::dialect::Encode;
 use crate::frame::eventstream::{put_exception, put_message};
 use bytes::BytesMut;
@@ -73,7 +72,7 @@ impl Encode for Encoder {
         self.begin(out);
         let (finish, native, stop_sequence) = self.ending.take().unwrap_or((Finish::Stop, None, None));
         send("messageStop", out, |w| write_ending(w, finish, native.as_deref(), stop_sequence.as_deref()));
-        let usage = self.usage.take().unwrap_or_else(|| estimate(&self.stamp, self.text_bytes));
+        let usage = self.usage.take().unwrap_or_else(|| self.stamp.estimate(self.text_bytes));
         send("metadata", out, |w| {
             usage::write(w.key("usage"), &usage, &self.stamp);
             w.raw("metrics", METRICS);

@@ -5,7 +5,7 @@
 
 use crate::Stamp;
 use crate::anthropic::object::{Object, Writer, array, whole};
-use crate::anthropic::usage::write_cost;
+use crate::anthropic::usage::{AS_IN_CHAT, write_cost};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use slip_ir::Usage;
@@ -65,7 +65,7 @@ pub fn write(out: &mut Vec<u8>, usage: &Usage, stamp: &Stamp) {
     if usage.estimated {
         w.put("estimated", &true);
     }
-    write_cost(&mut w, usage, stamp);
+    write_cost(&mut w, usage, stamp, AS_IN_CHAT);
     w.close();
 }
 

@@ -327,7 +327,7 @@ impl Encode for Encoder {
             return;
         }
         if !self.failed {
-            let usage = self.usage.take().unwrap_or_else(|| spell::estimate(&self.stamp, self.text_bytes));
+            let usage = self.usage.take().unwrap_or_else(|| self.stamp.estimate(self.text_bytes));
             let first = self.choices.iter().find_map(|c| Some((c.index, c.finish.clone()?)));
             self.head(out);
             if let Some(tier) = &self.start.service_tier {

@@ -9,7 +9,7 @@ mod thoughts;
 
 use super::object::{self, Held, State};
 use super::shown::{self, Part, Thought};
-use super::{error, ids, usage};
+use super::{error, ids};
 use crate::Stamp;
 use crate::anthropic::object::Writer;
 use crate::dialect::{Encode, put_event};
@@ -99,7 +99,7 @@ impl Encode for Encoder {
         }
         if !self.failed {
             let state = State::Ended(self.ending.unwrap_or(Finish::Stop));
-            let usage = self.usage.take().unwrap_or_else(|| usage::estimate(&self.stamp, self.text_bytes));
+            let usage = self.usage.take().unwrap_or_else(|| self.stamp.estimate(self.text_bytes));
             self.last(&state, Some(&usage), out);
         }
         put_event(None, b"[DONE]", out);
@@ -137,7 +137,7 @@ impl Encoder {
             Some(fault) => State::Failed(fault),
             None => State::Ended(this.ending.unwrap_or(Finish::Stop)),
         };
-        let usage = this.usage.take().unwrap_or_else(|| usage::estimate(stamp, this.text_bytes));
+        let usage = this.usage.take().unwrap_or_else(|| stamp.estimate(this.text_bytes));
         this.response(&state, Some(&usage), &mut response);
         response
     }
