@@ -12,7 +12,7 @@ use self::parts::{Part, Sort};
 use super::wire::{Wire, text};
 use super::{error, family, usage};
 use crate::anthropic::object::Object;
-use crate::dialect::Decode;
+use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
 use serde_json::value::RawValue;
 use slip_ir::event::{Kind, Start};
@@ -83,15 +83,10 @@ impl Decode for Decoder {
         if self.over || frame.is_done() || frame.data.trim_ascii().is_empty() {
             return;
         }
-        let wire = match serde_json::from_slice::<Wire<'_>>(frame.data) {
-            Ok(wire) => wire,
-            // An event of a shape we do not know is passed over. Bytes that are no JSON mean that a part of the reply is lost, and
-            // a reply with a hole in it must not look whole.
-            Err(e) if e.is_data() => return,
-            Err(_) => {
-                let says = "the provider sent an event that is not JSON";
-                return self.fail(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says), out);
-            }
+        let wire: Wire<'_> = match frame.read() {
+            Ok(Some(wire)) => wire,
+            Ok(None) => return,
+            Err(fault) => return self.fail(fault, out),
         };
         let kind = wire.kind.as_deref().or(frame.event).unwrap_or_default();
         if self.finished && kind != "error" {
@@ -106,8 +101,7 @@ impl Decode for Decoder {
         }
         self.close_all(out);
         if !self.finished {
-            let says = "the stream ended before it was finished";
-            self.fail(Fault::upstream(FaultKind::Upstream, Remedy::Again, says), out);
+            self.fail(cut_short(Remedy::Again), out);
         }
         self.over = true;
     }
