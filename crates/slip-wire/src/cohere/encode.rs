@@ -2,13 +2,13 @@
 
 use super::turns::Telling;
 use crate::openai_chat::encode::Losses;
-use crate::openai_chat::shapes::tool_type;
+use crate::openai_chat::shapes::{functions, write_parameters};
 use crate::openai_chat::write::{Obj, object};
 use crate::quirks::ReasoningStyle;
 use crate::wish::{self, Wish};
 use crate::{Quirks, json};
 use bytes::BytesMut;
-use slip_ir::{Effort, Format, Loss, Media, Params, Request, Source, Tool, ToolChoice};
+use slip_ir::{Format, Loss, Media, Params, Request, Source, ToolChoice};
 
 /// What it has no word for.
 const UNKNOWN: [Wish; 17] = [
@@ -77,15 +77,7 @@ fn write_documents(o: &mut Obj<'_, BytesMut>, documents: &[&Media]) {
 }
 
 fn tools(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
-    let mut kept = Vec::new();
-    for tool in &request.tools {
-        match tool {
-            Tool::Function(function) => kept.push(function),
-            Tool::Opaque { dialect, raw } => {
-                losses.push(format!("tools: {}", tool_type(raw)), format!("only {dialect} knows this tool"));
-            }
-        }
-    }
+    let mut kept = functions(&request.tools, losses);
     if request.parallel_tool_calls == Some(false) {
         losses.push("parallel_tool_calls", "this dialect leaves the choice to the model");
     }
@@ -110,10 +102,7 @@ fn tools(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
                 o.obj("function", |o| {
                     o.str("name", &function.name);
                     o.opt_str("description", function.description.as_deref());
-                    match &function.parameters {
-                        Some(schema) => o.raw("parameters", schema),
-                        None => o.span("parameters", br#"{"type":"object","properties":{}}"#),
-                    }
+                    write_parameters(o, function);
                 });
             });
         }

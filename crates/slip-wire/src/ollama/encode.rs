@@ -3,10 +3,10 @@
 use super::{Door, options, turns};
 use crate::completions::prompt;
 use crate::openai_chat::encode::Losses;
-use crate::openai_chat::shapes::tool_type;
+use crate::openai_chat::shapes::{functions, write_parameters};
 use crate::openai_chat::write::{Obj, object};
 use bytes::BytesMut;
-use slip_ir::{Effort, Format, Loss, Raw, Reasoning, Request, Role, Tool, ToolChoice};
+use slip_ir::{Effort, Format, Loss, Raw, Reasoning, Request, Role, ToolChoice};
 
 pub(super) fn encode(door: Door, request: &Request) -> (Vec<u8>, Vec<Loss>) {
     let mut losses = Losses::default();
@@ -81,15 +81,7 @@ fn single(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
 }
 
 fn tools(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
-    let mut kept = Vec::new();
-    for tool in &request.tools {
-        match tool {
-            Tool::Function(function) => kept.push(function),
-            Tool::Opaque { dialect, raw } => {
-                losses.push(format!("tools: {}", tool_type(raw)), format!("only {dialect} knows this tool"));
-            }
-        }
-    }
+    let kept = functions(&request.tools, losses);
     match &request.tool_choice {
         // Tools that must not be called are best not known.
         Some(ToolChoice::None) => return,
@@ -111,10 +103,7 @@ fn tools(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
                 o.obj("function", |o| {
                     o.str("name", &function.name);
                     o.str("description", function.description.as_deref().unwrap_or_default());
-                    match &function.parameters {
-                        Some(schema) => o.raw("parameters", schema),
-                        None => o.span("parameters", br#"{"type":"object","properties":{}}"#),
-                    }
+                    write_parameters(o, function);
                 });
             });
         }

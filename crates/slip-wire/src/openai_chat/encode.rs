@@ -1,6 +1,6 @@
 //! A request, written the way one OpenAI-shaped upstream wants it.
 
-use super::shapes::{lower_format, tool_type, write_format, write_function};
+use super::shapes::{foreign_tool, lower_format, tool_type, write_format, write_function};
 use super::turns;
 use super::write::{Obj, object};
 use crate::Quirks;
@@ -169,9 +169,7 @@ fn tools(top: &mut Top<'_, '_>, request: &Request) {
                     top.losses.push(format!("tools: {kind}"), "no one here runs this tool");
                 }
             }
-            Tool::Opaque { dialect, raw } => {
-                top.losses.push(format!("tools: {}", tool_type(raw)), format!("only {dialect} knows this tool"));
-            }
+            Tool::Opaque { dialect, raw } => foreign_tool(*dialect, raw, top.losses),
         }
     }
     if kept.is_empty() {

@@ -5,20 +5,40 @@ use super::write::Obj;
 use crate::Quirks;
 use crate::quirks::Structured;
 use bytes::BytesMut;
-use slip_ir::{Dialect, Format, Raw};
+use slip_ir::request::Function;
+use slip_ir::{Dialect, Format, Raw, Tool};
 use std::borrow::Cow;
 
-pub(crate) fn tool_type(raw: &Raw) -> String {
+pub(super) fn tool_type(raw: &Raw) -> String {
     let kind = crate::json::field(raw.as_str().as_bytes(), "type").and_then(crate::json::string);
     kind.map_or_else(|| "unknown".to_owned(), |k| k.chars().take(64).collect())
 }
 
-pub(crate) fn write_function(
-    o: &mut Obj<'_, BytesMut>,
-    function: &slip_ir::request::Function,
-    quirks: &Quirks,
-    losses: &mut Losses,
-) {
+/// The tools of a dialect that knows functions alone.
+pub(crate) fn functions<'r>(tools: &'r [Tool], losses: &mut Losses) -> Vec<&'r Function> {
+    let mut kept = Vec::new();
+    for tool in tools {
+        match tool {
+            Tool::Function(function) => kept.push(function),
+            Tool::Opaque { dialect, raw } => foreign_tool(*dialect, raw, losses),
+        }
+    }
+    kept
+}
+
+pub(super) fn foreign_tool(dialect: Dialect, raw: &Raw, losses: &mut Losses) {
+    losses.push(format!("tools: {}", tool_type(raw)), format!("only {dialect} knows this tool"));
+}
+
+/// For servers that insist on a schema, also where a function takes nothing.
+pub(crate) fn write_parameters(o: &mut Obj<'_, BytesMut>, function: &Function) {
+    match &function.parameters {
+        Some(schema) => o.raw("parameters", schema),
+        None => o.span("parameters", br#"{"type":"object","properties":{}}"#),
+    }
+}
+
+pub(crate) fn write_function(o: &mut Obj<'_, BytesMut>, function: &Function, quirks: &Quirks, losses: &mut Losses) {
     o.str("type", "function");
     o.obj("function", |o| {
         o.str("name", &function.name);
