@@ -27,6 +27,8 @@ pub mod openai_chat;
 pub mod ops;
 pub mod peek;
 pub mod quirks;
+#[cfg(test)]
+mod recordings;
 pub mod responses;
 pub mod seals;
 pub mod stamp;
