@@ -1,7 +1,7 @@
 //! The top level of a request's body: what this upstream refuses is not written, and is told as lost.
 
 use crate::Quirks;
-use crate::anthropic::object::{Writer, json};
+use crate::object::{Writer, json};
 use serde::Serialize;
 use slip_ir::Loss;
 use std::borrow::Cow;

@@ -22,6 +22,7 @@ pub mod json;
 #[cfg(test)]
 mod laws;
 pub mod lens;
+mod object;
 pub mod ollama;
 pub mod openai_chat;
 pub mod ops;

@@ -1,12 +1,12 @@
 //! An upstream's stream of Messages events as events of the vocabulary.
 
 use super::blocks::sealed;
-use super::object::{Object, is_object};
 use super::usage::Counts;
 use super::wire::{Delta, Wire, explanation, is_empty, whole};
 use super::{citations, error, finish_of, seal};
 use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
+use crate::object::{Object, is_object};
 use serde_json::value::RawValue;
 use slip_ir::event::{Kind, Piece, Start};
 use slip_ir::request::format;

@@ -2,9 +2,9 @@
 
 use super::limits::{BESIDE_THINKING, Limits, Mode, says_effort};
 use super::messages::{Conversation, Part, write_cache, write_cache_value, write_parts};
-use super::object::{Object, Writer, array, is_object, to_raw};
 use crate::Quirks;
 use crate::body::Body;
+use crate::object::{Object, Writer, array, is_object, to_raw};
 use crate::quirks::Structured;
 use crate::wish::{self, Wish};
 use slip_ir::request::Function;

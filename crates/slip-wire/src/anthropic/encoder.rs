@@ -1,11 +1,11 @@
 //! Events of the vocabulary as a Messages stream: one block open at a time, numbered from 0, and never a `[DONE]`.
 
-use super::object::Writer;
 use super::reply::{self, Ending};
 use super::wire::{frame, without_input};
 use super::{citations, error, seal, usage};
 use crate::Stamp;
 use crate::dialect::Encode;
+use crate::object::Writer;
 use bytes::BytesMut;
 use slip_ir::event::{Kind, Piece, Start};
 use slip_ir::{Dialect, Event, Fault, FaultKind, Finish, Raw, Remedy, ThinkingKind, Usage};

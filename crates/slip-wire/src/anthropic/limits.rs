@@ -1,9 +1,9 @@
 //! How much the model may write and think: `max_tokens`, `thinking` and the effort, which Anthropic only accepts together in
 //! certain combinations.
 
-use super::object::{Object, Writer};
 use super::request;
 use crate::Quirks;
+use crate::object::{Object, Writer};
 use crate::quirks::ReasoningStyle;
 use serde_json::Number;
 use slip_ir::request::format;

@@ -1,10 +1,10 @@
 //! Turns as Anthropic's alternating messages: one system prompt at the top, same roles merged, tool results first.
 
 use super::ids::Ids;
-use super::object::{Object, Writer, array};
 use super::{citations, limits};
 use crate::Quirks;
 use crate::json::write_string;
+use crate::object::{Object, Writer, array};
 use crate::openai_chat::media::{data_url, plain_type};
 use crate::quirks::Replay;
 use base64::Engine;

@@ -12,7 +12,6 @@ mod error;
 pub(crate) mod ids;
 pub(crate) mod limits;
 pub(crate) mod messages;
-pub(crate) mod object;
 pub(crate) mod reply;
 pub(crate) mod request;
 mod schema;

@@ -2,9 +2,9 @@
 
 use super::blocks::Reader;
 use super::messages::object_text;
-use super::object::{Object, Writer, array, read};
 use super::usage::{self, Counts};
 use super::{citations, error, finish_of, ids, seal, stop_reason, wire};
+use crate::object::{Object, Writer, array, read};
 use crate::{Malformed, Stamp};
 use serde_json::value::RawValue;
 use slip_ir::event::Start;

@@ -2,9 +2,9 @@
 
 use super::blocks::{self, Reader};
 use super::error::THREAD;
-use super::object::{Object, Writer, below, is_object, read, to_raw};
 use crate::Malformed;
 use crate::house;
+use crate::object::{Object, Writer, below, is_object, read, to_raw};
 use crate::seals::reunite;
 use serde_json::value::RawValue;
 use slip_ir::request::Function;

@@ -4,8 +4,8 @@
 //! are cumulative: `message_start` has the first, `message_delta` may repeat or raise any of them, so the last one said counts.
 //! `iterations` repeats the work per model and is inside the totals already.
 
-use super::object::{Object, Writer, whole};
 use crate::Stamp;
+use crate::object::{Object, Writer, whole};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use slip_ir::event::Start;

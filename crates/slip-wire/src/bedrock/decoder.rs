@@ -4,9 +4,9 @@
 
 use super::reply::stop_sequence;
 use super::{blocks, citations, error, finish_of, media, sealed, usage};
-use crate::anthropic::object::{Object, Writer, array, to_raw};
 use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
+use crate::object::{Object, Writer, array, to_raw};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use slip_ir::event::{Kind, Piece, Start};

@@ -3,7 +3,7 @@
 use super::encode::Family;
 use crate::Quirks;
 use crate::anthropic::limits::{BESIDE_THINKING, Limits, Mode, says_effort};
-use crate::anthropic::object::{Object, Writer, to_raw};
+use crate::object::{Object, Writer, to_raw};
 use crate::quirks::ReasoningStyle;
 use slip_ir::{Effort, Loss, Raw, Reasoning, Request, ToolChoice};
 

@@ -1,7 +1,7 @@
 //! Pictures, documents, sounds and films: Converse names formats where others name media types, and takes bytes but no addresses.
 
 use crate::Malformed;
-use crate::anthropic::object::{Object, Writer, below};
+use crate::object::{Object, Writer, below};
 use crate::openai_chat::media::{data_url, plain_type};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -6,7 +6,7 @@ use crate::Quirks;
 use crate::anthropic::ids::Ids;
 use crate::anthropic::limits::replayable;
 use crate::anthropic::messages::object_text;
-use crate::anthropic::object::{Writer, array};
+use crate::object::{Writer, array};
 use crate::quirks::Replay;
 use slip_ir::{
     Block, Cache, Dialect, Loss, Media, MediaKind, Raw, Request, Role, Text, Thinking, ThinkingKind, ToolCall,

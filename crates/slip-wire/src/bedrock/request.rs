@@ -2,9 +2,9 @@
 
 use super::blocks::{self, Reader, only};
 use crate::Malformed;
-use crate::anthropic::object::{Object, below, is_object, read};
 use crate::anthropic::request::{SCHEMA_NAME, place, thinking};
 use crate::house;
+use crate::object::{Object, below, is_object, read};
 use serde_json::value::RawValue;
 use slip_ir::request::Function;
 use slip_ir::{Dialect, Effort, Format, Loss, Raw, Reasoning, Request, Role, Tool, ToolChoice, Turn};

@@ -4,8 +4,8 @@
 //! The cache counters come under two names each, and are one count.
 
 use crate::Stamp;
-use crate::anthropic::object::{Object, Writer, array, whole};
 use crate::anthropic::usage::{AS_IN_CHAT, write_cost};
+use crate::object::{Object, Writer, array, whole};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use slip_ir::Usage;

@@ -1,6 +1,6 @@
 //! What only this dialect has, told in words every other dialect has: a free-text tool becomes a function with one text.
 
-use crate::anthropic::object::{Object, Writer, to_raw};
+use crate::object::{Object, Writer, to_raw};
 use crate::openai_chat::message::is_custom;
 use slip_ir::request::Function;
 use slip_ir::{Block, Dialect, Loss, Raw, Request, Tool, ToolChoice};

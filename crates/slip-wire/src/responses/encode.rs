@@ -3,8 +3,8 @@
 use super::history::History;
 use super::request::LOGPROBS;
 use crate::Quirks;
-use crate::anthropic::object::{Object, Writer, array};
 use crate::body::Body;
+use crate::object::{Object, Writer, array};
 use crate::quirks::{ReasoningStyle, Structured};
 use crate::wish::{self, Wish};
 use slip_ir::request::Function;

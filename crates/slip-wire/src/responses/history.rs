@@ -3,8 +3,8 @@
 use super::{annotations, seal};
 use crate::Quirks;
 use crate::anthropic::ids::Ids;
-use crate::anthropic::object::{Writer, array};
 use crate::json::write_string;
+use crate::object::{Writer, array};
 use crate::openai_chat::media;
 use crate::openai_chat::message::is_custom;
 use crate::quirks::Replay;

@@ -2,7 +2,7 @@
 
 use super::{ids, parts, seal};
 use crate::Malformed;
-use crate::anthropic::object::{Object, below, is_string, read};
+use crate::object::{Object, below, is_string, read};
 use crate::openai_chat::message::custom_mark;
 use crate::seals::reunite;
 use serde_json::value::RawValue;

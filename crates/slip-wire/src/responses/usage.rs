@@ -2,8 +2,8 @@
 //! includes reasoning.
 
 use crate::Stamp;
-use crate::anthropic::object::{Object, Writer, whole};
 use crate::anthropic::usage::write_cost;
+use crate::object::{Object, Writer, whole};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use slip_ir::{Nano, Usage};

@@ -1,7 +1,7 @@
 //! Calls of functions and of tools that take free text.
 
 use super::{Body, Decoder, Item};
-use crate::anthropic::object::Object;
+use crate::object::Object;
 use crate::openai_chat::message::custom_mark;
 use crate::responses::wire::Wire;
 use slip_ir::event::{Kind, Piece};

@@ -2,7 +2,7 @@
 
 use super::parts::Sort;
 use super::{Body, Decoder, Item};
-use crate::anthropic::object::Object;
+use crate::object::Object;
 use crate::openai_chat::media;
 use crate::responses::wire::{Wire, text};
 use serde_json::value::RawValue;

@@ -1,7 +1,7 @@
 //! The texts of messages and of reasoning, told in pieces, at the end of each part, or with the whole item.
 
 use super::{Body, Decoder, Item};
-use crate::anthropic::object::{Object, read};
+use crate::object::{Object, read};
 use crate::responses::annotations;
 use crate::responses::wire::{Wire, text};
 use serde_json::value::RawValue;

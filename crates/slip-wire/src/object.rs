@@ -10,7 +10,7 @@ use slip_ir::Raw;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Members of one object we look at. The widest object of this dialect has about forty; thousands would make the look-ups by name
+/// Members of one object we look at. The widest object of any dialect has about forty; thousands would make the look-ups by name
 /// expensive.
 const MAX_MEMBERS: usize = 512;
 
