@@ -8,6 +8,8 @@ pub mod sse;
 use chunks::Chunks;
 use eventstream::EventStream;
 use lines::Lines;
+use serde::Deserialize;
+use slip_ir::{Fault, FaultKind, Remedy};
 use sse::{Sink, Sse, TooLong};
 use std::fmt;
 
@@ -20,9 +22,23 @@ pub struct Frame<'a> {
     pub data: &'a [u8],
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
     pub fn is_done(&self) -> bool {
         self.data.trim_ascii() == b"[DONE]"
+    }
+
+    /// The event of a dialect inside. `None` for one of a shape we do not know, which is passed over. Bytes that are no JSON mean
+    /// that a part of the reply is lost, and a reply with a hole in it must not look whole.
+    #[allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
+    pub(crate) fn read<T: Deserialize<'a>>(&self) -> Result<Option<T>, Fault> {
+        match serde_json::from_slice(self.data) {
+            Ok(event) => Ok(Some(event)),
+            Err(e) if e.is_data() => Ok(None),
+            Err(_) => {
+                let says = "the provider sent an event that is not JSON";
+                Err(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says))
+            }
+        }
     }
 }
 

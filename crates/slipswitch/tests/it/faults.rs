@@ -8,7 +8,7 @@ mod matrix;
 mod pools;
 mod waiting;
 
-use crate::harness::{Gateway, provider};
+use crate::harness::{Gateway, provider, with};
 use serde_json::{Value, json};
 use slip_ir::Dialect;
 use slip_sim::{Fault, Sim, SimConfig};
@@ -39,13 +39,6 @@ fn ask(model: &str, stream: bool) -> Value {
         "provider": { "order": ["bad", "good"] },
         "messages": [{ "role": "user", "content": "count to 20" }],
     })
-}
-
-fn with(mut body: Value, over: Value) -> Value {
-    if let (Some(members), Value::Object(over)) = (body.as_object_mut(), over) {
-        members.extend(over);
-    }
-    body
 }
 
 fn fail(sim: &Sim, mode: Option<&str>) {
