@@ -1,9 +1,11 @@
 //! What is there without being asked for: provider keys in the environment, local model servers on loopback.
 
+use crate::listing;
 use http_body_util::{BodyExt, Limited};
 use slip_providers::{ALL, Issuer, Local, Provider};
 use slip_server::clock;
 use slip_server::config::{self, Checked, Credential, ModelConf, Policy, ProviderConf, ProviderKind, Secret};
+use slip_server::listing::MAX_LIST;
 use slip_server::upstream::{self, Deadlines, Target, parse_base};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +13,6 @@ use std::time::Duration;
 
 /// A server on this machine answers at once or is not there.
 const PROBE: Duration = Duration::from_millis(150);
-/// A model list larger than this is not a model list.
-const MAX_LIST: usize = 4 * 1024 * 1024;
 const MAX_MODELS: usize = 500;
 
 /// One thing that was found, or looked for in vain.
@@ -171,38 +171,17 @@ async fn probe(address: String, path: String) -> Option<(Vec<String>, u64)> {
             return None;
         }
         let body = Limited::new(response.into_body(), MAX_LIST).collect().await.ok()?.to_bytes();
-        names(&serde_json::from_slice(&body).ok()?)
+        // Anything but a list on that port is no model server.
+        let list = listing::read(&serde_json::from_slice(&body).ok()?)?;
+        Some(list.into_iter().map(|told| told.id).take(MAX_MODELS).collect())
     };
     let models = tokio::time::timeout(PROBE * 2, asked).await.ok().flatten()?;
     Some((models, clock::ms(clock::now().duration_since(began))))
 }
 
-/// Ollama says `{"models":[{"name"}]}`, everybody else `{"data":[{"id"}]}`. Anything else on that port is not a model server.
-fn names(list: &serde_json::Value) -> Option<Vec<String>> {
-    let (items, field) = match (list["models"].as_array(), list["data"].as_array()) {
-        (Some(items), _) => (items, "name"),
-        (None, Some(items)) => (items, "id"),
-        (None, None) => return None,
-    };
-    let name = |item: &serde_json::Value| {
-        let text = item[field].as_str().or_else(|| item["id"].as_str())?;
-        let fine = !text.is_empty() && text.len() <= 200 && text.chars().all(|c| !c.is_control() && !c.is_whitespace());
-        fine.then(|| text.to_owned())
-    };
-    Some(items.iter().filter_map(name).take(MAX_MODELS).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn model_lists_of_both_kinds_are_read_and_nothing_else_is() {
-        assert_eq!(names(&json!({ "models": [{ "name": "llama3:8b" }] })), Some(vec!["llama3:8b".to_owned()]));
-        assert_eq!(names(&json!({ "data": [{ "id": "a" }, { "id": "b c" }, {}] })), Some(vec!["a".to_owned()]));
-        assert_eq!(names(&json!({ "hello": 1 })), None);
-    }
 
     /// Variables, the providers they switch on, and what is said of the others.
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);

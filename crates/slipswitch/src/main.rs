@@ -6,6 +6,7 @@ mod demo;
 mod discover;
 mod exit;
 mod ground;
+mod listing;
 mod models;
 mod serve;
 
@@ -34,7 +35,10 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Demo(args) => runtime.block_on(demo::demo(args)),
         Command::Serve(args) => runtime.block_on(serve::serve(args)),
-        Command::Models(args) => models::models(&args),
+        Command::Models(args) => match &args.from {
+            Some(provider) => runtime.block_on(listing::models(&args, provider)),
+            None => models::models(&args),
+        },
         Command::Config(args) => config::config(&args),
         Command::ReadPdf => Ok(()),
     };

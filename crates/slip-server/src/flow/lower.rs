@@ -74,7 +74,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
         _ => "verbatim",
     };
     let mut ordered = None;
-    let (body, losses) = if same && to == Dialect::OpenAiChat {
+    let (body, mut losses) = if same && to == Dialect::OpenAiChat {
         if spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
             let mut body = Vec::new();
             let losses = splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
@@ -92,7 +92,10 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
         encode(inbound, endpoint, to, &quirks, turn, &mut ordered)?
     };
     let body = match quirks.envelope {
-        Some(envelope) => envelope.wrap(body, inbound.heads.beta.as_ref().and_then(|beta| beta.to_str().ok())),
+        Some(envelope) => {
+            let beta = inbound.heads.beta.as_ref().and_then(|beta| beta.to_str().ok());
+            envelope.seal(body, &endpoint.upstream, beta, &mut losses)
+        }
         None => body,
     };
     let reshape = reshape(inbound, turn, ordered.as_ref());

@@ -5,6 +5,8 @@ pub mod eventstream;
 pub mod lines;
 pub mod sse;
 
+use crate::envelope::Tongue;
+use crate::envelope::retold::Retold;
 use chunks::Chunks;
 use eventstream::EventStream;
 use lines::Lines;
@@ -53,6 +55,10 @@ pub enum Framing {
     EventStream,
     /// Server-sent events of Anthropic's, each inside one of Amazon's messages.
     Chunks,
+    /// Messages in a maker's tongue, each inside one of Amazon's.
+    Invoked(Tongue),
+    /// The same, a line each.
+    Lined(Tongue),
 }
 
 impl Framing {
@@ -61,7 +67,8 @@ impl Framing {
         match self {
             Framing::Sse => "text/event-stream",
             Framing::Lines => "application/x-ndjson",
-            Framing::EventStream | Framing::Chunks => "application/vnd.amazon.eventstream",
+            Framing::Lined(_) => "application/stream+json",
+            Framing::EventStream | Framing::Chunks | Framing::Invoked(_) => "application/vnd.amazon.eventstream",
         }
     }
 
@@ -78,6 +85,7 @@ pub enum Framer {
     Lines(Lines),
     EventStream(EventStream),
     Chunks(Chunks),
+    Retold(Box<Retold>),
 }
 
 /// Why a stream cannot be taken apart any further.
@@ -113,6 +121,8 @@ impl Framer {
             Framing::Lines => Framer::Lines(Lines::default()),
             Framing::EventStream => Framer::EventStream(EventStream::default()),
             Framing::Chunks => Framer::Chunks(Chunks::default()),
+            Framing::Invoked(tongue) => Framer::Retold(Box::new(Retold::chunks(tongue))),
+            Framing::Lined(tongue) => Framer::Retold(Box::new(Retold::lines(tongue))),
         }
     }
 
@@ -122,6 +132,7 @@ impl Framer {
             Framer::Lines(lines) => Ok(lines.push(chunk, sink)?),
             Framer::EventStream(stream) => stream.push(chunk, sink),
             Framer::Chunks(chunks) => chunks.push(chunk, sink),
+            Framer::Retold(retold) => retold.push(chunk, sink),
         }
     }
 
@@ -132,6 +143,7 @@ impl Framer {
             Framer::Lines(lines) => Ok(lines.finish(sink)?),
             Framer::EventStream(stream) => stream.finish(),
             Framer::Chunks(chunks) => chunks.finish(),
+            Framer::Retold(retold) => retold.finish(sink),
         }
     }
 }

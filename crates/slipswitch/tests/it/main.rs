@@ -9,6 +9,7 @@ mod faults;
 mod fidelity;
 mod harness;
 mod house;
+mod invoke;
 mod journey;
 mod media;
 mod reload;
