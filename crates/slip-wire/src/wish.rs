@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn what_would_happen_anyway_is_said_but_not_asked() {
         let all = [Wish::N, Wish::MinP, Wish::RepetitionPenalty, Wish::LogitBias, Wish::Modalities, Wish::Seed];
-        let rows: [(f64, f64, &str, u32, &[&str], &[&str]); 2] = [
+        type Row = (f64, f64, &'static str, u32, &'static [&'static str], &'static [&'static str]);
+        let rows: [Row; 2] = [
             (0.0, 1.0, "{}", 1, &["min_p", "repetition_penalty", "logit_bias", "seed"], &["seed"]),
             (
                 0.1,
