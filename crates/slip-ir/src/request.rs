@@ -25,6 +25,13 @@ pub struct Request {
     pub extra: Vec<(String, Raw)>,
 }
 
+impl Request {
+    /// What the caller put under a name this vocabulary has no word for.
+    pub fn in_extra(&self, name: &str) -> Option<&Raw> {
+        self.extra.iter().find(|(known, _)| known == name).map(|(_, raw)| raw)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     System,
@@ -293,6 +300,18 @@ pub struct Reasoning {
     pub summary: Option<String>,
     /// The model decides how much (Anthropic `thinking: {"type":"adaptive"}`).
     pub adaptive: bool,
+}
+
+impl Reasoning {
+    /// Asks for an answer without thinking.
+    pub fn is_off(&self) -> bool {
+        self.enabled == Some(false) || self.effort == Some(Effort::None) || self.budget == Some(0)
+    }
+
+    /// Says anything about whether or how much to think.
+    pub fn is_said(&self) -> bool {
+        self.enabled.is_some() || self.adaptive || self.effort.is_some() || self.budget.is_some()
+    }
 }
 
 /// Sampling and other scalar wishes. Absent means absent: nothing the caller left out is ever invented, except where a dialect

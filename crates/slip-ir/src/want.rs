@@ -22,6 +22,8 @@ pub struct Want {
     pub audio_out: bool,
     /// Estimated prompt size (bytes of text / 4, media apart).
     pub prompt_tokens: u64,
+    /// The caller would rather have the middle left out than be told that it is too long.
+    pub compress: bool,
     /// The caller's cap on output, where given.
     pub max_tokens: Option<u64>,
     pub n: u32,

@@ -5,6 +5,13 @@
 
 use crate::prelude::*;
 
+/// What whoever speaks Converse has beside it.
+pub(crate) const SERVES: &[Serves] = &[
+    serves(Op::Embeddings, Shape::Bedrock),
+    serves(Op::Rerank, Shape::Bedrock),
+    serves(Op::CountTokens, Shape::Bedrock),
+];
+
 pub static PROVIDER: Provider = Provider {
     id: s("amazon-bedrock"),
     aliases: names!["bedrock"],
@@ -41,5 +48,6 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("US")),
     docs: s("https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"),
     models_path: None,
+    serves: std::borrow::Cow::Borrowed(SERVES),
     ..Provider::BLANK
 };

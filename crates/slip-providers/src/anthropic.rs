@@ -23,6 +23,7 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("US")),
     docs: s("https://docs.anthropic.com/en/api/messages"),
+    models_path: Some(s("/models?limit=1000")),
     serves: Cow::Borrowed(SERVES),
     ..Provider::BLANK
 };

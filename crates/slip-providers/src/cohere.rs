@@ -14,7 +14,7 @@ pub static PROVIDER: Provider = Provider {
     links: links("https://cohere.com/privacy", "https://cohere.com/terms-of-use", Some("https://status.cohere.com")),
     headquarters: Some(s("CA")),
     docs: s("https://docs.cohere.com/reference/chat"),
-    models_path: None,
+    models_path: Some(s("../v1/models?page_size=1000")),
     serves: list![serves(Op::Embeddings, Shape::Cohere), serves(Op::Rerank, Shape::Cohere)],
     ..Provider::BLANK
 };

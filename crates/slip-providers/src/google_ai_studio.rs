@@ -28,5 +28,6 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("US")),
     docs: s("https://ai.google.dev/api/generate-content"),
+    models_path: Some(s("/models?pageSize=1000")),
     ..Provider::BLANK
 };

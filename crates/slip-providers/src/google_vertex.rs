@@ -62,5 +62,6 @@ pub static PROVIDER: Provider = Provider {
     headquarters: Some(s("US")),
     docs: s("https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference"),
     models_path: None,
+    serves: list![serves(Op::Embeddings, Shape::Vertex), serves(Op::CountTokens, Shape::Vertex)],
     ..Provider::BLANK
 };

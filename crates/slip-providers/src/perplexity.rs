@@ -31,7 +31,7 @@ pub static PROVIDER: Provider = Provider {
     ),
     headquarters: Some(s("US")),
     docs: s("https://docs.perplexity.ai/api-reference/sonar-post"),
-    models_path: None,
+    models_path: Some(s("/v1/models")),
     serves: list![serves_at(Op::Embeddings, Shape::OpenAiInt8, "/v1/embeddings")],
     ..Provider::BLANK
 };

@@ -69,7 +69,7 @@ pub struct Provider {
     pub datacenters: List<Str>,
     /// Its API reference.
     pub docs: Str,
-    /// Where its own list of models is, below `base`; `None` when it has none.
+    /// Where its own list of models is, below `base`, from which a leading `../` climbs; `None` when it has none.
     pub models_path: Option<Str>,
 }
 
@@ -266,6 +266,7 @@ impl Provider {
                 Dialect::OpenAiChat => AS_OPENAI,
                 Dialect::Gemini => crate::google_ai_studio::SERVES,
                 Dialect::Anthropic => crate::anthropic::SERVES,
+                Dialect::Bedrock => crate::amazon_bedrock::SERVES,
                 _ => &[],
             }),
             dialect,

@@ -404,7 +404,7 @@ fn refuse(q: &Question<'_>, needs: &Needs, asked: &Resolved, named: bool, e: &En
             return Some(Rule::Output(kind));
         }
     }
-    if let Some(has) = e.context.filter(|has| want.prompt_tokens > *has) {
+    if let Some(has) = e.context.filter(|has| want.prompt_tokens > *has && !want.compress) {
         return Some(Rule::Context { needs: want.prompt_tokens, has });
     }
     if let (Some(needs), Some(has)) = (want.max_tokens, e.max_output)
@@ -439,7 +439,9 @@ fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpo
     let reads = |kind| e.facts.takes.is_none_or(|takes| takes.contains(kind));
     let lacks = e.facts.can.is_some_and(|can| !can.has(needs.wishes))
         || wish.misses(e.variant.as_deref())
-        || !q.want.media.iter().all(reads);
+        || !q.want.media.iter().all(reads)
+        // Whom it need not be squeezed for.
+        || e.context.is_some_and(|has| q.want.prompt_tokens > has);
     // The caller's own order is stronger than the caller's preferences.
     let slow = order == tier::UNLISTED && is_slow(q, e, &live);
     let mut tier = order << tier::ORDER;

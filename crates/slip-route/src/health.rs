@@ -183,8 +183,12 @@ impl Health {
     /// An attempt failed before its first content. Only what the endpoint is to blame for counts against it.
     pub fn failed(&self, now_ms: u64, fault: &Fault) {
         self.ended();
-        let class = Class::of(fault.kind);
-        self.totals.failed(class);
+        // The model is not there, whoever asks.
+        if fault.status == Some(404) || matches!(fault.kind, FaultKind::UnknownModel | FaultKind::NotFound) {
+            self.totals.failed(Class::NoModel);
+            return self.breaker.gone(now_ms);
+        }
+        self.totals.failed(Class::of(fault.kind));
         match fault.kind {
             FaultKind::RateLimited => self.breaker.limited(now_ms, fault.retry_after),
             FaultKind::Upstream | FaultKind::UpstreamTimeout | FaultKind::Overloaded => {
@@ -197,8 +201,6 @@ impl Health {
                 self.past().uptime.add(now_ms, false);
                 self.breaker.failed(now_ms);
             }
-            // The model is not there, whoever asks.
-            FaultKind::UnknownModel | FaultKind::NotFound => self.breaker.gone(now_ms),
             _ => self.breaker.unproven(),
         }
     }

@@ -5,6 +5,7 @@ use crate::flow::shield::unharmed;
 use crate::flow::waiting::Waiting;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use slip_wire::envelope::asked::Wrapped;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,6 +14,8 @@ pub enum Body {
     Full(Option<Bytes>),
     Relay(Box<Relay>),
     Waiting(Box<Waiting>),
+    /// One of these for a caller of InvokeModel.
+    Wrapped(Box<(Body, Wrapped)>),
 }
 
 impl Body {
@@ -49,6 +52,7 @@ impl http_body::Body for Body {
                 next => next.map(|bytes| bytes.map(Ok)),
             },
             Body::Waiting(waiting) => waiting.poll_bytes(cx).map(|bytes| bytes.map(Ok)),
+            Body::Wrapped(inner) => wrapped(inner, cx),
         });
         match next {
             Some(next) => next.map(|bytes| bytes.map(|b| b.map(Frame::data))),
@@ -59,6 +63,8 @@ impl http_body::Body for Body {
                     Body::Full(_) => Bytes::new(),
                     Body::Relay(relay) => relay.broke(),
                     Body::Waiting(waiting) => waiting.broke(),
+                    // What is inside has told its own breaking already.
+                    Body::Wrapped(_) => Bytes::new(),
                 });
                 Poll::Ready(Some(last.map(Frame::data).ok_or(Torn)))
             }
@@ -72,7 +78,20 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Body::Relay(_) | Body::Waiting(_) => SizeHint::default(),
+            Body::Relay(_) | Body::Waiting(_) | Body::Wrapped(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// The next bytes that are whole messages. What is read of the stream inside may be none yet.
+fn wrapped((inner, wrap): &mut (Body, Wrapped), cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Torn>>> {
+    use http_body::Body as _;
+    loop {
+        let Some(frame) = std::task::ready!(Pin::new(&mut *inner).poll_frame(cx)) else { return Poll::Ready(None) };
+        let bytes = frame?.into_data().unwrap_or_default();
+        let out = wrap.push(&bytes).map_err(|_| Torn)?;
+        if !out.is_empty() {
+            return Poll::Ready(Some(Ok(out.freeze())));
         }
     }
 }

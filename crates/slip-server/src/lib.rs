@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod files;
 pub mod flow;
+pub mod listing;
 pub mod probing;
 pub mod routes;
 pub mod serve;

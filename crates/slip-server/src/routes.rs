@@ -107,7 +107,7 @@ pub static ROUTES: &[Route] = &[
         "//model/{model...}",
         Auth::Key,
         To::Generate(Dialect::Bedrock),
-        "the same, as Bedrock clients say it (`/converse` and `/converse-stream`)",
+        "the same, as Bedrock clients say it (`/converse`, `/converse-stream`, `/invoke`, `/invoke-with-response-stream`, `/count-tokens`)",
     ),
     route(
         Method::POST,

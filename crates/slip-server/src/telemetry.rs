@@ -3,6 +3,8 @@
 //! Labels come from bounded sets only (provider, model, status class): never a key, a user or a prompt. Models beyond
 //! [`MAX_MODELS`] are counted as `other`.
 
+mod endpoints;
+
 use crate::App;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -123,7 +125,7 @@ impl Telemetry {
     pub fn encode(&self, app: &App) -> String {
         self.in_flight.set(i64::try_from(app.in_flight.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
         self.backlog.set(i64::try_from(app.ledger.backlog()).unwrap_or(i64::MAX));
-        let mut text = String::new();
+        let mut text = endpoints::text(app);
         match encode(&mut text, &self.registry) {
             Ok(()) => text,
             Err(_) => "# EOF\n".to_owned(),

@@ -3,7 +3,7 @@
 use crate::frame::{Frame, Framing};
 use crate::{Quirks, Stamp};
 use bytes::{BufMut, BytesMut};
-use slip_ir::{Dialect, Event, Fault, Loss, Reply, Request};
+use slip_ir::{Dialect, Event, Fault, FaultKind, Loss, Remedy, Reply, Request};
 use std::fmt;
 use std::sync::Arc;
 
@@ -102,8 +102,13 @@ pub(crate) fn put_event(name: Option<&str>, data: &[u8], out: &mut BytesMut) {
 pub trait Decode: Send {
     fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>);
     /// The bytes ended. Closes what is open; if nothing said the reply was finished, the last event is a
-    /// [`Event::Fault`] of kind `Upstream` ("the stream ended before it was finished").
+    /// [`Event::Fault`] of kind `Upstream`, as [`cut_short`] makes it.
     fn eof(&mut self, out: &mut Vec<Event>);
+}
+
+/// What [`Decode::eof`] ends with where nothing said that the reply was finished.
+pub(crate) fn cut_short(remedy: Remedy) -> Fault {
+    Fault::upstream(FaultKind::Upstream, remedy, "the stream ended before it was finished")
 }
 
 /// Events in, framed bytes out.

@@ -1,10 +1,28 @@
 //! How a cloud wraps a dialect that is not its own: what the author's API says in the body or in a header moves into the path, and
-//! the other way round. Two clouds serve Anthropic's Messages so.
+//! the other way round. Two clouds serve Anthropic's Messages so. Where the body is not the dialect's either, [`tongue`] tells it.
+
+pub mod asked;
+mod chat;
+mod claude;
+mod cohere;
+mod command;
+mod counted;
+mod jurassic;
+mod llama;
+mod mistral;
+mod nova;
+mod prompt;
+pub(crate) mod retold;
+mod titan;
+pub mod tongue;
 
 use crate::frame::Framing;
-use crate::json;
-use slip_ir::Dialect;
+use crate::{Quirks, json};
+use bytes::Bytes;
+pub use counted::{METRICS, counted};
+use slip_ir::{Dialect, Loss};
 use std::fmt::Write;
+pub use tongue::Tongue;
 
 /// One cloud's wrapping.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +31,9 @@ pub struct Envelope {
     pub name: &'static str,
     /// Path of a whole reply and of a stream; `{model}` stands for the model's name, escaped.
     pub paths: [&'static str; 2],
-    /// Value of the body's `anthropic_version`, which takes the place of the header.
+    /// What is spoken inside, where it is not the dialect itself.
+    pub tongue: Option<Tongue>,
+    /// Value of the body's `anthropic_version`, which takes the place of the header; empty where there is none.
     pub version: &'static str,
     /// Members of the body that have moved into the path.
     pub moved: &'static [&'static str],
@@ -29,7 +49,8 @@ impl Envelope {
     /// Bedrock's InvokeModel.
     pub const INVOKE_MODEL: Envelope = Envelope {
         name: "invoke-model",
-        paths: ["/model/{model}/invoke", "/model/{model}/invoke-with-response-stream"],
+        paths: INVOKE,
+        tongue: None,
         version: "bedrock-2023-05-31",
         moved: &["model", "stream"],
         beta_in_body: true,
@@ -41,6 +62,7 @@ impl Envelope {
     pub const RAW_PREDICT: Envelope = Envelope {
         name: "raw-predict",
         paths: ["/models/{model}:rawPredict", "/models/{model}:streamRawPredict"],
+        tongue: None,
         version: "vertex-2023-10-16",
         moved: &["model"],
         beta_in_body: false,
@@ -48,7 +70,64 @@ impl Envelope {
         errors: Dialect::Anthropic,
     };
 
-    pub const ALL: [&'static Envelope; 2] = [&Envelope::INVOKE_MODEL, &Envelope::RAW_PREDICT];
+    /// InvokeModel, in the words of a maker.
+    const fn invoked(name: &'static str, tongue: Tongue) -> Envelope {
+        Envelope {
+            name,
+            tongue: Some(tongue),
+            version: "",
+            moved: &["model", "stream"],
+            framing: Framing::Invoked(tongue),
+            ..Envelope::INVOKE_MODEL
+        }
+    }
+
+    pub const TITAN: Envelope = Envelope::invoked("invoke-titan", Tongue::Titan);
+    pub const NOVA: Envelope = Envelope::invoked("invoke-nova", Tongue::Nova);
+    pub const LLAMA: Envelope = Envelope::invoked("invoke-llama", Tongue::Llama);
+    /// It does not stream: it is asked whole, and a short stream made of that.
+    pub const JURASSIC: Envelope =
+        Envelope { paths: [INVOKE[0], INVOKE[0]], ..Envelope::invoked("invoke-jurassic", Tongue::Jurassic) };
+    pub const COMMAND: Envelope = Envelope::invoked("invoke-command", Tongue::Command);
+    pub const COMMAND_R: Envelope = Envelope::invoked("invoke-command-r", Tongue::Cohere);
+    pub const MISTRAL: Envelope = Envelope::invoked("invoke-mistral", Tongue::Mistral);
+    pub const CLAUDE: Envelope = Envelope::invoked("invoke-claude-text", Tongue::Claude);
+
+    /// Chat completions, of makers who have no other words.
+    pub const CHAT: Envelope =
+        Envelope { moved: &["model", "stream", "stream_options"], ..Envelope::invoked("invoke-chat", Tongue::Chat) };
+
+    /// Cohere itself, asked as it was before its second version: below `/v1`.
+    pub const COHERE_V1: Envelope = Envelope {
+        name: "cohere-v1",
+        paths: ["/chat", "/chat"],
+        tongue: Some(Tongue::Cohere),
+        version: "",
+        moved: &[],
+        beta_in_body: false,
+        framing: Framing::Lined(Tongue::Cohere),
+        errors: Dialect::Cohere,
+    };
+
+    pub const ALL: [&'static Envelope; 12] = [
+        &Envelope::INVOKE_MODEL,
+        &Envelope::RAW_PREDICT,
+        &Envelope::TITAN,
+        &Envelope::NOVA,
+        &Envelope::LLAMA,
+        &Envelope::JURASSIC,
+        &Envelope::COMMAND,
+        &Envelope::COMMAND_R,
+        &Envelope::MISTRAL,
+        &Envelope::CLAUDE,
+        &Envelope::CHAT,
+        &Envelope::COHERE_V1,
+    ];
+
+    /// The dialect that comes in it.
+    pub fn dialect(&self) -> Dialect {
+        self.tongue.map_or(Dialect::Anthropic, Tongue::dialect)
+    }
 
     pub fn parse(name: &str) -> Option<&'static Envelope> {
         Envelope::ALL.into_iter().find(|envelope| envelope.name == name)
@@ -57,6 +136,19 @@ impl Envelope {
     /// Path below the base URL.
     pub fn path(&self, model: &str, stream: bool) -> String {
         self.paths[usize::from(stream)].replace("{model}", &escaped(model))
+    }
+
+    /// The body as this cloud reads it, in whatever is spoken inside. What that has no word for is lost.
+    pub fn seal(&self, body: Vec<u8>, model: &str, beta: Option<&str>, losses: &mut Vec<Loss>) -> Vec<u8> {
+        let Some(tongue) = self.tongue else { return self.wrap(body, beta) };
+        let body = tongue.ask(&body, model, losses);
+        let Ok(members) = json::members(&body) else { return body };
+        if !members.iter().any(|member| self.moved.contains(&member.key.as_str())) {
+            return body;
+        }
+        let kept = members.into_iter().filter(|member| !self.moved.contains(&member.key.as_str()));
+        let kept: Vec<&[u8]> = kept.map(|member| &body[member.whole]).collect();
+        [b"{".as_slice(), &kept.join(b",".as_slice()), b"}"].concat()
     }
 
     /// The body as this cloud reads it. `beta` is the value of the caller's `anthropic-beta` header.
@@ -81,6 +173,18 @@ impl Envelope {
         out
     }
 }
+
+impl Quirks {
+    /// A whole reply, as the dialect would have told it. What is none is left to be refused as it is.
+    pub fn opened(&self, headers: &http::HeaderMap, body: Bytes) -> Bytes {
+        let Some(tongue) = self.envelope.and_then(|envelope| envelope.tongue) else { return body };
+        let body = counted(headers, body);
+        tongue.whole(&body).map_or(body, Bytes::from)
+    }
+}
+
+/// Where InvokeModel is asked, and where for a stream.
+const INVOKE: [&str; 2] = ["/model/{model}/invoke", "/model/{model}/invoke-with-response-stream"];
 
 /// A model's name as one segment of a path: it can never reach another path, nor add a query.
 pub fn escaped(model: &str) -> String {

@@ -7,6 +7,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+mod body;
 pub mod breakpoint;
 pub mod carry;
 pub mod cohere;
@@ -21,16 +22,21 @@ pub mod json;
 #[cfg(test)]
 mod laws;
 pub mod lens;
+mod object;
 pub mod ollama;
 pub mod openai_chat;
 pub mod ops;
 pub mod peek;
 pub mod quirks;
+#[cfg(test)]
+mod recordings;
 pub mod responses;
 pub mod seals;
+pub mod squeeze;
 pub mod stamp;
 pub mod structured;
 pub mod upstream_error;
+mod wish;
 
 pub use cross::cross;
 pub use dialect::{Decode, Encode, Malformed, Wire, wire};

@@ -150,6 +150,20 @@ impl Peek {
         self.members.iter().find(|m| m.key == name)
     }
 
+    /// Routing is said in the same words whatever the dialect.
+    fn routed(&mut self, member: &str, span: &[u8]) -> Result<(), Malformed> {
+        match member {
+            "models" => self.models = texts("models", span, MAX_MODELS)?,
+            "provider" if object("provider", span)? => {
+                self.provider = std::str::from_utf8(span).ok().and_then(Raw::parse);
+            }
+            "route" => self.route = text("route", span)?,
+            "session_id" => self.session_id = text("session_id", span)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn param(&mut self, name: &'static str) {
         if !self.want.params.contains(&name) {
             self.want.params.push(name);

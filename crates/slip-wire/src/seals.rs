@@ -104,6 +104,42 @@ fn without_signature(raw: &Raw) -> Option<Raw> {
     Raw::of(&value)
 }
 
+/// Our own surfaces show the signature of a call as sealed reasoning that names the call; here it finds its way back.
+pub(crate) fn reunite(blocks: &mut Vec<Block>) {
+    let mut orphans = Vec::new();
+    blocks.retain_mut(|block| match block {
+        Block::Thinking(t) if t.kind == ThinkingKind::Encrypted && t.format == format::GEMINI && t.id.is_some() => {
+            orphans.push(std::mem::take(t));
+            false
+        }
+        _ => true,
+    });
+    for orphan in orphans {
+        let call = blocks.iter_mut().find_map(|block| match block {
+            Block::ToolCall(call) if Some(&call.id) == orphan.id.as_ref() && call.signature.is_none() => Some(call),
+            _ => None,
+        });
+        match call {
+            Some(call) => call.signature = orphan.data,
+            None => blocks.insert(0, Block::Thinking(orphan)),
+        }
+    }
+}
+
+/// No format's name is longer than this; the bound keeps a long seal from being searched for one.
+pub(crate) const LONGEST_FORMAT: usize = 48;
+
+/// Whether this is how formats of sealed reasoning are named: a family in small letters, and a version.
+pub(crate) fn is_format(name: &str) -> bool {
+    name == format::UNKNOWN
+        || name.rsplit_once("-v").is_some_and(|(family, version)| {
+            !family.is_empty()
+                && family.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && !version.is_empty()
+                && version.bytes().all(|b| b.is_ascii_digit())
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

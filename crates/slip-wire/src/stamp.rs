@@ -1,7 +1,8 @@
 //! What the house writes onto a reply: the generation's identity and its price.
 
 use crate::responses::Echo;
-use slip_ir::Price;
+use slip_ir::money::Cost;
+use slip_ir::{Nano, Price, Usage};
 use std::sync::Arc;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,4 +25,29 @@ pub struct Stamp {
     pub prompt_estimate: u64,
     /// What the reply repeats of its request, where the caller's dialect does so.
     pub echo: Option<Box<Echo>>,
+}
+
+/// What a reply cost, as its caller is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bill {
+    /// What this house charges. With the caller's own key that is nothing: the provider bills them.
+    pub charged: Nano,
+    /// What the provider asks, as far as the price is known.
+    pub upstream: Cost,
+    /// Whether it is known. If not, that must be said: 0 alone would read as free.
+    pub known: bool,
+}
+
+impl Stamp {
+    pub(crate) fn bill(&self, usage: &Usage) -> Bill {
+        let cost = self.price.as_ref().map(|price| price.cost(usage));
+        let upstream = cost.unwrap_or_default();
+        let charged = if self.byok { Nano(0) } else { upstream.total };
+        Bill { charged, upstream, known: cost.is_some() }
+    }
+
+    /// What is told when the provider counted nothing: our estimate of the prompt, and a token for every four bytes of text.
+    pub(crate) fn estimate(&self, text_bytes: u64) -> Usage {
+        Usage { input: self.prompt_estimate, output: text_bytes.div_ceil(4), estimated: true, ..Usage::default() }
+    }
 }

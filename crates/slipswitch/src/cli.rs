@@ -149,6 +149,10 @@ pub struct Models {
     /// Show only models whose id or name contains this.
     pub filter: Option<String>,
 
+    /// Ask this provider for its own list, instead of the catalogue.
+    #[arg(long, value_name = "PROVIDER")]
+    pub from: Option<String>,
+
     /// Configuration file, TOML or YAML.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,

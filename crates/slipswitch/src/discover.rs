@@ -1,10 +1,11 @@
 //! What is there without being asked for: provider keys in the environment, local model servers on loopback.
 
-use crate::providers::names;
+use crate::listing;
 use http_body_util::{BodyExt, Limited};
 use slip_providers::{ALL, Issuer, Local, Provider};
 use slip_server::clock;
 use slip_server::config::{self, Checked, Credential, ModelConf, Policy, ProviderConf, ProviderKind, Secret};
+use slip_server::listing::MAX_LIST;
 use slip_server::upstream::{self, Deadlines, Target, parse_base};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +13,7 @@ use std::time::Duration;
 
 /// A server on this machine answers at once or is not there.
 const PROBE: Duration = Duration::from_millis(150);
-/// A model list larger than this is not a model list.
-const MAX_LIST: usize = 4 * 1024 * 1024;
+const MAX_MODELS: usize = 500;
 
 /// One thing that was found, or looked for in vain.
 pub enum Found {
@@ -172,7 +172,9 @@ async fn probe(address: String, path: String) -> Option<(Vec<String>, u64)> {
             return None;
         }
         let body = Limited::new(response.into_body(), MAX_LIST).collect().await.ok()?.to_bytes();
-        names(&serde_json::from_slice(&body).ok()?)
+        // Anything but a list on that port is no model server.
+        let list = listing::read(&serde_json::from_slice(&body).ok()?)?;
+        Some(list.into_iter().map(|told| told.id).take(MAX_MODELS).collect())
     };
     let models = tokio::time::timeout(PROBE * 2, asked).await.ok().flatten()?;
     Some((models, clock::ms(clock::now().duration_since(began))))

@@ -6,6 +6,7 @@ mod demo;
 mod discover;
 mod exit;
 mod ground;
+mod listing;
 mod models;
 mod providers;
 mod record;
@@ -40,7 +41,10 @@ fn main() -> ExitCode {
         Command::Record(args) => runtime.block_on(record::record(*args)),
         Command::Replay(args) => runtime.block_on(replay::replay(args)),
         Command::Providers(args) => runtime.block_on(providers::providers(args)),
-        Command::Models(args) => models::models(&args),
+        Command::Models(args) => match &args.from {
+            Some(provider) => runtime.block_on(listing::models(&args, provider)),
+            None => models::models(&args),
+        },
         Command::Config(args) => config::config(&args),
         Command::ReadPdf => Ok(()),
     };

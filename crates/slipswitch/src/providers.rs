@@ -14,8 +14,6 @@ use slip_providers::{ALL, Auth};
 use slip_server::config::{Checked, ProviderConf, ProviderKind};
 use std::io::Write;
 
-pub use listing::names;
-
 pub async fn providers(args: cli::Providers) -> Result<(), Ending> {
     match args.what {
         cli::ProvidersWhat::List { config, json } => list(config.as_deref(), json),

@@ -1,3 +1,5 @@
+//! What a whole life of an endpoint adds up to.
+
 use super::*;
 use slip_ir::Remedy;
 use std::time::Duration;

@@ -144,7 +144,7 @@ pub fn generation_id() -> String {
 /// What is called by a route of a model: a chat or a service, with what the path says that others say in the body
 /// (`gemini-2.5-pro:streamGenerateContent`, `sim/echo/converse-stream` → model and whether to stream).
 pub fn call(to: To, captured: &[String]) -> Option<Result<Call, Fault>> {
-    let of = |dialect, service| Some(Ok(Call { dialect, service, named: None }));
+    let of = |dialect, service| Some(Ok(Call { dialect, service, named: None, invoked: false }));
     match to {
         To::Generate(Dialect::Gemini) => Some(gemini(captured)),
         To::Generate(Dialect::Bedrock) => Some(bedrock(captured)),
@@ -156,17 +156,21 @@ pub fn call(to: To, captured: &[String]) -> Option<Result<Call, Fault>> {
 
 fn bedrock(captured: &[String]) -> Result<Call, Fault> {
     let text = captured.join("/");
-    let call = |model: &str, stream| {
+    let call = |model: &str, stream, service| {
         let named = Some(Named { model: model.to_owned(), stream });
-        Ok(Call { dialect: Dialect::Bedrock, service: None, named })
+        Ok(Call { dialect: Dialect::Bedrock, service, named, invoked: false })
     };
+    let invoke = |model: &str, stream| call(model, stream, None).map(|call| Call { invoked: true, ..call });
     match text.rsplit_once('/') {
-        Some((model, "converse")) => call(model, false),
-        Some((model, "converse-stream")) => call(model, true),
+        Some((model, "invoke")) => invoke(model, false),
+        Some((model, "invoke-with-response-stream")) => invoke(model, true),
+        Some((model, "converse")) => call(model, false, None),
+        Some((model, "converse-stream")) => call(model, true, None),
+        Some((model, "count-tokens")) => call(model, false, Some((Op::CountTokens, Shape::Bedrock))),
         _ => Err(Fault::caller(
             FaultKind::NotFound,
             format!(
-                "no such method: {} (`{{model}}/converse` and `{{model}}/converse-stream` are answered)",
+                "no such method: {} (`{{model}}/converse`, `/converse-stream`, `/invoke`, `/invoke-with-response-stream` and `/count-tokens` are answered)",
                 shown(&text)
             ),
         )),
@@ -177,7 +181,7 @@ fn gemini(captured: &[String]) -> Result<Call, Fault> {
     let text = captured.join("/");
     let call = |model: &str, stream, service| {
         let named = Some(Named { model: model.to_owned(), stream });
-        Ok(Call { dialect: Dialect::Gemini, service, named })
+        Ok(Call { dialect: Dialect::Gemini, service, named, invoked: false })
     };
     let embed = Some((Op::Embeddings, Shape::Gemini));
     match text.rsplit_once(':') {

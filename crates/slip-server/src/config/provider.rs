@@ -53,13 +53,13 @@ impl Checker<'_> {
     }
 
     fn envelope(&mut self, path: &Path, raw: &raw::Provider, dialect: Option<Dialect>) -> Option<&'static Envelope> {
-        let envelope = Envelope::parse(raw.envelope.as_deref()?);
-        if envelope.is_some() && dialect != Some(Dialect::Anthropic) {
-            let hint = Some("add `dialect = \"anthropic\"`?".into());
-            self.bad(&path.key("envelope"), "only Anthropic's dialect comes in an envelope", hint);
+        let envelope = Envelope::parse(raw.envelope.as_deref()?)?;
+        if dialect != Some(envelope.dialect()) {
+            let hint = Some(format!("add `dialect = \"{}\"`?", envelope.dialect()));
+            self.bad(&path.key("envelope"), "another dialect comes in this envelope", hint);
             return None;
         }
-        envelope
+        Some(envelope)
     }
 
     fn kind(

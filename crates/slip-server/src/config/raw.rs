@@ -91,7 +91,8 @@ pub struct Provider {
     /// What the server speaks.
     #[schemars(extend("enum" = super::checked::dialects()))]
     pub dialect: Option<String>,
-    /// How a cloud that serves Anthropic's dialect wraps it: Bedrock's InvokeModel, or Vertex AI's raw prediction.
+    /// How a cloud that serves another house's dialect wraps it: Anthropic's in Bedrock's InvokeModel or Vertex AI's raw prediction,
+    /// and what Converse cannot reach in the words of its maker (`invoke-…`), or Cohere's chat as it was in its first version.
     #[schemars(extend("enum" = super::checked::envelopes()))]
     pub envelope: Option<String>,
     /// The provider's API key; `none` for a server that wants none.

@@ -78,6 +78,9 @@ async fn asked(
     outbound
         .headers
         .extend(lower::spoken_headers(inbound, seat.provider.spoken(seat.provider.dialect, &endpoint.upstream)));
+    if let Some(keeper) = &seat.keeper {
+        keeper.admit(&seat.target, &outbound.path, &outbound.body, PATIENCE, &mut outbound.headers).await.ok()?;
+    }
     let stamp = Arc::new(lower::stamp(inbound, "", endpoint));
     let timeouts = world.timeouts;
     let deadlines = upstream::Deadlines { connect: timeouts.connect.min(PATIENCE), headers: PATIENCE, alone: true };

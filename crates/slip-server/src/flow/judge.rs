@@ -128,6 +128,7 @@ pub async fn whole(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Wh
         return Ok(Whole { bytes: answer.body, media_type, tally: Box::new(answer.tally), said: Vec::new() });
     }
     let (up, caller, stamp, quirks) = (bench.upstream, bench.caller, &bench.stamp, bench.quirks);
+    let body = quirks.opened(&parts.headers, body);
     let crossed = match bench.reshape {
         None => lens::reply(up, caller, &body, stamp, quirks).map(|(bytes, tally)| (bytes, tally, Vec::new())),
         Some(reshape) => lens::shaped(up, caller, &body, stamp, quirks, reshape, bench.earlier),
@@ -185,7 +186,7 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
     let kind = parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     if kind.starts_with("application/json") {
         // It was asked for a stream and answered whole: a valid completion becomes a short stream.
-        let body = collect(bench, body, MAX_REPLY).await?;
+        let body = bench.quirks.opened(&parts.headers, collect(bench, body, MAX_REPLY).await?);
         let mut out = greeting(bench.caller);
         let (up, caller, stamp, quirks) = (bench.upstream, bench.caller, &bench.stamp, bench.quirks);
         let tally = match bench.reshape {

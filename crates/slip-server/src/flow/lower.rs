@@ -19,7 +19,7 @@ use slip_wire::ops::{self, Inquiry, Manner, Shape};
 use slip_wire::quirks::{ReasoningStyle, Structured};
 use slip_wire::responses::Echo;
 use slip_wire::structured::{self, Reshape};
-use slip_wire::{Peek, Quirks, Stamp, breakpoint, cross, wire};
+use slip_wire::{Peek, Quirks, Stamp, breakpoint, cross, squeeze, wire};
 
 pub struct Outbound {
     pub path: String,
@@ -66,14 +66,15 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
     let path = spoken.path(&endpoint.upstream, stream);
     let headers = spoken_headers(inbound, spoken);
     let same = inbound.dialect == to;
-    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept && !turn.needs.any();
+    let fits = fits(&inbound.peek, endpoint);
+    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept && !turn.needs.any() && fits.is_none();
     let lens = match to {
         _ if !same => "translated",
         Dialect::OpenAiChat | Dialect::Completions => "patched",
         _ => "verbatim",
     };
     let mut ordered = None;
-    let (body, losses) = if same && to == Dialect::OpenAiChat {
+    let (body, mut losses) = if same && to == Dialect::OpenAiChat {
         if spliceable && !splice::needs_ir(&inbound.peek, &quirks) {
             let mut body = Vec::new();
             let losses = splice::splice(&inbound.raw, &inbound.peek, &endpoint.upstream, &quirks, &mut body);
@@ -91,7 +92,10 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
         encode(inbound, endpoint, to, &quirks, turn, &mut ordered)?
     };
     let body = match quirks.envelope {
-        Some(envelope) => envelope.wrap(body, inbound.heads.beta.as_ref().and_then(|beta| beta.to_str().ok())),
+        Some(envelope) => {
+            let beta = inbound.heads.beta.as_ref().and_then(|beta| beta.to_str().ok());
+            envelope.seal(body, &endpoint.upstream, beta, &mut losses)
+        }
         None => body,
     };
     let reshape = reshape(inbound, turn, ordered.as_ref());
@@ -185,6 +189,7 @@ fn encode(
     // Gemini says in the path what others say in the body.
     let (from, stream) = (inbound.dialect, inbound.peek.stream);
     let carried = inbound.carried.clone();
+    let fits = fits(&inbound.peek, endpoint);
     let (request, decoded) = inbound.ir().map_err(not_sent)?;
     if from == Dialect::Completions && completions::is_bound(request) {
         let says = "prompt: several prompts, and prompts in tokens, need a provider that answers /completions itself: send one text";
@@ -195,6 +200,9 @@ fn encode(
     request.stream = stream;
     let (mut crossed, left) = cross(request, from, to);
     let mut told = Vec::new();
+    if let Some(most) = fits {
+        told.extend(squeeze::middle_out(crossed.to_mut(), most));
+    }
     if let Some(carried) = carried.filter(|_| turn.needs.any()) {
         told.extend(carried.apply(turn.needs, crossed.to_mut()));
     }
@@ -217,6 +225,14 @@ fn encode(
     losses.extend(left);
     losses.extend(decoded.iter().cloned());
     Ok((body, losses))
+}
+
+/// How many tokens of conversation this endpoint has room for, where the caller would have it squeezed and it must be.
+fn fits(peek: &Peek, endpoint: &Endpoint) -> Option<u64> {
+    let has = endpoint.context.filter(|_| peek.want.compress)?;
+    // Room for the answer: what was asked for, or a usual one.
+    let answer = peek.want.max_tokens.unwrap_or(slip_route::eligible::EXPECTED_OUTPUT).min(has / 2);
+    (peek.want.prompt_tokens.saturating_add(answer) > has).then(|| has - answer)
 }
 
 /// Does the model take tools, and can it be made to call one? Where nobody said, dialects that can say so at all are believed.

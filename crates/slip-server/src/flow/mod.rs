@@ -6,6 +6,7 @@ pub mod choose;
 pub mod count;
 pub mod form;
 pub mod hold;
+mod invoked;
 pub mod judge;
 pub mod lower;
 pub mod read;
@@ -38,6 +39,7 @@ use settle::{Book, InFlight};
 use shield::{internal, shield};
 use slip_ir::{Dialect, Fault, FaultKind, Loss, Op, Origin, Remedy};
 use slip_route::{Plan, Step};
+use slip_wire::envelope::asked::Asked;
 use slip_wire::ops::Manner;
 use slip_wire::{Stamp, seals};
 use std::future::Future;
@@ -153,7 +155,7 @@ fn surface(path: &str) -> Dialect {
         ("/api/show", Dialect::Ollama),
         ("/api/ps", Dialect::Ollama),
         ("/v2/", Dialect::Cohere),
-        ("/converse", Dialect::Bedrock),
+        ("/model/", Dialect::Bedrock),
     ];
     rows.iter().find(|(part, _)| path.contains(part)).map_or(Dialect::OpenAiChat, |(_, dialect)| *dialect)
 }
@@ -165,13 +167,30 @@ fn names_a_key(query: &str) -> bool {
     })
 }
 
-/// The journey: admit has happened; read, choose, hold, then lower, open and judge for each attempt; relay; settle.
+/// The journey, and for callers of InvokeModel the last step of it: back into their words.
 async fn journey(
     app: Arc<App>,
     caller: Caller,
     call: Call,
     request: Request<Incoming>,
     arrived: Instant,
+) -> Response<Body> {
+    let mut invoked = None;
+    let response = travel(app, caller, call, request, arrived, &mut invoked).await;
+    match invoked {
+        Some(asked) => invoked::told(response, asked),
+        None => response,
+    }
+}
+
+/// Admit has happened; read, choose, hold, then lower, open and judge for each attempt; relay; settle.
+async fn travel(
+    app: Arc<App>,
+    caller: Caller,
+    call: Call,
+    request: Request<Incoming>,
+    arrived: Instant,
+    invoked: &mut Option<Asked>,
 ) -> Response<Body> {
     let dialect = call.dialect;
     let world = app.world();
@@ -186,6 +205,8 @@ async fn journey(
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };
+    *invoked = inbound.invoked;
+    let spoken = inbound.dialect;
     if let Some(loaded) = api::ollama::loads(&world, &inbound) {
         return loaded.unwrap_or_else(|fault| refuse(dialect, &fault, None));
     }
@@ -236,7 +257,7 @@ async fn journey(
             refuse(dialect, &fault, Some(&id))
         }
         Err(_) => {
-            let waiting = waiting::Waiting::new(app, attempts, dialect, id.clone(), timeouts.keepalive);
+            let waiting = waiting::Waiting::new(app, attempts, spoken, id.clone(), timeouts.keepalive);
             stamped(refuse::event_stream(dialect, Body::Waiting(Box::new(waiting))), &id, None)
         }
     }
@@ -286,7 +307,8 @@ struct Answered {
 
 impl Trip {
     async fn whole(mut self) -> Response<Body> {
-        let dialect = self.inbound.dialect;
+        // Whatever is inside of InvokeModel, it refuses in Bedrock's words.
+        let dialect = if self.inbound.invoked.is_some() { Dialect::Bedrock } else { self.inbound.dialect };
         let id = self.book.id().to_owned();
         match self.attempts().await {
             Ok(Won { answer: Answer::Whole(whole), stamp }) => {

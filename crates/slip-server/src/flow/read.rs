@@ -1,6 +1,7 @@
 //! Verb 2, read: the body, bounded in bytes and time, and the little of it that must be known.
 
 use super::carry::{self, Carried, Engine};
+use super::invoked;
 use crate::clock;
 use crate::world::World;
 use bytes::{Bytes, BytesMut};
@@ -9,9 +10,10 @@ use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use slip_ir::{Dialect, Fault, FaultKind, Loss, Op};
+use slip_wire::envelope::asked::Asked;
 use slip_wire::ops::{self, Inquiry, Shape};
 use slip_wire::peek::Named;
-use slip_wire::{Malformed, Peek, wire};
+use slip_wire::{Malformed, Peek, squeeze, wire};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -39,6 +41,8 @@ pub struct Inbound {
     ir: Option<(slip_ir::Request, Vec<Loss>)>,
     /// Set when it is not a chat.
     pub inquiry: Option<Inquiry>,
+    /// Whose words the caller uses inside of InvokeModel.
+    pub invoked: Option<Asked>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,6 +90,8 @@ pub struct Call {
     pub service: Option<(Op, Shape)>,
     /// What is kept in the path.
     pub named: Option<Named>,
+    /// Only the body tells whose words it is in.
+    pub invoked: bool,
 }
 
 impl Call {
@@ -96,10 +102,10 @@ impl Call {
 }
 
 pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Result<Inbound, Fault> {
-    let Call { dialect, service, named } = call;
+    let Call { mut dialect, service, named, invoked } = call;
     let (parts, body) = request.into_parts();
     identity_only(&parts.headers)?;
-    let heads = heads(&parts.headers);
+    let mut heads = heads(&parts.headers);
     let media_type = parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let limit = service.and_then(|(op, _)| ops::most_bytes(op, media_type)).map_or(world.limits.body, |most| {
         // Where this gateway takes less than the service does, the smaller of the two is told.
@@ -123,12 +129,23 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
         let body = ops::Body { media_type, bytes: &raw };
         let (peek, inquiry) = ops::read(op, shape, body, named.as_ref()).map_err(bad_request)?;
         let engine = Engine::default();
-        return Ok(Inbound { dialect, raw, peek, heads, engine, carried: None, ir: None, inquiry: Some(inquiry) });
+        let inquiry = Some(inquiry);
+        return Ok(Inbound { dialect, raw, peek, heads, engine, carried: None, ir: None, inquiry, invoked: None });
     }
+    let invoked = if invoked {
+        let understood = invoked::read(&raw, named.as_ref())?;
+        dialect = understood.asked.dialect();
+        raw = understood.body.into();
+        heads.beta = understood.beta.and_then(|beta| HeaderValue::try_from(beta).ok()).or(heads.beta);
+        Some(understood.asked)
+    } else {
+        None
+    };
     let (peek, ir) = Peek::of(dialect, &raw, named.as_ref()).map_err(bad_request)?;
     let mut inbound =
-        Inbound { dialect, raw, peek, heads, engine: Engine::default(), carried: None, ir, inquiry: None };
+        Inbound { dialect, raw, peek, heads, engine: Engine::default(), carried: None, ir, inquiry: None, invoked };
     carry::mark(&mut inbound);
+    inbound.peek.want.compress = squeeze::wanted(&inbound.peek, &inbound.raw);
     Ok(inbound)
 }
 

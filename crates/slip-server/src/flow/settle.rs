@@ -168,7 +168,9 @@ impl Book {
     pub fn attempt(&mut self, endpoint: &Endpoint, instance: u32, spoken: Dialect) {
         let rates = endpoint.price.as_ref().map(|p| &p.rates);
         let cheaper = rates.is_some_and(|r| r.cache_read.is_some_and(|read| read < r.input));
-        self.at = Some(Stop { endpoint: endpoint.key, instance, caches: endpoint.implicit_caching && cheaper });
+        // Claude caches what it is told to, and says so; where else a read is cheaper, everything is cached unasked.
+        let unasked = !matches!(spoken, Dialect::Anthropic | Dialect::Bedrock);
+        self.at = Some(Stop { endpoint: endpoint.key, instance, caches: unasked && cheaper });
         self.row.model = endpoint.model.canonical.clone();
         self.row.provider_slug = endpoint.provider.clone();
         self.row.provider_name = endpoint.provider_name.clone();

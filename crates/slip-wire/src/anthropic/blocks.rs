@@ -1,8 +1,8 @@
 //! Content blocks as they are read, in requests and in whole replies alike.
 
-use super::object::{Object, below, is_object, is_string, read};
 use super::{citations, seal};
 use crate::Malformed;
+use crate::object::{Object, below, is_object, is_string, read};
 use serde_json::value::RawValue;
 use slip_ir::request::format;
 use slip_ir::{

@@ -1,6 +1,6 @@
 //! Citations: Anthropic's location objects and OpenRouter's annotations.
 
-use super::object::{Object, Writer, to_raw};
+use crate::object::{Object, Writer, to_raw};
 use serde_json::value::RawValue;
 use slip_ir::Raw;
 

@@ -1,12 +1,12 @@
 //! An upstream's stream of Messages events as events of the vocabulary.
 
 use super::blocks::sealed;
-use super::object::{Object, is_object};
 use super::usage::Counts;
 use super::wire::{Delta, Wire, explanation, is_empty, whole};
 use super::{citations, error, finish_of, seal};
-use crate::dialect::Decode;
+use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
+use crate::object::{Object, is_object};
 use serde_json::value::RawValue;
 use slip_ir::event::{Kind, Piece, Start};
 use slip_ir::request::format;
@@ -66,15 +66,10 @@ impl Decode for Decoder {
         if self.over || frame.is_done() || frame.data.trim_ascii().is_empty() {
             return;
         }
-        let wire = match serde_json::from_slice::<Wire<'_>>(frame.data) {
-            Ok(wire) => wire,
-            // An event of a shape we do not know is passed over. Bytes that are no JSON mean that a part of the reply is lost, and
-            // a reply with a hole in it must not look whole.
-            Err(e) if e.is_data() => return,
-            Err(_) => {
-                let says = "the provider sent an event that is not JSON";
-                return self.fail(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says), out);
-            }
+        let wire: Wire<'_> = match frame.read() {
+            Ok(Some(wire)) => wire,
+            Ok(None) => return,
+            Err(fault) => return self.fail(fault, out),
         };
         let kind = wire.kind.as_deref().or(frame.event).unwrap_or_default();
         match kind {
@@ -103,8 +98,7 @@ impl Decode for Decoder {
         }
         self.close_all(out);
         if !self.finished {
-            let says = "the stream ended before it was finished";
-            self.fail(Fault::upstream(FaultKind::Upstream, Remedy::Again, says), out);
+            self.fail(cut_short(Remedy::Again), out);
         }
         self.over = true;
     }

@@ -1,11 +1,11 @@
 //! Events of the vocabulary as a Messages stream: one block open at a time, numbered from 0, and never a `[DONE]`.
 
-use super::object::Writer;
 use super::reply::{self, Ending};
 use super::wire::{frame, without_input};
 use super::{citations, error, seal, usage};
 use crate::Stamp;
 use crate::dialect::Encode;
+use crate::object::Writer;
 use bytes::BytesMut;
 use slip_ir::event::{Kind, Piece, Start};
 use slip_ir::{Dialect, Event, Fault, FaultKind, Finish, Raw, Remedy, ThinkingKind, Usage};
@@ -86,7 +86,7 @@ impl Encode for Encoder {
             self.say(std::mem::take(&mut explanation), out);
         }
         self.begin(out);
-        let usage = self.usage.take().unwrap_or_else(|| usage::estimate(&self.stamp, self.text_bytes));
+        let usage = self.usage.take().unwrap_or_else(|| self.stamp.estimate(self.text_bytes));
         self.send("message_delta", out, |w, this| {
             w.put("type", "message_delta");
             let mut delta = Writer::open(w.key("delta"));
@@ -141,7 +141,7 @@ impl Encoder {
         if std::mem::replace(&mut self.started, true) {
             return;
         }
-        let mut usage = self.usage.clone().unwrap_or_else(|| usage::estimate(&self.stamp, 0));
+        let mut usage = self.usage.clone().unwrap_or_else(|| self.stamp.estimate(0));
         (usage.output, usage.reasoning) = (usage.output.min(1), 0);
         self.send("message_start", out, |w, this| {
             w.put("type", "message_start");

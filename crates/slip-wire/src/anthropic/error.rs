@@ -1,6 +1,6 @@
 //! Errors: what an upstream's refusal means, and how a caller of the Messages surface is told of one.
 
-use super::object::{Object, Writer, to_raw};
+use crate::object::{Object, Writer, to_raw};
 use crate::upstream_error;
 use http::HeaderMap;
 use serde_json::value::RawValue;

@@ -1,15 +1,19 @@
 //! How much the model may write and think: `max_tokens`, `thinking` and the effort, which Anthropic only accepts together in
 //! certain combinations.
 
-use super::object::Object;
 use super::request;
 use crate::Quirks;
+use crate::object::{Object, Writer};
 use crate::quirks::ReasoningStyle;
+use serde_json::Number;
 use slip_ir::request::format;
-use slip_ir::{Block, Effort, Loss, Reasoning, Request, Role, Thinking, ThinkingKind, Turn};
+use slip_ir::{Block, Effort, Loss, Params, Reasoning, Request, Role, Thinking, ThinkingKind, Turn};
 
 /// Anthropic refuses a smaller thinking budget.
 const LEAST_BUDGET: u64 = 1024;
+/// The least `top_p` allowed beside thinking.
+const LEAST_TOP_P: f64 = 0.95;
+pub const BESIDE_THINKING: &str = "not allowed beside thinking";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -67,6 +71,51 @@ impl Limits {
         limits
     }
 
+    /// The `thinking` object's own members.
+    pub fn write_thinking(&self, w: &mut Writer<'_>) {
+        match self.mode {
+            Mode::Budget(budget) => w.put("type", "enabled").put("budget_tokens", &budget),
+            Mode::Adaptive => w.put("type", "adaptive"),
+            Mode::Off | Mode::Unsaid => w.put("type", "disabled"),
+        };
+        w.put_some("display", &self.display);
+    }
+
+    /// The word for `output_config.effort`, which is also how verbose to be.
+    pub fn effort_word<'r>(&self, params: &'r Params) -> Option<&'r str> {
+        self.effort.map(Effort::name).or(params.verbosity.as_deref())
+    }
+
+    /// Thinking allows no sampling of its own.
+    pub fn temperature(&self, params: &Params, losses: &mut Vec<Loss>) -> Option<Number> {
+        let temperature = params.temperature.clone()?;
+        match temperature.as_f64() {
+            Some(value) if self.thinks() && value != 1.0 => {
+                losses.push(Loss::new("temperature", BESIDE_THINKING));
+                None
+            }
+            Some(value) if !(0.0..=1.0).contains(&value) => {
+                losses.push(Loss::new("temperature", "brought into 0 to 1"));
+                Some(Number::from(u8::from(value > 1.0)))
+            }
+            _ => Some(temperature),
+        }
+    }
+
+    /// Newer models take `temperature` or `top_p`, but not both.
+    pub fn top_p<'r>(&self, params: &'r Params, tempered: bool, losses: &mut Vec<Loss>) -> Option<&'r Number> {
+        let top_p = params.top_p.as_ref()?;
+        let why = if self.thinks() && top_p.as_f64().unwrap_or(1.0) < LEAST_TOP_P {
+            "below 0.95, which is not allowed beside thinking"
+        } else if tempered {
+            "temperature is set, and only one of the two is taken"
+        } else {
+            return Some(top_p);
+        };
+        losses.push(Loss::new("top_p", why));
+        None
+    }
+
     /// For models that refuse a budget: let them decide, and say how hard to try.
     fn turn_adaptive(&mut self, wish: &Reasoning) {
         let Mode::Budget(budget) = self.mode else { return };
@@ -96,7 +145,7 @@ impl Limits {
 }
 
 fn mode(wish: &Reasoning, request: &Request, max_tokens: u64) -> Mode {
-    if wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0) {
+    if wish.is_off() {
         return Mode::Off;
     }
     if wish.adaptive {
@@ -116,17 +165,13 @@ fn mode(wish: &Reasoning, request: &Request, max_tokens: u64) -> Mode {
 
 /// A caller of another dialect may still have written Anthropic's `thinking` object.
 fn said_in_extra(request: &Request) -> Option<Reasoning> {
-    let (_, raw) = request.extra.iter().find(|(name, _)| name == "thinking")?;
-    let thinking = Object::parse(raw.as_str(), "").ok()?;
+    let thinking = Object::parse(request.in_extra("thinking")?.as_str(), "").ok()?;
     request::thinking(thinking).ok().map(|(reasoning, _)| reasoning)
 }
 
-fn says_effort(request: &Request) -> bool {
-    request
-        .extra
-        .iter()
-        .filter(|(name, _)| name == "output_config")
-        .any(|(_, raw)| Object::parse(raw.as_str(), "").is_ok_and(|o| o.has("effort")))
+pub fn says_effort(request: &Request) -> bool {
+    let config = request.in_extra("output_config");
+    config.is_some_and(|raw| Object::parse(raw.as_str(), "").is_ok_and(|o| o.has("effort")))
 }
 
 /// Whether Anthropic can read this piece of reasoning again.

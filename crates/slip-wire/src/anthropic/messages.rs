@@ -1,10 +1,11 @@
 //! Turns as Anthropic's alternating messages: one system prompt at the top, same roles merged, tool results first.
 
 use super::ids::Ids;
-use super::object::{Object, Writer, array};
 use super::{citations, limits};
 use crate::Quirks;
 use crate::json::write_string;
+use crate::object::{Object, Writer, array};
+use crate::openai_chat::media::{data_url, plain_type};
 use crate::quirks::Replay;
 use base64::Engine;
 use slip_ir::{
@@ -383,17 +384,6 @@ fn write_source(out: &mut Vec<u8>, source: &From<'_>) {
         From::FileId(id) => w.put("type", "file").put("file_id", id),
     };
     w.close();
-}
-
-/// `data:<mime>[;…];base64,<data>`
-fn data_url(url: &str) -> Option<(&str, &str)> {
-    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
-    Some((head.strip_suffix(";base64")?, data))
-}
-
-/// `text/plain` of `Text/Plain; charset=utf-8`.
-fn plain_type(mime: &str) -> String {
-    mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn decoded(base64: &str) -> Option<String> {

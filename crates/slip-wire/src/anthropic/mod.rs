@@ -12,7 +12,6 @@ mod error;
 pub(crate) mod ids;
 pub(crate) mod limits;
 pub(crate) mod messages;
-pub(crate) mod object;
 pub(crate) mod reply;
 pub(crate) mod request;
 mod schema;
@@ -102,17 +101,24 @@ const STOP_REASONS: [(&str, Finish); 8] = [
     ("refusal", Finish::ContentFilter),
 ];
 
-/// What an upstream's `stop_reason` means. Absent or unknown: it stopped, for its tools where it called any.
+/// What a word of such a table means. Absent or unknown: it stopped, for its tools where it called any.
+pub(crate) fn meaning(words: &[(&str, Finish)], word: Option<&str>, called_tools: bool) -> Finish {
+    let known = words.iter().find(|(known, _)| Some(*known) == word);
+    known.map_or(if called_tools { Finish::ToolCalls } else { Finish::Stop }, |(_, finish)| *finish)
+}
+
+/// The upstream's own word, where it is one of the table's and says the same.
+pub(crate) fn own_word(words: &[(&'static str, Finish)], finish: Finish, native: Option<&str>) -> Option<&'static str> {
+    words.iter().find(|(word, means)| Some(*word) == native && *means == finish).map(|(word, _)| *word)
+}
+
 fn finish_of(word: Option<&str>, called_tools: bool) -> Finish {
-    STOP_REASONS
-        .iter()
-        .find(|(known, _)| Some(*known) == word)
-        .map_or(if called_tools { Finish::ToolCalls } else { Finish::Stop }, |(_, finish)| *finish)
+    meaning(&STOP_REASONS, word, called_tools)
 }
 
 /// The `stop_reason` a caller sees: the upstream's own word where it is one of ours and says the same.
 fn stop_reason(finish: Finish, native: Option<&str>, stop_sequence: Option<&str>) -> &'static str {
-    if let Some((word, _)) = STOP_REASONS.iter().find(|(word, means)| Some(*word) == native && *means == finish) {
+    if let Some(word) = own_word(&STOP_REASONS, finish, native) {
         return word;
     }
     match finish {

@@ -2,9 +2,9 @@
 
 use super::blocks::Reader;
 use super::messages::object_text;
-use super::object::{Object, Writer, array, read};
 use super::usage::{self, Counts};
 use super::{citations, error, finish_of, ids, seal, stop_reason, wire};
+use crate::object::{Object, Writer, array, read};
 use crate::{Malformed, Stamp};
 use serde_json::value::RawValue;
 use slip_ir::event::Start;
@@ -88,7 +88,7 @@ pub fn encode(reply: &Reply, stamp: &Stamp) -> Vec<u8> {
     end.write(&mut w);
     let usage = match &reply.usage {
         Some(usage) => Cow::Borrowed(usage),
-        None => Cow::<Usage>::Owned(usage::estimate(stamp, text_bytes(choice))),
+        None => Cow::<Usage>::Owned(stamp.estimate(text_bytes(choice))),
     };
     usage::write(w.key("usage"), &usage, &reply.start, stamp, true);
     w.close();

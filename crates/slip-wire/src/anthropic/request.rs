@@ -2,14 +2,13 @@
 
 use super::blocks::{self, Reader};
 use super::error::THREAD;
-use super::object::{Object, Writer, below, is_object, read, to_raw};
 use crate::Malformed;
 use crate::house;
+use crate::object::{Object, Writer, below, is_object, read, to_raw};
+use crate::seals::reunite;
 use serde_json::value::RawValue;
-use slip_ir::request::{Function, format};
-use slip_ir::{
-    Block, Dialect, Effort, Format, Loss, Raw, Reasoning, Request, Role, ThinkingKind, Tool, ToolChoice, Turn,
-};
+use slip_ir::request::Function;
+use slip_ir::{Block, Dialect, Effort, Format, Loss, Raw, Reasoning, Request, Role, Tool, ToolChoice, Turn};
 
 /// Members the house reads for itself (routing, plugins, bookkeeping): understood elsewhere, never sent upstream.
 const HOUSE: [&str; 3] = ["user", "usage", "include_reasoning"];
@@ -101,17 +100,23 @@ fn message(raw: &RawValue, at: &str, turns: &mut Vec<Turn>, losses: &mut Vec<Los
         _ => return Err(Malformed::new(below(at, "role"), "must be user or assistant")),
     };
     let content = o.take("content").ok_or_else(|| Malformed::new(below(at, "content"), "is required"))?;
-    let mut blocks = Reader::new(losses).content(content, &below(at, "content"))?;
+    let blocks = Reader::new(losses).content(content, &below(at, "content"))?;
     losses.extend(o.rest().map(|(name, _)| Loss::new(below(at, &name), "not a member we know")));
+    place(turns, role, blocks);
+    Ok(())
+}
+
+/// One message as turns of the normal form: a user's tool results are a turn of their own, before what else they say.
+pub fn place(turns: &mut Vec<Turn>, role: Role, mut blocks: Vec<Block>) {
     match role {
-        Role::Assistant => unite_signatures(&mut blocks),
+        Role::Assistant => reunite(&mut blocks),
         Role::User => {
             let (results, others): (Vec<_>, Vec<_>) =
                 blocks.into_iter().partition(|block| matches!(block, Block::ToolResult(_)));
             if !results.is_empty() {
                 turns.push(Turn::new(Role::Tool, results));
                 if others.is_empty() {
-                    return Ok(());
+                    return;
                 }
             }
             blocks = others;
@@ -119,29 +124,6 @@ fn message(raw: &RawValue, at: &str, turns: &mut Vec<Turn>, losses: &mut Vec<Los
         _ => {}
     }
     turns.push(Turn::new(role, blocks));
-    Ok(())
-}
-
-/// Our own surface shows the signature of a foreign tool call as a sealed block that names the call; here it finds its way back.
-pub fn unite_signatures(blocks: &mut Vec<Block>) {
-    let mut orphans = Vec::new();
-    blocks.retain_mut(|block| match block {
-        Block::Thinking(t) if t.kind == ThinkingKind::Encrypted && t.format == format::GEMINI && t.id.is_some() => {
-            orphans.push(std::mem::take(t));
-            false
-        }
-        _ => true,
-    });
-    for orphan in orphans {
-        let call = blocks.iter_mut().find_map(|block| match block {
-            Block::ToolCall(call) if Some(&call.id) == orphan.id.as_ref() && call.signature.is_none() => Some(call),
-            _ => None,
-        });
-        match call {
-            Some(call) => call.signature = orphan.data,
-            None => blocks.insert(0, Block::Thinking(orphan)),
-        }
-    }
 }
 
 fn tool(raw: &RawValue, at: &str) -> Result<Tool, Malformed> {

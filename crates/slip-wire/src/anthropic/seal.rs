@@ -4,10 +4,8 @@
 //! who made them. So a seal that is not Anthropic's travels as `<format>:<id>:<payload>`. Anthropic's own seals are base64, which
 //! has no colon: the two cannot be confused.
 
+use crate::seals::{LONGEST_FORMAT, is_format};
 use slip_ir::request::format;
-
-/// No format name is longer than this; the bound keeps a long signature from being searched.
-const MAX_FORMAT: usize = 48;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unsealed<'a> {
@@ -34,20 +32,10 @@ pub fn unseal(text: &str) -> Unsealed<'_> {
     let ours = Unsealed { format: format::ANTHROPIC, id: None, payload: text };
     let Some((name, rest)) = text.split_once(':') else { return ours };
     let Some((id, payload)) = rest.split_once(':') else { return ours };
-    if name.len() > MAX_FORMAT || !looks_like_a_format(name) {
+    if name.len() > LONGEST_FORMAT || !is_format(name) {
         return ours;
     }
     Unsealed { format: name, id: (!id.is_empty()).then_some(id), payload }
-}
-
-fn looks_like_a_format(name: &str) -> bool {
-    name == format::UNKNOWN
-        || name.rsplit_once("-v").is_some_and(|(family, version)| {
-            !family.is_empty()
-                && family.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-                && !version.is_empty()
-                && version.bytes().all(|b| b.is_ascii_digit())
-        })
 }
 
 #[cfg(test)]

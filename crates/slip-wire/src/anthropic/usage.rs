@@ -4,8 +4,8 @@
 //! are cumulative: `message_start` has the first, `message_delta` may repeat or raise any of them, so the last one said counts.
 //! `iterations` repeats the work per model and is inside the totals already.
 
-use super::object::{Object, Writer, whole};
 use crate::Stamp;
+use crate::object::{Object, Writer, whole};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use slip_ir::event::Start;
@@ -98,11 +98,6 @@ fn dollars(text: &str) -> Option<Nano> {
     Nano::usd(&cut).ok()
 }
 
-/// What to say when the upstream reported nothing: our own estimate, four bytes of text to a token.
-pub fn estimate(stamp: &Stamp, text_bytes: u64) -> Usage {
-    Usage { input: stamp.prompt_estimate, output: text_bytes.div_ceil(4), estimated: true, ..Usage::default() }
-}
-
 /// The `usage` object of a reply. `priced` adds the money, which is only known at the end.
 pub fn write(out: &mut Vec<u8>, usage: &Usage, start: &Start, stamp: &Stamp, priced: bool) {
     let mut w = Writer::open(out);
@@ -134,32 +129,33 @@ pub fn write(out: &mut Vec<u8>, usage: &Usage, start: &Start, stamp: &Stamp, pri
         w.put("estimated", &true);
     }
     if priced {
-        write_cost(&mut w, usage, stamp);
+        write_cost(&mut w, usage, stamp, AS_IN_CHAT);
     }
     w.close();
 }
 
-/// With the caller's own key the house charges nothing and the provider's price is told apart. An unknown price is said to be
-/// unknown: 0 alone would read as free.
-pub fn write_cost(w: &mut Writer<'_>, usage: &Usage, stamp: &Stamp) {
-    let cost = stamp.price.as_ref().map(|price| price.cost(usage));
-    let known = cost.unwrap_or_default();
-    let charged = if stamp.byok { Nano(0) } else { known.total };
-    w.raw("cost", &charged.to_usd_string());
-    if cost.is_none() {
+/// The money, in OpenRouter's words. `split`: under which names the two sides of the provider's price are told.
+pub fn write_cost(w: &mut Writer<'_>, usage: &Usage, stamp: &Stamp, split: [&str; 2]) {
+    let bill = stamp.bill(usage);
+    w.raw("cost", &bill.charged.to_usd_string());
+    if !bill.known {
         w.put("cost_unknown", &true);
     }
     w.put("is_byok", &stamp.byok);
     let mut details = Writer::open(w.key("cost_details"));
-    if stamp.byok && cost.is_some() {
-        details.raw("upstream_inference_cost", &known.total.to_usd_string());
+    if stamp.byok && bill.known {
+        details.raw("upstream_inference_cost", &bill.upstream.total.to_usd_string());
     } else {
+        // Some clients add this to `cost`; repeating the charge here would make them count it twice.
         details.raw("upstream_inference_cost", "null");
     }
-    details.raw("upstream_inference_prompt_cost", &known.input.to_usd_string());
-    details.raw("upstream_inference_completions_cost", &known.output.to_usd_string());
+    let [input, output] = split;
+    details.raw(input, &bill.upstream.input.to_usd_string()).raw(output, &bill.upstream.output.to_usd_string());
     details.close();
 }
+
+/// The names that chat completions have for the two sides of a price.
+pub const AS_IN_CHAT: [&str; 2] = ["upstream_inference_prompt_cost", "upstream_inference_completions_cost"];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The shapes a streamed event has, and what can be read off them alone.
 
-use super::object::{Object, Writer, to_raw};
+use crate::object::{Object, Writer, to_raw};
 use bytes::BytesMut;
 use serde::Deserialize;
 use serde_json::value::RawValue;

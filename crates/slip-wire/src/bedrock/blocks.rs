@@ -2,8 +2,8 @@
 
 use super::{citations, media, sealed};
 use crate::Malformed;
-use crate::anthropic::object::{Object, below, is_object};
 use crate::anthropic::seal;
+use crate::object::{Object, below, is_object};
 use serde_json::value::RawValue;
 use slip_ir::request::format;
 use slip_ir::{Block, Cache, Dialect, Loss, Raw, Text, Thinking, ToolCall, ToolResult};
@@ -57,7 +57,7 @@ impl<'l> Reader<'l> {
         }
         match kind {
             "text" => {
-                let text: String = crate::anthropic::object::read(inner, at, "a string")?;
+                let text: String = crate::object::read(inner, at, "a string")?;
                 self.chars += text.chars().count();
                 Ok(Block::text(text))
             }

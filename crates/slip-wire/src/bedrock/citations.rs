@@ -1,7 +1,7 @@
 //! Citations: Converse says in camel case and a union what Anthropic says in location objects, so that each is told as the other.
 
 use crate::anthropic::citations as anthropic;
-use crate::anthropic::object::{Object, Writer, array, to_raw};
+use crate::object::{Object, Writer, array, to_raw};
 use serde_json::value::RawValue;
 use slip_ir::Raw;
 

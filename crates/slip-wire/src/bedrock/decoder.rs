@@ -4,9 +4,9 @@
 
 use super::reply::stop_sequence;
 use super::{blocks, citations, error, finish_of, media, sealed, usage};
-use crate::anthropic::object::{Object, Writer, array, to_raw};
-use crate::dialect::Decode;
+use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
+use crate::object::{Object, Writer, array, to_raw};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use slip_ir::event::{Kind, Piece, Start};
@@ -100,14 +100,10 @@ impl Decode for Decoder {
             }
             return self.fail(error::in_stream(name, frame.data), out);
         }
-        let wire = match serde_json::from_slice::<Wire<'_>>(frame.data) {
-            Ok(wire) => wire,
-            // A shape we do not know is passed over; a reply with a hole in it must not look whole.
-            Err(e) if e.is_data() => return,
-            Err(_) => {
-                let says = "the provider sent an event that is not JSON";
-                return self.fail(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says), out);
-            }
+        let wire: Wire<'_> = match frame.read() {
+            Ok(Some(wire)) => wire,
+            Ok(None) => return,
+            Err(fault) => return self.fail(fault, out),
         };
         match name {
             "messageStart" => self.start(out),
@@ -130,8 +126,7 @@ impl Decode for Decoder {
         }
         self.close_all(out);
         if !self.finished {
-            let says = "the stream ended before it was finished";
-            self.fail(Fault::upstream(FaultKind::Upstream, Remedy::Again, says), out);
+            self.fail(cut_short(Remedy::Again), out);
         }
         self.over = true;
     }

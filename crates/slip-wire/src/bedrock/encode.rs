@@ -3,14 +3,14 @@
 use super::fields::{Fields, fields};
 use super::messages::{Conversation, write_cache_point};
 use crate::Quirks;
-use crate::anthropic::encode::write_schema;
+use crate::anthropic::encode::{ANY_OBJECT, write_schema};
 use crate::anthropic::limits::{Limits, Mode};
-use crate::anthropic::object::{Writer, array, json};
+use crate::body::Body;
+use crate::object::{Writer, array};
 use crate::quirks::{ReasoningStyle, Structured};
-use serde_json::Number;
+use crate::wish::{self, Wish};
 use slip_ir::request::Function;
 use slip_ir::{Dialect, Format, Loss, Raw, Request, Tool, ToolChoice};
-use std::borrow::Cow;
 
 /// Top-level members the vocabulary has no word for and Converse knows. It refuses all others, so they go no further.
 const KNOWN_EXTRA: [&str; 6] = [
@@ -20,6 +20,27 @@ const KNOWN_EXTRA: [&str; 6] = [
     "requestMetadata",
     "performanceConfig",
     "projectIdentifier",
+];
+/// What it has no word for.
+const UNKNOWN: [Wish; 18] = [
+    Wish::MinP,
+    Wish::TopA,
+    Wish::FrequencyPenalty,
+    Wish::PresencePenalty,
+    Wish::RepetitionPenalty,
+    Wish::Seed,
+    Wish::N,
+    Wish::Logprobs,
+    Wish::TopLogprobs,
+    Wish::LogitBias,
+    Wish::User,
+    Wish::Verbosity,
+    Wish::Prediction,
+    Wish::Modalities,
+    Wish::Audio,
+    Wish::ImageConfig,
+    Wish::WebSearchOptions,
+    Wish::PromptCacheKey,
 ];
 const TIERS: [&str; 4] = ["priority", "default", "flex", "reserved"];
 /// A tool the history speaks of and the request no longer declares.
@@ -59,7 +80,7 @@ pub fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     let schema = format(request, quirks, &mut conversation, &mut losses);
 
     let mut out = Vec::new();
-    let mut body = Body { w: Writer::open(&mut out), quirks, losses };
+    let mut body = Body::open(&mut out, quirks, losses);
     if let Some(out) = body.member("messages") {
         conversation.write(out);
     }
@@ -68,13 +89,12 @@ pub fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     {
         conversation.write_system(out);
     }
-    body.inference(request, family, &limits);
-    let choice = body.tools(request, family, &limits, &conversation);
+    inference(&mut body, request, family, &limits);
+    let choice = tools(&mut body, request, family, &limits, &conversation);
     let fields = fields(request, family, &limits, choice.as_ref(), quirks, &mut body.losses);
-    body.rest(request, schema, &fields);
-    body.unknown(request, family);
-    body.w.close();
-    let losses = body.losses;
+    rest(&mut body, request, schema, &fields);
+    unknown(&mut body, request, family);
+    let losses = body.close();
     (out, losses)
 }
 
@@ -90,7 +110,7 @@ fn limits(request: &Request, family: Family, quirks: &Quirks, losses: &mut Vec<L
     Limits { max_tokens, mode: Mode::Unsaid, effort: None, display: None }
 }
 
-/// A schema for `outputConfig`, as name, schema and description. What Converse has no word for becomes an instruction.
+/// A schema for `outputConfig`, as name, schema and description.
 type Schema<'r> = (&'r str, &'r Raw, Option<&'r str>);
 
 fn format<'r>(
@@ -99,186 +119,140 @@ fn format<'r>(
     conversation: &mut Conversation<'r>,
     losses: &mut Vec<Loss>,
 ) -> Option<Schema<'r>> {
-    let mut instruct = |text: Cow<'static, str>, losses: &mut Vec<Loss>| {
-        losses.push(Loss::new("response_format", "asked for in the system prompt instead"));
-        conversation.instruct(text);
-    };
     match request.format.as_ref()? {
         Format::Text => {}
-        Format::JsonObject => instruct(Cow::Borrowed("Answer with a single JSON object and nothing else."), losses),
-        Format::JsonSchema { schema, .. } if quirks.structured != Structured::JsonSchema => instruct(
-            Cow::Owned(format!(
-                "Answer with a single JSON value and nothing else. It must satisfy this JSON Schema: {}",
-                schema.as_str()
-            )),
-            losses,
-        ),
+        Format::JsonObject => {
+            losses.push(Loss::new("response_format", "asked for in the system prompt instead"));
+            conversation.instruct(ANY_OBJECT);
+        }
+        Format::JsonSchema { .. } if quirks.structured != Structured::JsonSchema => {
+            losses.push(Loss::new("response_format", "this upstream takes no schema"));
+        }
         Format::JsonSchema { name, schema, description, .. } => return Some((name, schema, description.as_deref())),
         Format::Opaque { .. } => losses.push(Loss::new("response_format", "a format of another dialect")),
     }
     None
 }
 
-/// The top level of the body.
-struct Body<'a> {
-    w: Writer<'a>,
-    quirks: &'a Quirks,
-    losses: Vec<Loss>,
-}
-
-impl Body<'_> {
-    fn lose(&mut self, what: impl Into<Cow<'static, str>>, why: &'static str) {
-        self.losses.push(Loss::new(what, why));
+fn inference(body: &mut Body<'_>, request: &Request, family: Family, limits: &Limits) {
+    let p = &request.params;
+    // A budget is part of the cap, which may have had to grow for it; without a cap the model's own is wide enough.
+    let cap = p.max_tokens.map(|_| limits.max_tokens);
+    let temperature = limits.temperature(p, &mut body.losses);
+    let top_p = match family {
+        Family::Claude => limits.top_p(p, temperature.is_some(), &mut body.losses),
+        _ => p.top_p.as_ref(),
+    };
+    let stop: Vec<&String> = p.stop.iter().filter(|stop| !stop.is_empty()).collect();
+    if cap.is_none() && temperature.is_none() && top_p.is_none() && stop.is_empty() {
+        return;
     }
-
-    /// Where to write `name`, unless this upstream refuses it.
-    fn member(&mut self, name: &str) -> Option<&mut Vec<u8>> {
-        if self.quirks.refuses(name) {
-            self.losses.push(Loss::new(name.to_owned(), "refused by this upstream"));
-            return None;
-        }
-        Some(self.w.key(name))
-    }
-
-    fn inference(&mut self, request: &Request, family: Family, limits: &Limits) {
-        const THINKS: &str = "not allowed beside thinking";
-        let p = &request.params;
-        // A budget is part of the cap, which may have had to grow for it; without a cap the model's own is wide enough.
-        let cap = p.max_tokens.map(|_| limits.max_tokens);
-        let mut temperature = p.temperature.clone();
-        if let Some(value) = temperature.as_ref().and_then(Number::as_f64) {
-            if limits.thinks() && value != 1.0 {
-                self.lose("temperature", THINKS);
-                temperature = None;
-            } else if !(0.0..=1.0).contains(&value) {
-                self.lose("temperature", "brought into 0 to 1");
-                temperature = Some(Number::from(u8::from(value > 1.0)));
-            }
-        }
-        let mut top_p = p.top_p.as_ref();
-        if let (Family::Claude, Some(value)) = (family, top_p.and_then(Number::as_f64)) {
-            if limits.thinks() && value < 0.95 {
-                self.lose("top_p", "below 0.95, which is not allowed beside thinking");
-                top_p = None;
-            } else if temperature.is_some() {
-                self.lose("top_p", "temperature is set, and only one of the two is taken");
-                top_p = None;
-            }
-        }
-        let stop: Vec<&String> = p.stop.iter().filter(|stop| !stop.is_empty()).collect();
-        if cap.is_none() && temperature.is_none() && top_p.is_none() && stop.is_empty() {
-            return;
-        }
-        let Some(out) = self.member("inferenceConfig") else { return };
-        let mut w = Writer::open(out);
+    body.object("inferenceConfig", |w| {
         w.put_some("maxTokens", &cap).put_some("temperature", &temperature).put_some("topP", &top_p);
         if !stop.is_empty() {
             w.put("stopSequences", &stop);
         }
-        w.close();
-    }
+    });
+}
 
-    /// `toolConfig`. The choice comes back where it has to be told elsewhere.
-    fn tools(
-        &mut self,
-        request: &Request,
-        family: Family,
-        limits: &Limits,
-        conversation: &Conversation<'_>,
-    ) -> Option<ToolChoice> {
-        let never = request.tool_choice == Some(ToolChoice::None);
-        let mut tools: Vec<Vec<u8>> = Vec::new();
-        for (n, tool) in request.tools.iter().enumerate().filter(|_| !never || conversation.tools) {
-            match tool {
-                Tool::Function(function) => self.function(function, n, &mut tools),
-                Tool::Opaque { dialect: Dialect::Bedrock, raw } => tools.push(raw.as_str().as_bytes().to_vec()),
-                Tool::Opaque { .. } => self.lose(format!("tools[{n}]"), "a tool of another dialect"),
-            }
-        }
-        let mut choice = request.tool_choice.clone().filter(|_| !tools.is_empty());
-        if request.tool_choice.is_some() && choice.is_none() && !never {
-            self.lose("tool_choice", "there are no tools to choose from");
-        }
-        if never && !tools.is_empty() {
-            self.lose("tool_choice", "there is no word for none: the tools of the history stay, and it may choose");
-            choice = None;
-        }
-        if tools.is_empty() && conversation.tools {
-            // A history of calls is refused without tools.
-            let names: &[&str] = if conversation.called.is_empty() { &["tool"] } else { &conversation.called };
-            for name in names {
-                let gone =
-                    Function { name: (*name).to_owned(), description: Some(GONE.to_owned()), ..Function::default() };
-                self.function(&gone, 0, &mut tools);
-            }
-        }
-        if tools.is_empty() {
-            return None;
-        }
-        if limits.thinks() && matches!(choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
-            self.lose("tool_choice", "a model that thinks cannot be made to call a tool: it may choose");
-            choice = Some(ToolChoice::Auto);
-        }
-        let single = request.parallel_tool_calls == Some(false) && !request.tools.is_empty();
-        let elsewhere = single && family == Family::Claude;
-        if single && !elsewhere {
-            self.lose("parallel_tool_calls", "this model cannot be told to call one at a time");
-        }
-        let out = self.member("toolConfig")?;
-        let mut w = Writer::open(out);
-        array(w.key("tools"), &tools, |out, tool| out.extend_from_slice(tool));
-        if let Some(choice) = choice.as_ref().filter(|_| !elsewhere) {
-            let mut told = Writer::open(w.key("toolChoice"));
-            match choice {
-                ToolChoice::Auto | ToolChoice::None => told.raw("auto", "{}"),
-                ToolChoice::Required => told.raw("any", "{}"),
-                ToolChoice::Named(name) => {
-                    let mut named = Writer::open(told.key("tool"));
-                    named.put("name", name);
-                    named.close();
-                    &mut told
-                }
-            };
-            told.close();
-        }
-        w.close();
-        elsewhere.then(|| choice.unwrap_or(ToolChoice::Auto))
-    }
-
-    fn function(&mut self, function: &Function, n: usize, tools: &mut Vec<Vec<u8>>) {
-        let mut out = Vec::new();
-        let mut w = Writer::open(&mut out);
-        let mut spec = Writer::open(w.key("toolSpec"));
-        spec.put("name", &function.name);
-        spec.put_some("description", &function.description.as_ref().filter(|text| !text.trim().is_empty()));
-        let mut schema = Writer::open(spec.key("inputSchema"));
-        write_schema(schema.key("json"), function.parameters.as_ref());
-        schema.close();
-        spec.put_some("strict", &function.strict.filter(|strict| *strict));
-        if let Some(extra) = &function.extra {
-            spec.known(extra, &[], |name| {
-                self.losses.push(Loss::new(format!("tools[{n}].{name}"), "not known to this dialect"));
-            });
-        }
-        spec.close();
-        w.close();
-        tools.push(out);
-        match &function.cache {
-            Some(cache) if self.quirks.cache_control => {
-                let mut point = Vec::new();
-                write_cache_point(&mut point, cache);
-                tools.push(point);
-            }
-            Some(_) => self.lose(format!("tools[{n}].cache_control"), "this upstream takes none"),
-            None => {}
+/// `toolConfig`. The choice comes back where it has to be told elsewhere.
+fn tools(
+    body: &mut Body<'_>,
+    request: &Request,
+    family: Family,
+    limits: &Limits,
+    conversation: &Conversation<'_>,
+) -> Option<ToolChoice> {
+    let never = request.tool_choice == Some(ToolChoice::None);
+    let mut tools: Vec<Vec<u8>> = Vec::new();
+    for (n, tool) in request.tools.iter().enumerate().filter(|_| !never || conversation.tools) {
+        match tool {
+            Tool::Function(function) => declare(body, function, n, &mut tools),
+            Tool::Opaque { dialect: Dialect::Bedrock, raw } => tools.push(raw.as_str().as_bytes().to_vec()),
+            Tool::Opaque { .. } => body.lose(format!("tools[{n}]"), "a tool of another dialect"),
         }
     }
+    let mut choice = request.tool_choice.clone().filter(|_| !tools.is_empty());
+    if request.tool_choice.is_some() && choice.is_none() && !never {
+        body.lose("tool_choice", "there are no tools to choose from");
+    }
+    if never && !tools.is_empty() {
+        body.lose("tool_choice", "there is no word for none: the tools of the history stay, and it may choose");
+        choice = None;
+    }
+    if tools.is_empty() && conversation.tools {
+        // A history of calls is refused without tools.
+        let names: &[&str] = if conversation.called.is_empty() { &["tool"] } else { &conversation.called };
+        for name in names {
+            let gone = Function { name: (*name).to_owned(), description: Some(GONE.to_owned()), ..Function::default() };
+            declare(body, &gone, 0, &mut tools);
+        }
+    }
+    if tools.is_empty() {
+        return None;
+    }
+    if limits.thinks() && matches!(choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
+        body.lose("tool_choice", "a model that thinks cannot be made to call a tool: it may choose");
+        choice = Some(ToolChoice::Auto);
+    }
+    let single = request.parallel_tool_calls == Some(false) && !request.tools.is_empty();
+    let elsewhere = single && family == Family::Claude;
+    if single && !elsewhere {
+        body.lose("parallel_tool_calls", "this model cannot be told to call one at a time");
+    }
+    let out = body.member("toolConfig")?;
+    let mut w = Writer::open(out);
+    array(w.key("tools"), &tools, |out, tool| out.extend_from_slice(tool));
+    if let Some(choice) = choice.as_ref().filter(|_| !elsewhere) {
+        let mut told = Writer::open(w.key("toolChoice"));
+        match choice {
+            ToolChoice::Auto | ToolChoice::None => told.raw("auto", "{}"),
+            ToolChoice::Required => told.raw("any", "{}"),
+            ToolChoice::Named(name) => {
+                let mut named = Writer::open(told.key("tool"));
+                named.put("name", name);
+                named.close();
+                &mut told
+            }
+        };
+        told.close();
+    }
+    w.close();
+    elsewhere.then(|| choice.unwrap_or(ToolChoice::Auto))
+}
 
-    fn rest(&mut self, request: &Request, schema: Option<Schema<'_>>, fields: &Fields) {
-        if let Some((name, schema, description)) = schema
-            && let Some(out) = self.member("outputConfig")
-        {
-            let mut w = Writer::open(out);
+fn declare(body: &mut Body<'_>, function: &Function, n: usize, tools: &mut Vec<Vec<u8>>) {
+    let mut out = Vec::new();
+    let mut w = Writer::open(&mut out);
+    let mut spec = Writer::open(w.key("toolSpec"));
+    spec.put("name", &function.name);
+    spec.put_some("description", &function.description.as_ref().filter(|text| !text.trim().is_empty()));
+    let mut schema = Writer::open(spec.key("inputSchema"));
+    write_schema(schema.key("json"), function.parameters.as_ref());
+    schema.close();
+    spec.put_some("strict", &function.strict.filter(|strict| *strict));
+    if let Some(extra) = &function.extra {
+        spec.known(extra, &[], |name| {
+            body.lose(format!("tools[{n}].{name}"), "not known to this dialect");
+        });
+    }
+    spec.close();
+    w.close();
+    tools.push(out);
+    match &function.cache {
+        Some(cache) if body.quirks.cache_control => {
+            let mut point = Vec::new();
+            write_cache_point(&mut point, cache);
+            tools.push(point);
+        }
+        Some(_) => body.lose(format!("tools[{n}].cache_control"), "this upstream takes none"),
+        None => {}
+    }
+}
+
+fn rest(body: &mut Body<'_>, request: &Request, schema: Option<Schema<'_>>, fields: &Fields) {
+    if let Some((name, schema, description)) = schema {
+        body.object("outputConfig", |w| {
             let mut format = Writer::open(w.key("textFormat"));
             format.put("type", "json_schema");
             let mut structure = Writer::open(format.key("structure"));
@@ -288,76 +262,44 @@ impl Body<'_> {
             inner.close();
             structure.close();
             format.close();
-            w.close();
-        }
-        if !fields.is_empty()
-            && let Some(out) = self.member("additionalModelRequestFields")
-        {
-            fields.write(out);
-        }
-        match request.params.service_tier.as_deref() {
-            None | Some("auto" | "default" | "standard" | "standard_only") => {}
-            Some(tier) if TIERS.contains(&tier) => {
-                if let Some(out) = self.member("serviceTier") {
-                    let mut w = Writer::open(out);
-                    w.put("type", tier);
-                    w.close();
-                }
-            }
-            Some(_) => self.lose("service_tier", "not a tier of this dialect"),
-        }
-        if let Some(metadata) = request.params.metadata.as_ref().filter(|raw| raw.as_str() != "{}")
-            && let Some(out) = self.member("requestMetadata")
-        {
-            json(out, metadata);
-        }
-        if request.params.cache.is_some() && !self.quirks.cache_control {
-            self.lose("cache_control", "this upstream takes none");
-        }
+        });
     }
-
-    /// Wishes this dialect has no words for, unless they ask for what happens anyway.
-    fn unknown(&mut self, request: &Request, family: Family) {
-        const WHY: &str = "this dialect has no word for it";
-        let p = &request.params;
-        let set = |number: &Option<Number>, idle: f64| number.as_ref().is_some_and(|n| n.as_f64() != Some(idle));
-        let rows: [(&'static str, bool); 18] = [
-            ("min_p", set(&p.min_p, 0.0)),
-            ("top_a", set(&p.top_a, 0.0)),
-            ("frequency_penalty", set(&p.frequency_penalty, 0.0)),
-            ("presence_penalty", set(&p.presence_penalty, 0.0)),
-            ("repetition_penalty", set(&p.repetition_penalty, 1.0)),
-            ("seed", p.seed.is_some()),
-            ("n", p.n.is_some_and(|n| n > 1)),
-            ("logprobs", p.logprobs == Some(true)),
-            ("top_logprobs", p.top_logprobs.is_some_and(|n| n > 0)),
-            ("logit_bias", p.logit_bias.as_ref().is_some_and(|raw| raw.as_str() != "{}")),
-            ("user", p.user.is_some()),
-            ("verbosity", p.verbosity.is_some() && family != Family::Claude),
-            ("prediction", p.prediction.is_some()),
-            ("modalities", p.modalities.iter().any(|m| m != "text")),
-            ("audio", p.audio.is_some()),
-            ("image_config", p.image_config.is_some()),
-            ("web_search_options", p.web_search_options.is_some()),
-            ("prompt_cache_key", p.prompt_cache_key.is_some()),
-        ];
-        for (name, asked) in rows {
-            if asked {
-                self.lose(name, WHY);
-            }
+    if !fields.is_empty()
+        && let Some(out) = body.member("additionalModelRequestFields")
+    {
+        fields.write(out);
+    }
+    match request.params.service_tier.as_deref() {
+        None | Some("auto" | "default" | "standard" | "standard_only") => {}
+        Some(tier) if TIERS.contains(&tier) => {
+            body.object("serviceTier", |w| {
+                w.put("type", tier);
+            });
         }
-        for (name, raw) in &request.extra {
-            match name.as_str() {
-                "additionalModelRequestFields" => {}
-                "thinking" | "output_config" if family == Family::Claude => {}
-                "requestMetadata" if p.metadata.is_some() => self.lose("requestMetadata", "said in metadata already"),
-                known if KNOWN_EXTRA.contains(&known) => {
-                    if let Some(out) = self.member(known) {
-                        out.extend_from_slice(raw.as_str().as_bytes());
-                    }
-                }
-                _ => self.lose(name.clone(), WHY),
+        Some(_) => body.lose("service_tier", "not a tier of this dialect"),
+    }
+    body.put_some("requestMetadata", &request.params.metadata.as_ref().filter(|raw| raw.as_str() != "{}"));
+    if request.params.cache.is_some() && !body.quirks.cache_control {
+        body.lose("cache_control", "this upstream takes none");
+    }
+}
+
+/// Wishes this dialect has no words for, unless they ask for what happens anyway.
+fn unknown(body: &mut Body<'_>, request: &Request, family: Family) {
+    const WHY: &str = "this dialect has no word for it";
+    let p = &request.params;
+    // Claude is told how verbose to be among its fields.
+    let unknown = wish::asked(p, &UNKNOWN).filter(|name| family != Family::Claude || *name != "verbosity");
+    unknown.for_each(|name| body.lose(name, WHY));
+    for (name, raw) in &request.extra {
+        match name.as_str() {
+            "additionalModelRequestFields" => {}
+            "thinking" | "output_config" if family == Family::Claude => {}
+            "requestMetadata" if p.metadata.is_some() => body.lose("requestMetadata", "said in metadata already"),
+            known if KNOWN_EXTRA.contains(&known) => {
+                body.put(known, raw);
             }
+            _ => body.lose(name.clone(), WHY),
         }
     }
 }

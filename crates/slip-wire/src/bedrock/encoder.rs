@@ -4,12 +4,11 @@ use super::order::{Order, Step};
 use super::reply::{METRICS, sealed_signature, write_bytes, write_ending};
 use super::{citations, error, media, sealed, usage};
 use crate::Stamp;
-use crate::anthropic::object::Writer;
 use crate::anthropic::reply::shown_id;
 use crate::anthropic::seal;
-use crate::anthropic::usage::estimate;
 use crate::dialect::Encode;
 use crate::frame::eventstream::{put_exception, put_message};
+use crate::object::Writer;
 use bytes::BytesMut;
 use slip_ir::event::{Kind, Piece};
 use slip_ir::{Dialect, Event, Fault, FaultKind, Finish, Raw, Remedy, ThinkingKind, Usage};
@@ -73,7 +72,7 @@ impl Encode for Encoder {
         self.begin(out);
         let (finish, native, stop_sequence) = self.ending.take().unwrap_or((Finish::Stop, None, None));
         send("messageStop", out, |w| write_ending(w, finish, native.as_deref(), stop_sequence.as_deref()));
-        let usage = self.usage.take().unwrap_or_else(|| estimate(&self.stamp, self.text_bytes));
+        let usage = self.usage.take().unwrap_or_else(|| self.stamp.estimate(self.text_bytes));
         send("metadata", out, |w| {
             usage::write(w.key("usage"), &usage, &self.stamp);
             w.raw("metrics", METRICS);
@@ -281,7 +280,7 @@ impl Encoder {
 
     /// A block of Bedrock's own that arrived whole, as it would have been streamed.
     fn opaque(&mut self, raw: &Raw, out: &mut BytesMut) {
-        use crate::anthropic::object::Object;
+        use crate::object::Object;
         let Ok(mut o) = Object::parse(raw.as_str(), "") else { return };
         let (member, inner) = match (o.object("toolUse", ""), o.object("toolResult", "")) {
             (Ok(Some(call)), _) => ("toolUse", call),

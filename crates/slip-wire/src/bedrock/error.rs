@@ -1,7 +1,7 @@
 //! Errors: what an upstream's refusal means, and how a caller is told of one. The body says a message and no more; the class stands
 //! in a header, or is the name of the message in a stream.
 
-use crate::anthropic::object::{Object, Writer};
+use crate::object::{Object, Writer};
 use crate::upstream_error;
 use http::HeaderMap;
 use slip_ir::{Fault, FaultKind, Remedy};

@@ -2,8 +2,8 @@
 
 use super::encode::Family;
 use crate::Quirks;
-use crate::anthropic::limits::{Limits, Mode};
-use crate::anthropic::object::{Object, Writer, json, to_raw};
+use crate::anthropic::limits::{BESIDE_THINKING, Limits, Mode, says_effort};
+use crate::object::{Object, Writer, to_raw};
 use crate::quirks::ReasoningStyle;
 use slip_ir::{Effort, Loss, Raw, Reasoning, Request, ToolChoice};
 
@@ -48,8 +48,8 @@ pub fn fields(
         _ => {}
     }
     // What the caller wrote here by themselves, as far as nothing above says it.
-    let own = request.extra.iter().find(|(name, _)| name == "additionalModelRequestFields");
-    if let Some(Ok(members)) = own.map(|(_, raw)| Object::parse(raw.as_str(), "")) {
+    let own = request.in_extra("additionalModelRequestFields");
+    if let Some(Ok(members)) = own.map(|raw| Object::parse(raw.as_str(), "")) {
         members.rest().for_each(|(name, raw)| fields.put(&name, Raw::parse(raw.get())));
     }
     fields
@@ -58,7 +58,7 @@ pub fn fields(
 fn top_k(request: &Request, family: Family, limits: &Limits, fields: &mut Fields, losses: &mut Vec<Loss>) {
     let Some(top_k) = &request.params.top_k else { return };
     match family {
-        Family::Claude if limits.thinks() => losses.push(Loss::new("top_k", "not allowed beside thinking")),
+        Family::Claude if limits.thinks() => losses.push(Loss::new("top_k", BESIDE_THINKING)),
         Family::Claude | Family::Mistral => fields.put("top_k", Raw::of(top_k)),
         Family::Cohere => fields.put("k", Raw::of(top_k)),
         Family::Nova => fields.put(
@@ -72,31 +72,24 @@ fn top_k(request: &Request, family: Family, limits: &Limits, fields: &mut Fields
 }
 
 fn claude(request: &Request, limits: &Limits, choice: Option<&ToolChoice>, fields: &mut Fields) {
-    let thinking = extra(request, "thinking");
     if limits.mode != Mode::Unsaid {
         let said = ["type", "budget_tokens", "display"];
         fields.put(
             "thinking",
             object(|w| {
-                match limits.mode {
-                    Mode::Budget(budget) => w.put("type", "enabled").put("budget_tokens", &budget),
-                    Mode::Adaptive => w.put("type", "adaptive"),
-                    Mode::Off | Mode::Unsaid => w.put("type", "disabled"),
-                };
-                w.put_some("display", &limits.display);
-                others_of(w, thinking, &said);
+                limits.write_thinking(w);
+                w.others(request.in_extra("thinking"), &said);
             }),
         );
     }
-    let config = extra(request, "output_config");
-    let effort = limits.effort.map(Effort::name).or(request.params.verbosity.as_deref());
+    let config = request.in_extra("output_config").filter(|raw| raw.as_str().starts_with('{'));
+    let effort = limits.effort_word(&request.params);
     if config.is_some() || effort.is_some() {
-        let said = config.is_some_and(|raw| Object::parse(raw.as_str(), "").is_ok_and(|o| o.has("effort")));
         fields.put(
             "output_config",
             object(|w| {
-                w.put_some("effort", &effort.filter(|_| !said));
-                others_of(w, config, &[]);
+                w.put_some("effort", &effort.filter(|_| !says_effort(request)));
+                w.others(config, &[]);
             }),
         );
     }
@@ -118,7 +111,7 @@ fn claude(request: &Request, limits: &Limits, choice: Option<&ToolChoice>, field
 /// How much other families shall think.
 fn others(request: &Request, family: Family, fields: &mut Fields, losses: &mut Vec<Loss>) {
     let Some(wish) = &request.reasoning else { return };
-    let off = wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0);
+    let off = wish.is_off();
     let level = if off { None } else { level(wish) };
     match (family, level) {
         (Family::GptOss, Some(level)) => fields.put("reasoning_effort", Raw::of(level)),
@@ -170,15 +163,4 @@ fn object(write: impl FnOnce(&mut Writer<'_>)) -> Option<Raw> {
     write(&mut w);
     w.close();
     to_raw(out)
-}
-
-fn extra<'r>(request: &'r Request, name: &str) -> Option<&'r Raw> {
-    request.extra.iter().find(|(key, raw)| key == name && raw.as_str().starts_with('{')).map(|(_, raw)| raw)
-}
-
-fn others_of(w: &mut Writer<'_>, extra: Option<&Raw>, said: &[&str]) {
-    let Some(Ok(members)) = extra.map(|raw| Object::parse(raw.as_str(), "")) else { return };
-    for (name, raw) in members.rest().filter(|(name, _)| !said.contains(&&**name)) {
-        json(w.key(&name), raw);
-    }
 }

@@ -1,7 +1,8 @@
 //! Pictures, documents, sounds and films: Converse names formats where others name media types, and takes bytes but no addresses.
 
 use crate::Malformed;
-use crate::anthropic::object::{Object, Writer, below};
+use crate::object::{Object, Writer, below};
+use crate::openai_chat::media::{data_url, plain_type};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use slip_ir::{Loss, Media, MediaKind, Source};
@@ -199,7 +200,7 @@ fn placed(media: &Media) -> Result<(MediaKind, &'static str, Place<'_>), &'stati
             None => return Err("this dialect fetches nothing by its address"),
         },
     };
-    let mime = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let mime = plain_type(mime);
     // A sound's media type may name the container that films have too.
     let mut known = FORMATS.iter().filter(|(.., known)| *known == mime);
     if let Some((format, kind, _)) = known.next() {
@@ -229,12 +230,6 @@ pub fn picture(media: &Media) -> Option<(&'static str, Cow<'_, str>)> {
         (MediaKind::Image, format, Place::Bytes(base64)) => Some((format, base64)),
         _ => None,
     }
-}
-
-/// `data:<mime>[;…];base64,<data>`
-fn data_url(url: &str) -> Option<(&str, &str)> {
-    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
-    Some((head.strip_suffix(";base64")?, data))
 }
 
 /// Say why one was lost.

@@ -6,7 +6,7 @@ use crate::Quirks;
 use crate::anthropic::ids::Ids;
 use crate::anthropic::limits::replayable;
 use crate::anthropic::messages::object_text;
-use crate::anthropic::object::{Writer, array};
+use crate::object::{Writer, array};
 use crate::quirks::Replay;
 use slip_ir::{
     Block, Cache, Dialect, Loss, Media, MediaKind, Raw, Request, Role, Text, Thinking, ThinkingKind, ToolCall,
@@ -61,8 +61,8 @@ impl<'r> Conversation<'r> {
     }
 
     /// An instruction of ours, beside the caller's.
-    pub fn instruct(&mut self, text: Cow<'r, str>) {
-        self.system.push(Part::Text(text));
+    pub fn instruct(&mut self, text: &'r str) {
+        self.system.push(Part::Text(Cow::Borrowed(text)));
     }
 
     fn turn(&mut self, turn: &'r Turn, telling: &mut Telling<'_>) {

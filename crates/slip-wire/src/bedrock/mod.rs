@@ -21,6 +21,7 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+use crate::anthropic::{meaning, own_word};
 use crate::dialect::{Decode, Encode, Malformed, Wire};
 use crate::envelope::escaped;
 use crate::frame::eventstream::put_exception;
@@ -107,17 +108,13 @@ const STOP_REASONS: [(&str, Finish); 9] = [
     ("malformed_tool_use", Finish::Error),
 ];
 
-/// What an upstream's `stopReason` means. Absent or unknown: it stopped, for its tools where it called any.
 fn finish_of(word: Option<&str>, called_tools: bool) -> Finish {
-    STOP_REASONS
-        .iter()
-        .find(|(known, _)| Some(*known) == word)
-        .map_or(if called_tools { Finish::ToolCalls } else { Finish::Stop }, |(_, finish)| *finish)
+    meaning(&STOP_REASONS, word, called_tools)
 }
 
 /// The `stopReason` a caller sees: the upstream's own word where it is one of ours and says the same.
 fn stop_reason(finish: Finish, native: Option<&str>, stop_sequence: Option<&str>) -> &'static str {
-    if let Some((word, _)) = STOP_REASONS.iter().find(|(word, means)| Some(*word) == native && *means == finish) {
+    if let Some(word) = own_word(&STOP_REASONS, finish, native) {
         return word;
     }
     match finish {

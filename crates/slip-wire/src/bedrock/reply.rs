@@ -4,9 +4,8 @@ use super::blocks::Reader;
 use super::messages::{write_call, write_thinking};
 use super::{citations, error, finish_of, media, stop_reason, usage};
 use crate::anthropic::messages::object_text;
-use crate::anthropic::object::{Object, Writer, array};
 use crate::anthropic::reply::{shown_id, text_bytes};
-use crate::anthropic::usage::estimate;
+use crate::object::{Object, Writer, array};
 use crate::{Malformed, Stamp};
 use slip_ir::request::format;
 use slip_ir::{Block, Choice, Dialect, Finish, Reply, Text, Thinking, ThinkingKind};
@@ -60,7 +59,7 @@ pub fn encode(reply: &Reply, stamp: &Stamp) -> Vec<u8> {
     write_ending(&mut w, finish, choice.native.as_deref(), choice.stop_sequence.as_deref());
     let usage = match &reply.usage {
         Some(usage) => Cow::Borrowed(usage),
-        None => Cow::Owned(estimate(stamp, text_bytes(choice))),
+        None => Cow::Owned(stamp.estimate(text_bytes(choice))),
     };
     usage::write(w.key("usage"), &usage, stamp);
     w.raw("metrics", METRICS);

@@ -2,12 +2,12 @@
 
 use super::blocks::{self, Reader, only};
 use crate::Malformed;
-use crate::anthropic::object::{Object, below, is_object, read};
-use crate::anthropic::request::{SCHEMA_NAME, thinking, unite_signatures};
+use crate::anthropic::request::{SCHEMA_NAME, place, thinking};
 use crate::house;
+use crate::object::{Object, below, is_object, read};
 use serde_json::value::RawValue;
 use slip_ir::request::Function;
-use slip_ir::{Block, Dialect, Effort, Format, Loss, Raw, Reasoning, Request, Role, Tool, ToolChoice, Turn};
+use slip_ir::{Dialect, Effort, Format, Loss, Raw, Reasoning, Request, Role, Tool, ToolChoice, Turn};
 
 pub fn decode(body: &[u8]) -> Result<(Request, Vec<Loss>), Malformed> {
     let text = std::str::from_utf8(body).map_err(|_| Malformed::new("", "the body is not UTF-8"))?;
@@ -63,24 +63,9 @@ fn message(raw: &RawValue, at: &str, turns: &mut Vec<Turn>, losses: &mut Vec<Los
         _ => return Err(Malformed::new(below(at, "role"), "must be user or assistant")),
     };
     let items = o.array("content", at)?.ok_or_else(|| Malformed::new(below(at, "content"), "is required"))?;
-    let mut blocks = Reader::new(role == Role::Assistant, losses).content(items, &below(at, "content"))?;
+    let blocks = Reader::new(role == Role::Assistant, losses).content(items, &below(at, "content"))?;
     losses.extend(o.rest().map(|(name, _)| Loss::new(below(at, &name), "not a member we know")));
-    match role {
-        Role::Assistant => unite_signatures(&mut blocks),
-        Role::User => {
-            let (results, others): (Vec<_>, Vec<_>) =
-                blocks.into_iter().partition(|block| matches!(block, Block::ToolResult(_)));
-            if !results.is_empty() {
-                turns.push(Turn::new(Role::Tool, results));
-                if others.is_empty() {
-                    return Ok(());
-                }
-            }
-            blocks = others;
-        }
-        _ => {}
-    }
-    turns.push(Turn::new(role, blocks));
+    place(turns, role, blocks);
     Ok(())
 }
 

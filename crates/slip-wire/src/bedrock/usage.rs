@@ -4,8 +4,8 @@
 //! The cache counters come under two names each, and are one count.
 
 use crate::Stamp;
-use crate::anthropic::object::{Object, Writer, array, whole};
-use crate::anthropic::usage::write_cost;
+use crate::anthropic::usage::{AS_IN_CHAT, write_cost};
+use crate::object::{Object, Writer, array, whole};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use slip_ir::Usage;
@@ -65,7 +65,7 @@ pub fn write(out: &mut Vec<u8>, usage: &Usage, stamp: &Stamp) {
     if usage.estimated {
         w.put("estimated", &true);
     }
-    write_cost(&mut w, usage, stamp);
+    write_cost(&mut w, usage, stamp, AS_IN_CHAT);
     w.close();
 }
 

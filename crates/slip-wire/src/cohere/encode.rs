@@ -2,12 +2,34 @@
 
 use super::turns::Telling;
 use crate::openai_chat::encode::Losses;
-use crate::openai_chat::shapes::tool_type;
+use crate::openai_chat::shapes::{functions, write_parameters};
 use crate::openai_chat::write::{Obj, object};
 use crate::quirks::ReasoningStyle;
+use crate::wish::{self, Wish};
 use crate::{Quirks, json};
 use bytes::BytesMut;
-use slip_ir::{Effort, Format, Loss, Media, Params, Request, Source, Tool, ToolChoice};
+use slip_ir::{Format, Loss, Media, Params, Request, Source, ToolChoice};
+
+/// What it has no word for.
+const UNKNOWN: [Wish; 17] = [
+    Wish::MinP,
+    Wish::TopA,
+    Wish::RepetitionPenalty,
+    Wish::N,
+    Wish::TopLogprobs,
+    Wish::LogitBias,
+    Wish::User,
+    Wish::Verbosity,
+    Wish::ServiceTier,
+    Wish::Prediction,
+    Wish::Modalities,
+    Wish::Audio,
+    Wish::ImageConfig,
+    Wish::WebSearchOptions,
+    Wish::PromptCacheKey,
+    Wish::CacheControl,
+    Wish::Metadata,
+];
 
 pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     let mut losses = Losses::default();
@@ -55,15 +77,7 @@ fn write_documents(o: &mut Obj<'_, BytesMut>, documents: &[&Media]) {
 }
 
 fn tools(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
-    let mut kept = Vec::new();
-    for tool in &request.tools {
-        match tool {
-            Tool::Function(function) => kept.push(function),
-            Tool::Opaque { dialect, raw } => {
-                losses.push(format!("tools: {}", tool_type(raw)), format!("only {dialect} knows this tool"));
-            }
-        }
-    }
+    let mut kept = functions(&request.tools, losses);
     if request.parallel_tool_calls == Some(false) {
         losses.push("parallel_tool_calls", "this dialect leaves the choice to the model");
     }
@@ -88,10 +102,7 @@ fn tools(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
                 o.obj("function", |o| {
                     o.str("name", &function.name);
                     o.opt_str("description", function.description.as_deref());
-                    match &function.parameters {
-                        Some(schema) => o.raw("parameters", schema),
-                        None => o.span("parameters", br#"{"type":"object","properties":{}}"#),
-                    }
+                    write_parameters(o, function);
                 });
             });
         }
@@ -145,38 +156,16 @@ fn params(o: &mut Obj<'_, BytesMut>, params: &Params, losses: &mut Losses) {
     if let Some(logprobs) = params.logprobs {
         o.bool("logprobs", logprobs);
     }
-    let lost = [
-        (params.min_p.is_some(), "min_p"),
-        (params.top_a.is_some(), "top_a"),
-        (params.repetition_penalty.is_some(), "repetition_penalty"),
-        (params.n.is_some_and(|n| n > 1), "n"),
-        (params.top_logprobs.is_some_and(|n| n > 0), "top_logprobs"),
-        (params.logit_bias.is_some(), "logit_bias"),
-        (params.user.is_some(), "user"),
-        (params.verbosity.is_some(), "verbosity"),
-        (params.service_tier.is_some(), "service_tier"),
-        (params.prediction.is_some(), "prediction"),
-        (params.modalities.iter().any(|kind| kind != "text"), "modalities"),
-        (params.audio.is_some(), "audio"),
-        (params.image_config.is_some(), "image_config"),
-        (params.web_search_options.is_some(), "web_search_options"),
-        (params.prompt_cache_key.is_some(), "prompt_cache_key"),
-        (params.cache.is_some(), "cache_control"),
-        (params.metadata.is_some(), "metadata"),
-    ];
-    for (_, name) in lost.iter().filter(|(there, _)| *there) {
-        losses.push(*name, "has no place in this dialect");
-    }
+    wish::said(params, &UNKNOWN).for_each(|name| losses.push(name, "has no place in this dialect"));
 }
 
 /// On or off, with a budget.
 fn thinking(o: &mut Obj<'_, BytesMut>, request: &Request, quirks: &Quirks, losses: &mut Losses) {
     let Some(wish) = &request.reasoning else { return };
-    let off = wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0);
-    let on = wish.enabled == Some(true) || wish.adaptive || wish.effort.is_some() || wish.budget.is_some();
-    if !(on || off) {
+    if !wish.is_said() {
         return;
     }
+    let off = wish.is_off();
     if quirks.reasoning == ReasoningStyle::Unsaid {
         // A model that does not think is already what was asked for.
         if !off {

@@ -3,7 +3,7 @@
 use super::{citations, finish, usage};
 use crate::Stamp;
 use crate::dialect::{Encode, put_event};
-use crate::openai_chat::spell::{self, CallIds};
+use crate::openai_chat::spell::CallIds;
 use crate::openai_chat::write::{Obj, object};
 use bytes::BytesMut;
 use slip_ir::event::Kind;
@@ -193,7 +193,7 @@ impl Encode for Encoder {
             return;
         }
         self.start(out);
-        let told = self.usage.take().unwrap_or_else(|| spell::estimate(&self.stamp, self.text_bytes));
+        let told = self.usage.take().unwrap_or_else(|| self.stamp.estimate(self.text_bytes));
         let (reason, native, stopped) = self.finish.take().unwrap_or((Finish::Stop, None, false));
         let stamp = &self.stamp;
         send(

@@ -1,7 +1,7 @@
 //! Cohere chat, version 2: typed server-sent events, thoughts and plans apart from the text, citations with their sources.
 //!
 //! Version 1 (`/v1/chat`: one `message` beside a `chat_history`, events of an `event_type`, a line each) is another dialect, which
-//! Cohere keeps for old programs only; it is not spoken here.
+//! Cohere keeps for old programs only. A provider that speaks nothing else is told as this one: see [`crate::envelope::tongue`].
 //!
 //! A request: `request` reads it, `encode` and `turns` write it. A reply: `stream` and `reply` read it, `encoder` and `whole`
 //! write it.

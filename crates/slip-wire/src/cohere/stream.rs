@@ -1,7 +1,7 @@
 //! An upstream's typed events, read into ours.
 
 use super::{citations, finish, usage};
-use crate::dialect::Decode;
+use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
 use crate::json;
 use crate::openai_chat::choice::some;
@@ -241,7 +241,7 @@ impl Decode for Events {
 
     fn eof(&mut self, out: &mut Vec<Event>) {
         if !self.over {
-            self.nonsense("the stream ended before it was finished".to_owned(), out);
+            self.fail(cut_short(Remedy::Elsewhere), out);
         }
     }
 }

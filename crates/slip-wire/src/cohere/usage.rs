@@ -7,7 +7,7 @@ use crate::Stamp;
 use crate::json;
 use crate::openai_chat::write::Obj;
 use bytes::BytesMut;
-use slip_ir::{Nano, Usage};
+use slip_ir::Usage;
 
 /// More tokens than any reply holds: a count above it is an accident, and one would be billed.
 const MOST_TOKENS: i64 = 1_000_000_000;
@@ -59,10 +59,9 @@ pub(super) fn write(o: &mut Obj<'_, BytesMut>, usage: &Usage, stamp: &Stamp) {
             });
         }
         o.num("cached_tokens", usage.cache_read);
-        let cost = stamp.price.as_ref().map(|price| price.cost(usage).total).unwrap_or_default();
-        // With the caller's own key the provider bills them; what this house charges is nothing.
-        o.shown("cost", if stamp.byok { Nano(0) } else { cost }.to_usd_string());
-        if stamp.price.is_none() {
+        let bill = stamp.bill(usage);
+        o.shown("cost", bill.charged.to_usd_string());
+        if !bill.known {
             o.bool("cost_unknown", true);
         }
     });

@@ -4,7 +4,7 @@ use super::{Cohere, citations, finish, usage};
 use crate::Stamp;
 use crate::dialect::Wire;
 use crate::openai_chat::encoder::readable;
-use crate::openai_chat::spell::{self, CallIds};
+use crate::openai_chat::spell::CallIds;
 use crate::openai_chat::write::{Obj, object};
 use bytes::BytesMut;
 use slip_ir::{Block, Choice, Finish, Raw, Reply};
@@ -15,7 +15,7 @@ pub(super) fn encode(reply: &Reply, stamp: &Stamp) -> Vec<u8> {
     }
     let empty = Choice::default();
     let choice = reply.choices.iter().find(|choice| choice.index == 0).unwrap_or(&empty);
-    let told = reply.usage.clone().unwrap_or_else(|| spell::estimate(stamp, choice.text().len() as u64));
+    let told = reply.usage.clone().unwrap_or_else(|| stamp.estimate(choice.text().len() as u64));
     let reason = choice.finish.unwrap_or(Finish::Stop);
     let mut out = BytesMut::with_capacity(1024);
     object(&mut out, |o| {

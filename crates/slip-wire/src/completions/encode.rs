@@ -15,8 +15,8 @@ const MAX_STOPS: usize = 4;
 
 pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     let mut losses = Losses::default();
-    let (format, instruction) = lower_format(request.format.as_ref(), quirks, &mut losses);
-    let prompt = prompt::of(request, instruction, &mut losses);
+    let format = lower_format(request.format.as_ref(), quirks, &mut losses);
+    let prompt = prompt::of(request, &mut losses);
     let mut told = Request { params: kept(&request.params, &mut losses), ..Request::default() };
     (told.stream, told.reasoning) = (request.stream, request.reasoning.clone());
     if prompt.transcript && told.params.stop.len() < MAX_STOPS {
@@ -30,14 +30,14 @@ pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>)
     }
     let mut out = BytesMut::with_capacity(prompt.text.len() + 256);
     object(&mut out, |o| {
-        let mut top = Top { o, refuses: &quirks.refuses, written: vec!["prompt"], losses: &mut losses };
+        let mut top = Top { o, quirks, written: vec!["prompt"], losses: &mut losses };
         top.o.str("model", &request.model);
         match prompt.raw {
             true => top.o.key("prompt").put_slice(prompt.text.as_bytes()),
             false => write_string(&prompt.text, top.o.key("prompt")),
         }
-        stream(&mut top, &told, quirks);
-        params(&mut top, &told, quirks);
+        stream(&mut top, &told);
+        params(&mut top, &told);
         if let Some(alternatives) = alternatives(&request.params) {
             top.put("logprobs", |o, key| o.num(key, alternatives));
         }
@@ -45,7 +45,7 @@ pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>)
             top.put("response_format", |o, key| write_format(o, key, &format));
         }
         match quirks.reasoning {
-            ReasoningStyle::Object => reasoning(&mut top, &told, quirks),
+            ReasoningStyle::Object => reasoning(&mut top, &told),
             _ if told.reasoning.is_some() => top.losses.push("reasoning", "has no place in this dialect"),
             _ => {}
         }

@@ -4,9 +4,9 @@ use super::logprobs;
 use crate::Stamp;
 use crate::dialect::Encode;
 use crate::openai_chat::encoder::model;
+use crate::openai_chat::error;
 use crate::openai_chat::usage::write_usage;
 use crate::openai_chat::write::{Obj, array, object};
-use crate::openai_chat::{error, spell};
 use bytes::{BufMut, BytesMut};
 use slip_ir::event::{Kind, Start};
 use slip_ir::{Event, Fault, Finish, Piece, Usage};
@@ -143,7 +143,7 @@ impl Encode for Encoder {
             return;
         }
         if !self.failed {
-            let usage = self.usage.take().unwrap_or_else(|| spell::estimate(&self.stamp, self.text_bytes));
+            let usage = self.usage.take().unwrap_or_else(|| self.stamp.estimate(self.text_bytes));
             let (index, reason, native) = self.finished.first().cloned().unwrap_or((0, Finish::Stop, None));
             self.chunk(|o| ending(o, index, reason, native.as_deref()), out);
             out.put_slice(b",\"usage\":");

@@ -16,10 +16,9 @@ pub(crate) struct Prompt {
 }
 
 /// A lone user turn is the prompt itself. Anything more becomes a transcript that ends where the assistant is to speak.
-pub(crate) fn of(request: &Request, instruction: Option<String>, losses: &mut Losses) -> Prompt {
+pub(crate) fn of(request: &Request, losses: &mut Losses) -> Prompt {
     if let [turn] = request.turns.as_slice()
         && turn.role == Role::User
-        && instruction.is_none()
     {
         if let [Block::Opaque { dialect: Dialect::Completions, raw }] = turn.blocks.as_slice() {
             return Prompt { text: raw.as_str().to_owned(), raw: true, transcript: false };
@@ -39,13 +38,10 @@ pub(crate) fn of(request: &Request, instruction: Option<String>, losses: &mut Lo
         let glue = if turn.role == Role::Assistant { "" } else { "\n" };
         let _ = write!(text, "{speaker}: {}", said(&turn.blocks, glue, losses));
         // A last assistant turn is to be continued.
-        open = turn.role == Role::Assistant && at + 1 == request.turns.len() && instruction.is_none();
+        open = turn.role == Role::Assistant && at + 1 == request.turns.len();
         if !open {
             text.push_str("\n\n");
         }
-    }
-    if let Some(words) = instruction {
-        let _ = write!(text, "System: {words}\n\n");
     }
     if !open {
         text.push_str("Assistant:");

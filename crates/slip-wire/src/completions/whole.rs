@@ -4,9 +4,9 @@ use super::encoder::{identity, word};
 use super::logprobs;
 use crate::Stamp;
 use crate::openai_chat::encoder::{model, readable};
+use crate::openai_chat::error;
 use crate::openai_chat::usage::write_usage;
 use crate::openai_chat::write::object;
-use crate::openai_chat::{error, spell};
 use bytes::BytesMut;
 use slip_ir::{Block, Choice, Reply};
 
@@ -37,7 +37,7 @@ pub(super) fn encode(reply: &Reply, stamp: &Stamp) -> Vec<u8> {
             error::write(o, "error", fault);
         }
         let bytes = reply.choices.iter().map(|choice| text(choice).len() as u64).sum();
-        let usage = reply.usage.clone().unwrap_or_else(|| spell::estimate(stamp, bytes));
+        let usage = reply.usage.clone().unwrap_or_else(|| stamp.estimate(bytes));
         write_usage(&usage, stamp, o.key("usage"));
     });
     Vec::from(out)

@@ -5,9 +5,13 @@ pub mod eventstream;
 pub mod lines;
 pub mod sse;
 
+use crate::envelope::Tongue;
+use crate::envelope::retold::Retold;
 use chunks::Chunks;
 use eventstream::EventStream;
 use lines::Lines;
+use serde::Deserialize;
+use slip_ir::{Fault, FaultKind, Remedy};
 use sse::{Sink, Sse, TooLong};
 use std::fmt;
 
@@ -20,9 +24,23 @@ pub struct Frame<'a> {
     pub data: &'a [u8],
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
     pub fn is_done(&self) -> bool {
         self.data.trim_ascii() == b"[DONE]"
+    }
+
+    /// The event of a dialect inside. `None` for one of a shape we do not know, which is passed over. Bytes that are no JSON mean
+    /// that a part of the reply is lost, and a reply with a hole in it must not look whole.
+    #[allow(clippy::result_large_err, reason = "a fault ends the reply: it is moved once, not passed around")]
+    pub(crate) fn read<T: Deserialize<'a>>(&self) -> Result<Option<T>, Fault> {
+        match serde_json::from_slice(self.data) {
+            Ok(event) => Ok(Some(event)),
+            Err(e) if e.is_data() => Ok(None),
+            Err(_) => {
+                let says = "the provider sent an event that is not JSON";
+                Err(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says))
+            }
+        }
     }
 }
 
@@ -37,6 +55,10 @@ pub enum Framing {
     EventStream,
     /// Server-sent events of Anthropic's, each inside one of Amazon's messages.
     Chunks,
+    /// Messages in a maker's tongue, each inside one of Amazon's.
+    Invoked(Tongue),
+    /// The same, a line each.
+    Lined(Tongue),
 }
 
 impl Framing {
@@ -45,7 +67,8 @@ impl Framing {
         match self {
             Framing::Sse => "text/event-stream",
             Framing::Lines => "application/x-ndjson",
-            Framing::EventStream | Framing::Chunks => "application/vnd.amazon.eventstream",
+            Framing::Lined(_) => "application/stream+json",
+            Framing::EventStream | Framing::Chunks | Framing::Invoked(_) => "application/vnd.amazon.eventstream",
         }
     }
 
@@ -62,6 +85,7 @@ pub enum Framer {
     Lines(Lines),
     EventStream(EventStream),
     Chunks(Chunks),
+    Retold(Box<Retold>),
 }
 
 /// Why a stream cannot be taken apart any further.
@@ -97,6 +121,8 @@ impl Framer {
             Framing::Lines => Framer::Lines(Lines::default()),
             Framing::EventStream => Framer::EventStream(EventStream::default()),
             Framing::Chunks => Framer::Chunks(Chunks::default()),
+            Framing::Invoked(tongue) => Framer::Retold(Box::new(Retold::chunks(tongue))),
+            Framing::Lined(tongue) => Framer::Retold(Box::new(Retold::lines(tongue))),
         }
     }
 
@@ -106,6 +132,7 @@ impl Framer {
             Framer::Lines(lines) => Ok(lines.push(chunk, sink)?),
             Framer::EventStream(stream) => stream.push(chunk, sink),
             Framer::Chunks(chunks) => chunks.push(chunk, sink),
+            Framer::Retold(retold) => retold.push(chunk, sink),
         }
     }
 
@@ -116,6 +143,7 @@ impl Framer {
             Framer::Lines(lines) => Ok(lines.finish(sink)?),
             Framer::EventStream(stream) => stream.finish(),
             Framer::Chunks(chunks) => chunks.finish(),
+            Framer::Retold(retold) => retold.finish(sink),
         }
     }
 }

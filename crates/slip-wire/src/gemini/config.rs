@@ -157,7 +157,7 @@ pub(super) fn write<'a>(request: &'a Request, quirks: &Quirks, ledger: &mut Ledg
             out.set("thinkingConfig", config);
         }
     }
-    if let Some((_, raw)) = request.extra.iter().find(|(name, _)| name == "generationConfig")
+    if let Some(raw) = request.in_extra("generationConfig")
         && let Some(Node::Object(left)) = Node::parse(raw.as_str())
     {
         let Node::Object(written) = &out else { return out };

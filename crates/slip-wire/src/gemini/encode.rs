@@ -4,6 +4,7 @@ use super::contents::Contents;
 use super::tree::Node;
 use super::{config, schema};
 use crate::Quirks;
+use crate::wish::{self, Wish};
 use slip_ir::request::Function;
 use slip_ir::{Dialect, Format, Loss, Request, Tool, ToolChoice};
 use std::borrow::Cow;
@@ -14,6 +15,22 @@ const MOST_LOSSES: usize = 256;
 
 /// Members of `extra` that Gemini reads (`toolConfig` and `generationConfig` are merged with what is written anyway).
 const KNOWN_EXTRA: [&str; 4] = ["safetySettings", "cachedContent", "labels", "modelArmorConfig"];
+
+/// What it has no word for.
+const UNKNOWN: [Wish; 12] = [
+    Wish::MinP,
+    Wish::TopA,
+    Wish::RepetitionPenalty,
+    Wish::LogitBias,
+    Wish::User,
+    Wish::Verbosity,
+    Wish::Prediction,
+    Wish::Audio,
+    Wish::WebSearchOptions,
+    Wish::PromptCacheKey,
+    Wish::CacheControl,
+    Wish::Metadata,
+];
 
 pub(super) fn is_three(model: &str) -> bool {
     model.contains("gemini-3")
@@ -79,24 +96,10 @@ fn rest<'a>(request: &'a Request, quirks: &Quirks, body: &mut Node<'a>, ledger: 
         }
         Some(_) => ledger.lose("service_tier", "not one of the provider's tiers"),
     }
-    let homeless: [(&'static str, bool); 14] = [
-        ("min_p", p.min_p.is_some()),
-        ("top_a", p.top_a.is_some()),
-        ("repetition_penalty", p.repetition_penalty.is_some()),
-        ("logit_bias", p.logit_bias.is_some()),
-        ("user", p.user.is_some()),
-        ("verbosity", p.verbosity.is_some()),
-        ("prediction", p.prediction.is_some()),
-        ("audio", p.audio.is_some()),
-        ("web_search_options", p.web_search_options.is_some()),
-        ("prompt_cache_key", p.prompt_cache_key.is_some()),
-        ("cache_control", p.cache.is_some()),
-        ("metadata", p.metadata.is_some()),
-        ("parallel_tool_calls", request.parallel_tool_calls == Some(false)),
-        ("response_format.json_schema.description", has_description(request)),
-    ];
-    for (name, _) in homeless.iter().filter(|(_, asked)| *asked) {
-        ledger.lose(*name, "has no place in gemini");
+    let single = (request.parallel_tool_calls == Some(false)).then_some("parallel_tool_calls");
+    let described = has_description(request).then_some("response_format.json_schema.description");
+    for name in wish::said(p, &UNKNOWN).chain(single).chain(described) {
+        ledger.lose(name, "has no place in gemini");
     }
     for (name, raw) in &request.extra {
         if KNOWN_EXTRA.contains(&name.as_str()) && !quirks.refuses(name) {
@@ -167,8 +170,7 @@ fn declaration<'a>(function: &'a Function, index: usize, quirks: &Quirks, ledger
 }
 
 fn tool_config(request: &Request) -> Node<'_> {
-    let kept = request.extra.iter().find(|(name, _)| name == "toolConfig");
-    let mut out = match kept.and_then(|(_, raw)| Node::parse(raw.as_str())) {
+    let mut out = match request.in_extra("toolConfig").and_then(|raw| Node::parse(raw.as_str())) {
         Some(node @ Node::Object(_)) => node,
         _ => Node::object([]),
     };

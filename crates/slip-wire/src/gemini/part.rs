@@ -2,6 +2,7 @@
 
 use super::tree::{self, Members, Node};
 use crate::dialect::Malformed;
+use crate::openai_chat::media::data_url;
 use serde_json::value::RawValue;
 use slip_ir::{Media, MediaKind, Raw, Source, ToolCall};
 use std::borrow::Cow;
@@ -186,7 +187,7 @@ pub(super) fn write_media(media: &Media) -> (Option<Node<'_>>, Vec<&'static str>
             let data = base64::engine::general_purpose::STANDARD.encode(text);
             inline("text/plain", data)
         }
-        Source::Url(uri) => match uri.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
+        Source::Url(uri) => match data_url(uri) {
             Some((mime, data)) => inline(mime, data),
             None => link(media.kind, uri.as_str().into(), text_of("mimeType")),
         },

@@ -7,7 +7,7 @@
 use super::part::{self, Part};
 use super::tree::{self, Members};
 use super::{error, finish, grounding, logprobs, usage};
-use crate::dialect::Decode;
+use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
 use serde_json::value::RawValue;
 use slip_ir::event::Start;
@@ -74,7 +74,7 @@ impl Decode for Decoder {
             return;
         }
         if self.choices.values().all(|choice| choice.finish.is_none()) {
-            return self.broken("the stream ended before it was finished", out);
+            return self.fault(cut_short(Remedy::Elsewhere), out);
         }
         self.end(out);
     }

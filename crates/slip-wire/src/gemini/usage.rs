@@ -63,14 +63,9 @@ fn modality(m: &Members<'_>, details: &str, wanted: &str) -> u64 {
     sum
 }
 
-/// What to show when the upstream said nothing: the prompt as it was estimated, and about four bytes to a token.
+/// What to show when the upstream said nothing; nothing, where there is no estimate either.
 pub(super) fn estimate(stamp: &Stamp, bytes: u64) -> Option<Usage> {
-    (stamp.prompt_estimate > 0).then(|| Usage {
-        input: stamp.prompt_estimate,
-        output: bytes.div_ceil(4),
-        estimated: true,
-        ..Usage::default()
-    })
+    (stamp.prompt_estimate > 0).then(|| stamp.estimate(bytes))
 }
 
 pub(super) fn write(usage: &Usage, stamp: &Stamp, tier: Option<&str>) -> Node<'static> {
@@ -102,10 +97,9 @@ pub(super) fn write(usage: &Usage, stamp: &Stamp, tier: Option<&str>) -> Node<'s
     if let Some(tier) = tier {
         node.set("serviceTier", tier.to_owned());
     }
-    let cost = stamp.price.as_ref().map(|price| price.cost(usage).total).unwrap_or_default();
-    // With the caller's own key the provider bills them; what this house charges is nothing.
-    node.set("cost", dollars(if stamp.byok { Nano(0) } else { cost }));
-    if stamp.price.is_none() {
+    let bill = stamp.bill(usage);
+    node.set("cost", dollars(bill.charged));
+    if !bill.known {
         node.set("cost_unknown", true);
     }
     node

@@ -1,6 +1,7 @@
 //! What real providers sent, through the patched lens: nothing of it may be lost. Skipped without recordings.
 
 use super::*;
+use crate::recordings::cases;
 use std::collections::BTreeMap;
 
 /// What the strictest clients insist on in a chunk.
@@ -128,19 +129,11 @@ fn documents(stream: &[u8]) -> Vec<Value> {
 
 #[test]
 fn nothing_a_real_provider_said_is_lost_in_patching() {
-    #[allow(clippy::disallowed_methods, reason = "recordings are found by the environment, in tests only")]
-    let Ok(corpus) = std::env::var("SLIPSWITCH_CORPUS") else {
-        println!("skipped: SLIPSWITCH_CORPUS is not set");
-        return;
-    };
-    let mut count = 0;
-    for entry in std::fs::read_dir(std::path::Path::new(&corpus).join("cases")).unwrap() {
-        let case: Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
+    let told = |case: &Value| case["api"] == "chat.completions" && case["response"]["status"] == 200;
+    let Some(cases) = cases(told) else { return };
+    let count = cases.len();
+    for case in cases {
         let id = case["id"].as_str().unwrap();
-        if case["api"] != "chat.completions" || case["response"]["status"] != 200 {
-            continue;
-        }
-        count += 1;
         let body = case["response"]["body"].as_str().unwrap().as_bytes();
         if case["response"]["stream"] == true {
             let sent = documents(body);

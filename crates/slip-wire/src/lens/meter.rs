@@ -81,13 +81,7 @@ impl Meter {
     /// Settle on the usage: what was reported, or an estimate marked as one.
     pub fn settle(&mut self, stamp: &Stamp) -> Option<&Usage> {
         if self.reported().is_none() {
-            let text = self.tally.text_bytes;
-            self.tally.usage = self.owes().then(|| Usage {
-                input: stamp.prompt_estimate,
-                output: text.div_ceil(4),
-                estimated: true,
-                ..Usage::default()
-            });
+            self.tally.usage = self.owes().then(|| stamp.estimate(self.tally.text_bytes));
         } else if self.tally.finish.is_none()
             && let Some(usage) = &mut self.tally.usage
         {

@@ -3,10 +3,10 @@
 use super::{Door, options, turns};
 use crate::completions::prompt;
 use crate::openai_chat::encode::Losses;
-use crate::openai_chat::shapes::tool_type;
+use crate::openai_chat::shapes::{functions, write_parameters};
 use crate::openai_chat::write::{Obj, object};
 use bytes::BytesMut;
-use slip_ir::{Effort, Format, Loss, Raw, Reasoning, Request, Role, Tool, ToolChoice};
+use slip_ir::{Effort, Format, Loss, Raw, Reasoning, Request, Role, ToolChoice};
 
 pub(super) fn encode(door: Door, request: &Request) -> (Vec<u8>, Vec<Loss>) {
     let mut losses = Losses::default();
@@ -44,8 +44,7 @@ pub(super) fn encode(door: Door, request: &Request) -> (Vec<u8>, Vec<Loss>) {
         if let Some(top) = request.params.top_logprobs {
             o.num("top_logprobs", top);
         }
-        let more = request.extra.iter().find(|(key, _)| key == "options").map(|(_, raw)| raw);
-        options::write(o, &request.params, more, &mut losses);
+        options::write(o, &request.params, request.in_extra("options"), &mut losses);
         extra(o, &request.extra);
     });
     (out.into(), losses.0)
@@ -78,19 +77,11 @@ fn single(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
         return;
     }
     let rest = Request { turns: rest.to_vec(), ..Request::default() };
-    o.str("prompt", &prompt::of(&rest, None, losses).text);
+    o.str("prompt", &prompt::of(&rest, losses).text);
 }
 
 fn tools(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
-    let mut kept = Vec::new();
-    for tool in &request.tools {
-        match tool {
-            Tool::Function(function) => kept.push(function),
-            Tool::Opaque { dialect, raw } => {
-                losses.push(format!("tools: {}", tool_type(raw)), format!("only {dialect} knows this tool"));
-            }
-        }
-    }
+    let kept = functions(&request.tools, losses);
     match &request.tool_choice {
         // Tools that must not be called are best not known.
         Some(ToolChoice::None) => return,
@@ -112,10 +103,7 @@ fn tools(o: &mut Obj<'_, BytesMut>, request: &Request, losses: &mut Losses) {
                 o.obj("function", |o| {
                     o.str("name", &function.name);
                     o.str("description", function.description.as_deref().unwrap_or_default());
-                    match &function.parameters {
-                        Some(schema) => o.raw("parameters", schema),
-                        None => o.span("parameters", br#"{"type":"object","properties":{}}"#),
-                    }
+                    write_parameters(o, function);
                 });
             });
         }
@@ -128,12 +116,11 @@ fn think(o: &mut Obj<'_, BytesMut>, wish: &Reasoning, losses: &mut Losses) {
         losses.push("reasoning.max_tokens", "this dialect knows levels of thinking, no budget");
     }
     match wish.effort {
-        _ if wish.enabled == Some(false) || wish.budget == Some(0) => o.bool("think", false),
-        Some(Effort::None) => o.bool("think", false),
+        _ if wish.is_off() => o.bool("think", false),
         Some(Effort::Minimal | Effort::Low) => o.str("think", "low"),
         Some(Effort::Medium) => o.str("think", "medium"),
-        Some(Effort::High | Effort::XHigh | Effort::Max) => o.str("think", "high"),
-        None if wish.enabled == Some(true) || wish.adaptive || wish.budget.is_some() => o.bool("think", true),
+        Some(_) => o.str("think", "high"),
+        None if wish.is_said() => o.bool("think", true),
         None => {}
     }
 }

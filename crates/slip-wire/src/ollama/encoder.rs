@@ -4,7 +4,6 @@ use super::turns::arguments;
 use super::{Door, failure, time};
 use crate::dialect::Encode;
 use crate::openai_chat::encoder::{model, readable};
-use crate::openai_chat::spell;
 use crate::openai_chat::write::{Obj, object};
 use crate::{Stamp, json};
 use bytes::{BufMut, BytesMut};
@@ -151,7 +150,7 @@ impl Encode for Encoder {
         if std::mem::replace(&mut self.over, true) || self.failed {
             return;
         }
-        let usage = self.usage.take().unwrap_or_else(|| spell::estimate(&self.stamp, self.text_bytes));
+        let usage = self.usage.take().unwrap_or_else(|| self.stamp.estimate(self.text_bytes));
         let (door, finish) = (self.door, self.finish);
         self.line(
             |o| {
@@ -233,7 +232,7 @@ pub(super) fn whole(door: Door, reply: &Reply, stamp: &Stamp) -> Vec<u8> {
             _ => {}
         }
     }
-    let usage = reply.usage.clone().unwrap_or_else(|| spell::estimate(stamp, text.len() as u64));
+    let usage = reply.usage.clone().unwrap_or_else(|| stamp.estimate(text.len() as u64));
     object(&mut out, |o| {
         head(o, stamp, &reply.start);
         message(o, door, &text, &thought, &calls);

@@ -5,6 +5,7 @@ use crate::openai_chat::encode::Losses;
 use crate::openai_chat::node::Node;
 use crate::openai_chat::request::strings;
 use crate::openai_chat::write::{Obj, object};
+use crate::wish::{self, Wish};
 use bytes::BytesMut;
 use slip_ir::{Params, Raw};
 
@@ -29,6 +30,24 @@ pub(super) fn read(options: &Node<'_>, params: &mut Params) -> Result<Option<Raw
     }
     Ok(members.rest(&KNOWN))
 }
+
+/// What it has no word for.
+const UNKNOWN: [Wish; 14] = [
+    Wish::TopA,
+    Wish::N,
+    Wish::LogitBias,
+    Wish::User,
+    Wish::Verbosity,
+    Wish::ServiceTier,
+    Wish::Prediction,
+    Wish::Modalities,
+    Wish::Audio,
+    Wish::ImageConfig,
+    Wish::WebSearchOptions,
+    Wish::PromptCacheKey,
+    Wish::CacheControl,
+    Wish::Metadata,
+];
 
 const KNOWN: [&str; 10] = [
     "num_predict",
@@ -77,28 +96,5 @@ pub(super) fn write(o: &mut Obj<'_, BytesMut>, params: &Params, more: Option<&Ra
     if inner.len() > 2 {
         o.span("options", &inner);
     }
-    lost(params, losses);
-}
-
-/// Parameters without a place here.
-fn lost(params: &Params, losses: &mut Losses) {
-    let rows = [
-        (params.top_a.is_some(), "top_a"),
-        (params.n.is_some_and(|n| n > 1), "n"),
-        (params.logit_bias.is_some(), "logit_bias"),
-        (params.user.is_some(), "user"),
-        (params.verbosity.is_some(), "verbosity"),
-        (params.service_tier.is_some(), "service_tier"),
-        (params.prediction.is_some(), "prediction"),
-        (params.modalities.iter().any(|kind| kind != "text"), "modalities"),
-        (params.audio.is_some(), "audio"),
-        (params.image_config.is_some(), "image_config"),
-        (params.web_search_options.is_some(), "web_search_options"),
-        (params.prompt_cache_key.is_some(), "prompt_cache_key"),
-        (params.cache.is_some(), "cache_control"),
-        (params.metadata.is_some(), "metadata"),
-    ];
-    for (_, name) in rows.iter().filter(|(there, _)| *there) {
-        losses.push(*name, "has no place in this dialect");
-    }
+    wish::said(params, &UNKNOWN).for_each(|name| losses.push(name, "has no place in this dialect"));
 }

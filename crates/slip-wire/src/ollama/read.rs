@@ -1,7 +1,7 @@
 //! An upstream's lines, or its one object, read into events.
 
 use super::{Door, time};
-use crate::dialect::Decode;
+use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
 use crate::openai_chat::choice::some;
 use crate::openai_chat::error;
@@ -192,7 +192,7 @@ impl Decode for Parts {
 
     fn eof(&mut self, out: &mut Vec<Event>) {
         if !self.over {
-            self.nonsense("the stream ended before it was finished".to_owned(), out);
+            self.fail(cut_short(Remedy::Elsewhere), out);
         }
     }
 }

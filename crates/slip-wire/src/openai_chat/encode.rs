@@ -1,6 +1,6 @@
 //! A request, written the way one OpenAI-shaped upstream wants it.
 
-use super::shapes::{lower_format, tool_type, write_format, write_function};
+use super::shapes::{foreign_tool, lower_format, tool_type, write_format, write_function};
 use super::turns;
 use super::write::{Obj, object};
 use crate::Quirks;
@@ -15,18 +15,18 @@ const ASSUMED_MAX_TOKENS: u64 = 16_384;
 pub(super) fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     let mut losses = Losses::default();
     let mut out = BytesMut::with_capacity(4096);
-    let (format, instruction) = lower_format(request.format.as_ref(), quirks, &mut losses);
+    let format = lower_format(request.format.as_ref(), quirks, &mut losses);
     object(&mut out, |o| {
-        let mut top = Top { o, refuses: &quirks.refuses, written: Vec::new(), losses: &mut losses };
+        let mut top = Top { o, quirks, written: Vec::new(), losses: &mut losses };
         top.o.str("model", &request.model);
-        turns::write(top.o.key("messages"), &request.turns, instruction, quirks, top.losses);
-        stream(&mut top, request, quirks);
-        params(&mut top, request, quirks);
-        tools(&mut top, request, quirks);
+        turns::write(top.o.key("messages"), &request.turns, quirks, top.losses);
+        stream(&mut top, request);
+        params(&mut top, request);
+        tools(&mut top, request);
         if let Some(format) = format {
             top.put("response_format", |o, key| write_format(o, key, &format));
         }
-        reasoning(&mut top, request, quirks);
+        reasoning(&mut top, request);
         extra(&mut top, &request.extra);
     });
     (Vec::from(out), losses.0)
@@ -48,7 +48,7 @@ impl Losses {
 /// The top-level object: knows what the upstream refuses and what has been written.
 pub(crate) struct Top<'a, 'b> {
     pub(crate) o: &'a mut Obj<'b, BytesMut>,
-    pub(crate) refuses: &'a [Cow<'static, str>],
+    pub(crate) quirks: &'a Quirks,
     pub(crate) written: Vec<&'static str>,
     pub(crate) losses: &'a mut Losses,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Top<'a, 'b> {
 impl<'b> Top<'_, 'b> {
     /// May this member be written? Then it counts as written.
     fn allows(&mut self, key: &'static str) -> bool {
-        let refused = self.refuses.iter().any(|r| r == key);
+        let refused = self.quirks.refuses(key);
         if refused {
             self.losses.push(key, "this provider refuses it");
         } else {
@@ -96,18 +96,18 @@ impl<'b> Top<'_, 'b> {
     }
 }
 
-pub(crate) fn stream(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+pub(crate) fn stream(top: &mut Top<'_, '_>, request: &Request) {
     if request.stream {
         top.put("stream", |o, key| o.bool(key, true));
-        if quirks.stream_options {
+        if top.quirks.stream_options {
             top.put("stream_options", |o, key| o.obj(key, |o| o.bool("include_usage", true)));
         }
     }
 }
 
-pub(crate) fn params(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+pub(crate) fn params(top: &mut Top<'_, '_>, request: &Request) {
     let p = &request.params;
-    let cap = match quirks.max_tokens {
+    let cap = match top.quirks.max_tokens {
         MaxTokens::Completion => "max_completion_tokens",
         MaxTokens::Plain | MaxTokens::AsSent => "max_tokens",
     };
@@ -136,7 +136,7 @@ pub(crate) fn params(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) 
     top.raw("web_search_options", &p.web_search_options);
     top.str("prompt_cache_key", &p.prompt_cache_key);
     if let Some(cache) = &p.cache {
-        if quirks.cache_control {
+        if top.quirks.cache_control {
             top.put("cache_control", |o, key| write_cache(o, key, cache));
         } else {
             top.losses.push("cache_control", NO_CACHE_CONTROL);
@@ -154,7 +154,8 @@ pub(super) fn write_cache(o: &mut Obj<'_, BytesMut>, key: &str, cache: &Cache) {
     });
 }
 
-fn tools(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+fn tools(top: &mut Top<'_, '_>, request: &Request) {
+    let quirks = top.quirks;
     let mut kept = Vec::new();
     for tool in &request.tools {
         match tool {
@@ -168,9 +169,7 @@ fn tools(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
                     top.losses.push(format!("tools: {kind}"), "no one here runs this tool");
                 }
             }
-            Tool::Opaque { dialect, raw } => {
-                top.losses.push(format!("tools: {}", tool_type(raw)), format!("only {dialect} knows this tool"));
-            }
+            Tool::Opaque { dialect, raw } => foreign_tool(*dialect, raw, top.losses),
         }
     }
     if kept.is_empty() {
@@ -205,15 +204,14 @@ fn tools(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
     top.shown("parallel_tool_calls", &request.parallel_tool_calls);
 }
 
-pub(crate) fn reasoning(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirks) {
+pub(crate) fn reasoning(top: &mut Top<'_, '_>, request: &Request) {
     let Some(wish) = &request.reasoning else { return };
     let max_tokens = request.params.max_tokens;
-    let off = wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0);
-    let on = wish.enabled == Some(true) || wish.adaptive || wish.effort.is_some() || wish.budget.is_some();
-    if wish.summary.is_some() && quirks.reasoning != ReasoningStyle::Object {
+    let (off, said) = (wish.is_off(), wish.is_said());
+    if wish.summary.is_some() && top.quirks.reasoning != ReasoningStyle::Object {
         top.losses.push("reasoning.summary", "this provider cannot be told");
     }
-    match quirks.reasoning {
+    match top.quirks.reasoning {
         ReasoningStyle::Object => top.put("reasoning", |o, key| {
             o.obj(key, |o| {
                 o.opt_str("effort", wish.effort.map(Effort::name));
@@ -234,7 +232,7 @@ pub(crate) fn reasoning(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirk
                 top.put("reasoning_effort", |o, key| o.str(key, effort.name()));
             }
         }
-        ReasoningStyle::Thinking if on || off => {
+        ReasoningStyle::Thinking if said => {
             spoken_effort_is_lost(wish, off, top.losses);
             top.put("thinking", |o, key| {
                 o.obj(key, |o| {
@@ -245,14 +243,14 @@ pub(crate) fn reasoning(top: &mut Top<'_, '_>, request: &Request, quirks: &Quirk
                 });
             });
         }
-        ReasoningStyle::EnableThinking if on || off => {
+        ReasoningStyle::EnableThinking if said => {
             spoken_effort_is_lost(wish, off, top.losses);
             top.put("enable_thinking", |o, key| o.bool(key, !off));
             if let Some(budget) = wish.budget.filter(|_| !off) {
                 top.put("thinking_budget", |o, key| o.num(key, budget));
             }
         }
-        ReasoningStyle::Unsaid if on || off => top.losses.push("reasoning", "this provider cannot be told"),
+        ReasoningStyle::Unsaid if said => top.losses.push("reasoning", "this provider cannot be told"),
         ReasoningStyle::Thinking | ReasoningStyle::EnableThinking | ReasoningStyle::Unsaid => {}
     }
 }
@@ -266,7 +264,7 @@ fn spoken_effort_is_lost(wish: &Reasoning, off: bool, losses: &mut Losses) {
 
 /// The wish as one level.
 fn effort_of(wish: &Reasoning, max_tokens: Option<u64>, losses: &mut Losses) -> Option<Effort> {
-    if wish.enabled == Some(false) || wish.budget == Some(0) {
+    if wish.is_off() {
         return Some(Effort::None);
     }
     match (wish.effort, wish.budget) {
@@ -289,7 +287,7 @@ fn effort_of(wish: &Reasoning, max_tokens: Option<u64>, losses: &mut Losses) -> 
 
 pub(crate) fn extra(top: &mut Top<'_, '_>, extra: &[(String, Raw)]) {
     for (key, value) in extra {
-        if top.refuses.iter().any(|r| r == key) {
+        if top.quirks.refuses(key) {
             top.losses.push(key.clone(), "this provider refuses it");
         } else if top.written.contains(&key.as_str()) || matches!(key.as_str(), "model" | "messages") {
             top.losses.push(key.clone(), "said already in another way");

@@ -1,5 +1,6 @@
 //! Events, written as the chunks OpenRouter's clients read.
 
+use super::message::is_custom;
 use super::spell::{self, CallIds};
 use super::turns::write_call;
 use super::usage::write_usage;
@@ -136,7 +137,7 @@ impl Encoder {
                 if !hidden.is_empty() {
                     self.details(choice, None, &hidden, out);
                 }
-                let custom = *extra == super::message::custom_mark() && extra.is_some();
+                let custom = is_custom(extra.as_ref());
                 let call = ToolCall { name: name.clone(), extra: extra.clone(), ..ToolCall::default() };
                 self.chunk(choice, "", |o| calls(o, number, Some(&id), |o| write_call(o, &call, "")), out);
                 Block::Call { number, id, custom, argued: false }
@@ -326,7 +327,7 @@ impl Encode for Encoder {
             return;
         }
         if !self.failed {
-            let usage = self.usage.take().unwrap_or_else(|| spell::estimate(&self.stamp, self.text_bytes));
+            let usage = self.usage.take().unwrap_or_else(|| self.stamp.estimate(self.text_bytes));
             let first = self.choices.iter().find_map(|c| Some((c.index, c.finish.clone()?)));
             self.head(out);
             if let Some(tier) = &self.start.service_tier {

@@ -2,10 +2,19 @@
 
 use slip_ir::{Media, MediaKind, Source};
 
+/// Type and data of `data:<type>;base64,<data>`.
+pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
+    url.strip_prefix("data:")?.split_once(";base64,")
+}
+
+/// `text/plain` of `Text/Plain; charset=utf-8`.
+pub(crate) fn plain_type(mime: &str) -> String {
+    mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 /// A URL as a source: `data:` URLs in base64 are taken apart, everything else stays a URL.
 pub(crate) fn from_url(url: &str) -> Source {
-    let inline = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-    match inline {
+    match data_url(url) {
         Some((mime, base64)) => {
             let mime = if mime.is_empty() { sniff(base64).unwrap_or(OCTETS) } else { mime };
             Source::Data { mime: mime.to_owned(), base64: base64.to_owned() }

@@ -4,7 +4,7 @@ use super::node::Node;
 use super::{details, media};
 use crate::Malformed;
 use slip_ir::request::format;
-use slip_ir::{Block, Cache, Dialect, Loss, MediaKind, Role, Source, Text, Thinking, ToolCall, ToolResult, Turn};
+use slip_ir::{Block, Cache, Dialect, Loss, MediaKind, Raw, Role, Source, Text, Thinking, ToolCall, ToolResult, Turn};
 
 /// Reads messages in order, because the old `function` messages are matched to calls by position.
 #[derive(Default)]
@@ -198,9 +198,16 @@ fn tool_call(node: &Node<'_>) -> Result<ToolCall, Malformed> {
     Ok(ToolCall { id, name, arguments, signature, extra: None, cache })
 }
 
+const CUSTOM: &str = r#"{"type":"custom"}"#;
+
 /// How a call of one of OpenAI's free-text `custom` tools is told apart: its arguments are not JSON.
-pub(crate) fn custom_mark() -> Option<slip_ir::Raw> {
-    slip_ir::Raw::parse(r#"{"type":"custom"}"#)
+pub(crate) fn custom_mark() -> Option<Raw> {
+    Raw::parse(CUSTOM)
+}
+
+/// Whether a call's `extra` is that mark. Asked for every piece of arguments.
+pub(crate) fn is_custom(extra: Option<&Raw>) -> bool {
+    extra.is_some_and(|raw| raw.as_str() == CUSTOM)
 }
 
 /// Arguments are JSON in a string; some clients send the object itself.

@@ -17,7 +17,7 @@ use super::error;
 use crate::json::{self, Str, write_string};
 use bytes::{BufMut, BytesMut};
 use scan::Extra;
-use slip_ir::{Fault, FaultKind, Remedy};
+use slip_ir::Fault;
 use std::ops::Range;
 
 /// Alternative answers in one reply; no request may ask for more.
@@ -26,11 +26,6 @@ const MAX_CHOICES: usize = 128;
 const MAX_TOOL_CALLS: usize = 1024;
 
 type Span = Range<usize>;
-
-/// The bytes ended, and nothing had said that the reply was finished.
-fn cut() -> Fault {
-    Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, "the stream ended before it was finished")
-}
 
 /// An error inside a document: the value of its `error` member, or else the document itself.
 fn error_in(document: &[u8], at: Option<&Span>) -> Fault {

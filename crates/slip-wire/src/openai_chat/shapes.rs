@@ -5,20 +5,40 @@ use super::write::Obj;
 use crate::Quirks;
 use crate::quirks::Structured;
 use bytes::BytesMut;
-use slip_ir::{Dialect, Format, Raw};
+use slip_ir::request::Function;
+use slip_ir::{Dialect, Format, Raw, Tool};
 use std::borrow::Cow;
 
-pub(crate) fn tool_type(raw: &Raw) -> String {
+pub(super) fn tool_type(raw: &Raw) -> String {
     let kind = crate::json::field(raw.as_str().as_bytes(), "type").and_then(crate::json::string);
     kind.map_or_else(|| "unknown".to_owned(), |k| k.chars().take(64).collect())
 }
 
-pub(crate) fn write_function(
-    o: &mut Obj<'_, BytesMut>,
-    function: &slip_ir::request::Function,
-    quirks: &Quirks,
-    losses: &mut Losses,
-) {
+/// The tools of a dialect that knows functions alone.
+pub(crate) fn functions<'r>(tools: &'r [Tool], losses: &mut Losses) -> Vec<&'r Function> {
+    let mut kept = Vec::new();
+    for tool in tools {
+        match tool {
+            Tool::Function(function) => kept.push(function),
+            Tool::Opaque { dialect, raw } => foreign_tool(*dialect, raw, losses),
+        }
+    }
+    kept
+}
+
+pub(super) fn foreign_tool(dialect: Dialect, raw: &Raw, losses: &mut Losses) {
+    losses.push(format!("tools: {}", tool_type(raw)), format!("only {dialect} knows this tool"));
+}
+
+/// For servers that insist on a schema, also where a function takes nothing.
+pub(crate) fn write_parameters(o: &mut Obj<'_, BytesMut>, function: &Function) {
+    match &function.parameters {
+        Some(schema) => o.raw("parameters", schema),
+        None => o.span("parameters", br#"{"type":"object","properties":{}}"#),
+    }
+}
+
+pub(crate) fn write_function(o: &mut Obj<'_, BytesMut>, function: &Function, quirks: &Quirks, losses: &mut Losses) {
     o.str("type", "function");
     o.obj("function", |o| {
         o.str("name", &function.name);
@@ -81,43 +101,33 @@ fn trim_schema(value: &mut serde_json::Value, dropped: &mut Vec<&'static str>) {
     }
 }
 
-/// The format as this upstream can be told it, and what must be said in words instead.
+/// The format as this upstream can be told it. What it has no member for, [`crate::structured`] asks for in other ways first.
 pub(crate) fn lower_format<'a>(
     format: Option<&'a Format>,
     quirks: &Quirks,
     losses: &mut Losses,
-) -> (Option<Cow<'a, Format>>, Option<String>) {
-    const WHY: &str = "asked for in words, because this provider has no such response format";
-    let Some(format) = format else { return (None, None) };
+) -> Option<Cow<'a, Format>> {
+    let format = format?;
     match (format, quirks.structured) {
         (Format::Opaque { dialect, .. }, _) if *dialect != Dialect::OpenAiChat => {
             losses.push("response_format", format!("only {dialect} knows this format"));
-            (None, None)
+            None
         }
-        (Format::Text, Structured::Unsaid) => (None, None),
-        (Format::JsonSchema { schema, .. }, Structured::JsonObject | Structured::Unsaid) => {
-            losses.push("response_format.json_schema", WHY);
-            let words = format!(
-                "Answer with one JSON object and nothing else, no Markdown. It must be valid against this JSON Schema:\n{}",
-                schema.as_str()
-            );
-            let rest = (quirks.structured == Structured::JsonObject).then_some(Cow::Owned(Format::JsonObject));
-            (rest, Some(words))
-        }
-        (Format::JsonObject, Structured::Unsaid) => {
-            losses.push("response_format", WHY);
-            (None, Some("Answer with one JSON object and nothing else, no Markdown.".to_owned()))
-        }
-        (Format::Opaque { .. }, Structured::Unsaid) => {
+        (Format::Text, Structured::Unsaid) => None,
+        (_, Structured::Unsaid) => {
             losses.push("response_format", "this provider has no response formats");
-            (None, None)
+            None
+        }
+        (Format::JsonSchema { .. }, Structured::JsonObject) => {
+            losses.push("response_format", "this provider takes no schema");
+            None
         }
         (Format::JsonSchema { name, schema, strict, description }, Structured::JsonSchema) if quirks.schema_subset => {
             let schema = fitted(schema, quirks, losses);
             let (name, description) = (name.clone(), description.clone());
-            (Some(Cow::Owned(Format::JsonSchema { name, schema, strict: *strict, description })), None)
+            Some(Cow::Owned(Format::JsonSchema { name, schema, strict: *strict, description }))
         }
-        _ => (Some(Cow::Borrowed(format)), None),
+        _ => Some(Cow::Borrowed(format)),
     }
 }
 

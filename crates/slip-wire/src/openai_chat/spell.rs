@@ -4,7 +4,7 @@ use super::media;
 use super::write::Obj;
 use crate::{Stamp, json};
 use bytes::BufMut;
-use slip_ir::{Media, MediaKind, Raw, Source, Usage};
+use slip_ir::{Media, MediaKind, Raw, Source};
 use std::collections::HashSet;
 
 /// Tool call ids of one reply: the upstream's own where it gave them, minted where it gave none or the same twice.
@@ -63,9 +63,4 @@ pub(crate) fn is_shown(media: &Media) -> bool {
         MediaKind::Audio => matches!(media.source, Source::Data { .. }),
         MediaKind::Video | MediaKind::File => false,
     }
-}
-
-/// What is told when the provider counted nothing: our estimate of the prompt, and a token for every four bytes of text.
-pub(crate) fn estimate(stamp: &Stamp, text_bytes: u64) -> Usage {
-    Usage { input: stamp.prompt_estimate, output: text_bytes.div_ceil(4), estimated: true, ..Usage::default() }
 }

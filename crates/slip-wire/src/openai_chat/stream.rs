@@ -2,7 +2,7 @@
 
 use super::error;
 use super::reply::Reading;
-use crate::dialect::Decode;
+use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
 use crate::json;
 use slip_ir::{Event, Fault, FaultKind, Remedy};
@@ -52,8 +52,7 @@ impl Decode for Chunks {
         if self.reading.all_ended() {
             return self.done(out);
         }
-        let says = "the stream ended before it was finished";
-        self.fail(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says), out);
+        self.fail(cut_short(Remedy::Elsewhere), out);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::encode::{Losses, NO_CACHE_CONTROL, write_cache};
 use super::ids::Ids;
+use super::message::is_custom;
 use super::write::{Arr, Obj, array};
 use super::{details, media};
 use crate::Quirks;
@@ -18,35 +19,13 @@ pub(super) struct Telling<'a> {
     ids: Ids,
 }
 
-pub(super) fn write(
-    out: &mut BytesMut,
-    turns: &[Turn],
-    instruction: Option<String>,
-    quirks: &Quirks,
-    losses: &mut Losses,
-) {
+pub(super) fn write(out: &mut BytesMut, turns: &[Turn], quirks: &Quirks, losses: &mut Losses) {
     let mut telling = Telling { quirks, losses, ids: Ids::new(quirks.tool_ids) };
-    let mut instruction = instruction;
     array(out, |a| {
-        let leads = turns.first().is_some_and(|t| matches!(t.role, Role::System | Role::Developer));
-        if !leads && let Some(words) = instruction.take() {
-            telling.plain(a, "system", &Turn::new(Role::System, vec![Block::text(words)]));
-        }
         for turn in turns {
             match turn.role {
-                Role::System | Role::Developer => {
-                    let role =
-                        if turn.role == Role::Developer && quirks.developer_role { "developer" } else { "system" };
-                    // Some upstreams allow a single system message, so an instruction joins the one there is.
-                    match instruction.take() {
-                        Some(words) => {
-                            let mut longer = turn.clone();
-                            longer.blocks.push(Block::text(words));
-                            telling.plain(a, role, &longer);
-                        }
-                        None => telling.plain(a, role, turn),
-                    }
-                }
+                Role::Developer if quirks.developer_role => telling.plain(a, "developer", turn),
+                Role::System | Role::Developer => telling.plain(a, "system", turn),
                 Role::User => telling.user(a, turn),
                 Role::Assistant => telling.assistant(a, turn),
                 Role::Tool => telling.user(a, turn),
@@ -388,7 +367,7 @@ impl Telling<'_> {
 
 /// The members of a call after its id. Shared with replies.
 pub(super) fn write_call<B: bytes::BufMut>(o: &mut Obj<'_, B>, call: &ToolCall, arguments: &str) {
-    if call.extra == super::message::custom_mark() {
+    if is_custom(call.extra.as_ref()) {
         o.str("type", "custom");
         o.obj("custom", |o| {
             o.str("name", &call.name);

@@ -153,12 +153,10 @@ pub fn write_usage(usage: &Usage, stamp: &Stamp, out: &mut BytesMut) {
     member(out, "{\"prompt_tokens\":", usage.prompt_total());
     member(out, ",\"completion_tokens\":", usage.completion_total());
     member(out, ",\"total_tokens\":", usage.total());
-    let cost = stamp.price.as_ref().map(|price| price.cost(usage)).unwrap_or_default();
-    // With the caller's own key the provider bills them; what this house charges is nothing.
-    let charged = if stamp.byok { Nano(0) } else { cost.total };
+    let bill = stamp.bill(usage);
     out.put_slice(b",\"cost\":");
-    out.put_slice(charged.to_usd_string().as_bytes());
-    if stamp.price.is_none() {
+    out.put_slice(bill.charged.to_usd_string().as_bytes());
+    if !bill.known {
         out.put_slice(b",\"cost_unknown\":true");
     }
     out.put_slice(if stamp.byok { b",\"is_byok\":true" } else { b",\"is_byok\":false" });
@@ -167,15 +165,15 @@ pub fn write_usage(usage: &Usage, stamp: &Stamp, out: &mut BytesMut) {
     member(out, ",\"audio_tokens\":", usage.audio_in);
     out.put_slice(b",\"video_tokens\":0},\"cost_details\":{\"upstream_inference_cost\":");
     if stamp.byok {
-        out.put_slice(cost.total.to_usd_string().as_bytes());
+        out.put_slice(bill.upstream.total.to_usd_string().as_bytes());
     } else {
         // Some clients add this to `cost`; repeating the charge here would make them count it twice.
         out.put_slice(b"null");
     }
     out.put_slice(b",\"upstream_inference_prompt_cost\":");
-    out.put_slice(cost.input.to_usd_string().as_bytes());
+    out.put_slice(bill.upstream.input.to_usd_string().as_bytes());
     out.put_slice(b",\"upstream_inference_completions_cost\":");
-    out.put_slice(cost.output.to_usd_string().as_bytes());
+    out.put_slice(bill.upstream.output.to_usd_string().as_bytes());
     member(out, "},\"completion_tokens_details\":{\"reasoning_tokens\":", usage.reasoning);
     member(out, ",\"image_tokens\":", usage.image_out);
     member(out, ",\"audio_tokens\":", usage.audio_out);

@@ -31,7 +31,7 @@ pub(super) fn encode(reply: &Reply, stamp: &Stamp) -> Vec<u8> {
             }
         });
         let counted = reply.usage.clone();
-        let usage = counted.unwrap_or_else(|| spell::estimate(stamp, reply.choices.iter().map(text_bytes).sum()));
+        let usage = counted.unwrap_or_else(|| stamp.estimate(reply.choices.iter().map(text_bytes).sum()));
         write_usage(&usage, stamp, o.key("usage"));
     });
     Vec::from(out)

@@ -4,9 +4,12 @@
 //! dialect by the same decoders and encoders as a chat does.
 
 use super::{Answer, Body, Sent, Shape, figures, unknown};
+use crate::envelope::escaped;
 use crate::lens::not_json;
 use crate::peek::{Named, Peek};
 use crate::{Malformed, Quirks, Stamp, cross, house, json, wire};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::json;
 use slip_ir::{Dialect, Fault, Usage};
@@ -38,6 +41,12 @@ const RESPONSES: [&str; 11] = [
     "personality",
 ];
 
+/// What Vertex AI reads of a conversation when it counts.
+const VERTEX: [&str; 4] = ["contents", "systemInstruction", "tools", "generationConfig"];
+/// The same of Bedrock, and the regions that may stand before the name of a model, which only answers bare.
+const CONVERSE: [&str; 4] = ["messages", "system", "toolConfig", "additionalModelRequestFields"];
+const REGIONS: [&str; 9] = ["us.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", "us-gov.", "global."];
+
 #[derive(Clone, Debug)]
 pub struct Task {
     pub dialect: Dialect,
@@ -48,7 +57,8 @@ pub struct Task {
 pub(super) fn dialect(shape: Shape) -> Option<Dialect> {
     match shape {
         Shape::Anthropic => Some(Dialect::Anthropic),
-        Shape::Gemini => Some(Dialect::Gemini),
+        Shape::Gemini | Shape::Vertex => Some(Dialect::Gemini),
+        Shape::Bedrock => Some(Dialect::Bedrock),
         Shape::Responses => Some(Dialect::Responses),
         _ => None,
     }
@@ -63,9 +73,35 @@ pub(super) fn read(shape: Shape, body: &Bytes, named: Option<&Named>) -> Result<
     let whole = ["generateContentRequest", "generate_content_request"].into_iter().find_map(|n| json::field(body, n));
     let chat = match whole.filter(|inner| dialect == Dialect::Gemini && inner.first() == Some(&b'{')) {
         Some(inner) => body.slice_ref(inner),
+        None if dialect == Dialect::Bedrock => return bedrock(body, named),
         None => body.clone(),
     };
+    understood(dialect, chat, named)
+}
+
+/// A request of Converse inside, or one of InvokeModel: of those only Claude's can be counted there.
+fn bedrock(body: &Bytes, named: Option<&Named>) -> Result<(Task, Peek), Malformed> {
+    let input = json::field(body, "input").unwrap_or_default();
+    if let Some(inner) = json::field(input, "converse") {
+        return understood(Dialect::Bedrock, body.slice_ref(inner), named);
+    }
+    let coded = json::field(input, "invokeModel").and_then(|inner| json::field(inner, "body")).and_then(json::string);
+    let Some(coded) = coded else {
+        return Err(Malformed::new("input", "must have `converse` or `invokeModel.body`"));
+    };
+    let wrong = |why: &str| Malformed::new("input.invokeModel.body", why);
+    let inner = STANDARD.decode(coded.as_bytes()).map_err(|_| wrong("is not base64"))?;
+    json::check(&inner).map_err(|_| wrong("is not JSON inside"))?;
+    let mut chat = Vec::with_capacity(inner.len() + 64);
+    put(&inner, named.map_or("", |named| &named.model), |_| true, &mut chat);
+    understood(Dialect::Anthropic, chat.into(), named)
+}
+
+fn understood(dialect: Dialect, chat: Bytes, named: Option<&Named>) -> Result<(Task, Peek), Malformed> {
     let mut peek = if spoken(dialect) { Peek::of(dialect, &chat, named)?.0 } else { super::routing(&chat)? };
+    if let Some(named) = named.filter(|_| peek.model.is_none()) {
+        peek.model = Some(named.model.clone());
+    }
     if !spoken(dialect) {
         peek.want.prompt_tokens = (chat.len() as u64).div_ceil(4);
     }
@@ -98,9 +134,24 @@ pub(super) fn lower(task: &Task, to: Shape, model: &str) -> Result<Sent, Malform
         return Err(no());
     };
     let media_type = "application/json".to_owned();
+    let path = |verb: &str| wire(Dialect::Gemini).path(model, false).replace(":generateContent", verb);
     Ok(match dialect {
+        Dialect::Gemini if to == Shape::Vertex => {
+            if model.starts_with("claude") {
+                return Err(Malformed::new("", "only the publisher's own models are counted here"));
+            }
+            let body = picked(&chat, &VERTEX);
+            Sent { path: format!("/publishers/google{}", path(":countTokens")), media_type, body, losses }
+        }
+        Dialect::Bedrock => {
+            let bare = REGIONS.iter().find_map(|region| model.strip_prefix(region)).unwrap_or(model);
+            let mut body = br#"{"input":{"converse":"#.to_vec();
+            body.extend_from_slice(&picked(&chat, &CONVERSE));
+            body.extend_from_slice(b"}}");
+            Sent { path: format!("/model/{}/count-tokens", escaped(bare)), media_type, body, losses }
+        }
         Dialect::Gemini => {
-            let path = wire(dialect).path(model, false).replace(":generateContent", ":countTokens");
+            let path = path(":countTokens");
             let name = model.strip_prefix("models/").unwrap_or(model);
             let mut body = b"{\"generateContentRequest\":".to_vec();
             put(&chat, &format!("models/{name}"), |member| !house::is_ours(member), &mut body);
@@ -118,6 +169,20 @@ pub(super) fn lower(task: &Task, to: Shape, model: &str) -> Result<Sent, Malform
             Sent { path: "/messages/count_tokens".to_owned(), media_type, body, losses }
         }
     })
+}
+
+/// Of the conversation's members those that may go.
+fn picked(chat: &[u8], which: &[&str]) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    for (name, value) in json::fields(chat).filter(|(name, _)| which.iter().any(|known| name.is(known))) {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        figures::key(name.raw(), &mut out);
+        out.extend_from_slice(value);
+    }
+    out.push(b'}');
+    out
 }
 
 /// The conversation with this name for the model, and of its other members those that may go.
@@ -140,11 +205,11 @@ pub(super) fn reply(caller: Shape, from: Shape, body: Body<'_>) -> Result<Answer
     if json::check(body.bytes).is_err() {
         return Err(not_json());
     }
-    let names: [&str; 3] = ["input_tokens", "totalTokens", "total_tokens"];
+    let names: [&str; 4] = ["input_tokens", "totalTokens", "total_tokens", "inputTokens"];
     let count = names.into_iter().find_map(|name| json::field(body.bytes, name)).and_then(figures::count);
     let count = count.ok_or_else(|| unknown("no number of tokens"))?;
     let mut answer = said(caller, count);
-    if caller == from {
+    if caller == from || (caller, from) == (Shape::Gemini, Shape::Vertex) {
         // With whatever else the provider says of them.
         answer.body = body.bytes.clone();
     }
@@ -158,7 +223,8 @@ pub fn estimate(inquiry: &super::Inquiry, stamp: &Stamp) -> Answer {
 
 fn said(caller: Shape, count: u64) -> Answer {
     let body = match caller {
-        Shape::Gemini => json!({ "totalTokens": count }),
+        Shape::Gemini | Shape::Vertex => json!({ "totalTokens": count }),
+        Shape::Bedrock => json!({ "inputTokens": count }),
         Shape::Responses => json!({ "object": "response.input_tokens", "input_tokens": count }),
         _ => json!({ "input_tokens": count }),
     };
@@ -175,7 +241,7 @@ mod tests {
     fn asked(shape: Shape, body: &Value) -> Result<(Peek, Inquiry), Malformed> {
         let bytes = Bytes::from(body.to_string());
         let named = Named { model: "a/m".into(), stream: false };
-        let named = (shape == Shape::Gemini).then_some(&named);
+        let named = matches!(shape, Shape::Gemini | Shape::Bedrock).then_some(&named);
         ops::read(Op::CountTokens, shape, Body { media_type: "", bytes: &bytes }, named)
     }
 
@@ -223,6 +289,39 @@ mod tests {
     }
 
     #[test]
+    fn bedrock_counts_a_request_inside_another_document() {
+        let turns = json!([{ "role": "user", "content": [{ "text": "hi" }] }]);
+        let ask = json!({ "input": { "converse": { "messages": turns, "system": [{ "text": "Be brief." }] } } });
+        let (path, body) = sent(Shape::Bedrock, Shape::Bedrock, &ask);
+        assert_eq!((path.as_str(), &body), ("/model/m/count-tokens", &ask));
+        let (_, body) = sent(Shape::Bedrock, Shape::Anthropic, &ask);
+        assert_eq!((&body["model"], &body["messages"][0]["content"]), (&json!("m"), &json!("hi")));
+        let claude = json!({ "model": "a/m", "max_tokens": 5, "messages": [{ "role": "user", "content": "hi" }] });
+        let (_, body) = sent(Shape::Anthropic, Shape::Bedrock, &claude);
+        assert_eq!(body, json!({ "input": { "converse": { "messages": turns } } }));
+        let inner = STANDARD
+            .encode(r#"{"anthropic_version":"bedrock-2023-05-31","messages":[{"role":"user","content":"hi"}]}"#);
+        let invoked = json!({ "input": { "invokeModel": { "body": inner } } });
+        let (_, body) = sent(Shape::Bedrock, Shape::Bedrock, &invoked);
+        assert_eq!(body["input"]["converse"]["messages"], turns);
+        let (peek, _) = asked(Shape::Bedrock, &invoked).expect("a request");
+        assert_eq!(peek.model.as_deref(), Some("a/m"));
+        let (_, inquiry) = asked(Shape::Bedrock, &ask).expect("a request");
+        let sent = ops::lower(&inquiry, Shape::Bedrock, "us.anthropic.claude-x:0").expect("it can be asked");
+        assert_eq!(sent.path, "/model/anthropic.claude-x%3A0/count-tokens", "a profile is not counted for");
+    }
+
+    #[test]
+    fn vertex_counts_the_bare_question() {
+        let ask = json!({
+            "contents": [{ "role": "user", "parts": [{ "text": "hi" }] }], "safetySettings": [], "generationConfig": {},
+        });
+        let (path, body) = sent(Shape::Gemini, Shape::Vertex, &ask);
+        assert_eq!(path, "/publishers/google/models/m:countTokens");
+        assert_eq!(body, json!({ "contents": ask["contents"], "generationConfig": {} }));
+    }
+
+    #[test]
     fn openai_s_own_question_goes_to_openai() {
         let ask =
             json!({ "model": "a/m", "input": "hi", "instructions": "Be brief.", "store": false, "models": ["b"] });
@@ -242,6 +341,7 @@ mod tests {
             (Shape::Anthropic, json!({ "input_tokens": 14 })),
             (Shape::Gemini, json!({ "totalTokens": 14 })),
             (Shape::Responses, json!({ "object": "response.input_tokens", "input_tokens": 14 })),
+            (Shape::Bedrock, json!({ "inputTokens": 14 })),
         ];
         for (from, told) in &said {
             for (caller, want) in &said {
@@ -265,6 +365,8 @@ mod tests {
             (Shape::Anthropic, json!({ "model": "m" }), "messages"),
             (Shape::Gemini, json!({}), "contents"),
             (Shape::Responses, json!({ "model": 5 }), "model"),
+            (Shape::Bedrock, json!({ "input": {} }), "input"),
+            (Shape::Bedrock, json!({ "input": { "invokeModel": { "body": "?" } } }), "input.invokeModel.body"),
         ];
         for (shape, ask, at) in rows {
             assert_eq!(asked(shape, &ask).unwrap_err().at, at, "{ask}");

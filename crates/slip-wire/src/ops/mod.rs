@@ -43,6 +43,10 @@ pub enum Shape {
     Gemini,
     /// Vertex AI's `predict`.
     Predict,
+    /// Vertex AI: `predict` or `embedContent`, as the model has it, below the publisher; and tokens counted of the bare question.
+    Vertex,
+    /// Amazon Bedrock: vectors and rankings by InvokeModel, in the words of the model's maker; tokens counted of a Converse request.
+    Bedrock,
     /// Ollama's own.
     Ollama,
     /// Ollama's first: one prompt, one vector.

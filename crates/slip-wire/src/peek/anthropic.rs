@@ -51,14 +51,7 @@ pub(super) fn peek(body: &[u8]) -> Result<Peek, Malformed> {
             "metadata" if object("metadata", span)? => {
                 peek.user = json::field(span, "user_id").map_or(Ok(None), |u| text("metadata.user_id", u))?;
             }
-            // Routing is said in the same words whatever the dialect.
-            "models" => peek.models = texts("models", span, MAX_MODELS)?,
-            "provider" if object("provider", span)? => {
-                peek.provider = std::str::from_utf8(span).ok().and_then(Raw::parse);
-            }
-            "route" => peek.route = text("route", span)?,
-            "session_id" => peek.session_id = text("session_id", span)?,
-            _ => {}
+            other => peek.routed(other, span)?,
         }
     }
     if !members.iter().any(|m| m.key == "messages") {

@@ -9,16 +9,7 @@ pub(super) fn peek(body: &[u8], request: &Request, named: Option<&Named>) -> Res
     peek.user.clone_from(&request.params.user);
     let members = std::mem::take(&mut peek.members);
     for member in &members {
-        let span = &body[member.value.clone()];
-        match member.key.as_str() {
-            "models" => peek.models = texts("models", span, MAX_MODELS)?,
-            "provider" if object("provider", span)? => {
-                peek.provider = std::str::from_utf8(span).ok().and_then(Raw::parse);
-            }
-            "route" => peek.route = text("route", span)?,
-            "session_id" => peek.session_id = text("session_id", span)?,
-            _ => {}
-        }
+        peek.routed(&member.key, &body[member.value.clone()])?;
     }
     peek.members = members;
     if let Some(named) = named {

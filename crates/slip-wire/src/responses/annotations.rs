@@ -1,6 +1,6 @@
 //! Citations: this dialect's flat objects and OpenRouter's nested ones.
 
-use crate::anthropic::object::{Object, Writer, to_raw};
+use crate::object::{Object, Writer, to_raw};
 use serde_json::value::RawValue;
 use slip_ir::Raw;
 

@@ -1,7 +1,7 @@
 //! What only this dialect has, told in words every other dialect has: a free-text tool becomes a function with one text.
 
-use crate::anthropic::object::{Object, Writer, to_raw};
-use crate::openai_chat::message::custom_mark;
+use crate::object::{Object, Writer, to_raw};
+use crate::openai_chat::message::is_custom;
 use slip_ir::request::Function;
 use slip_ir::{Block, Dialect, Loss, Raw, Request, Tool, ToolChoice};
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ pub(crate) fn plain(request: &Request, losses: &mut Vec<Loss>) -> Request {
     }
     for block in plain.turns.iter_mut().flat_map(|turn| &mut turn.blocks) {
         if let Block::ToolCall(call) = block
-            && call.extra == custom_mark()
+            && is_custom(call.extra.as_ref())
         {
             call.arguments = wrapped(&call.arguments);
             call.extra = None;
@@ -85,7 +85,7 @@ mod tests {
         let call = ToolCall {
             name: "apply_patch".into(),
             arguments: text.into(),
-            extra: custom_mark(),
+            extra: crate::openai_chat::message::custom_mark(),
             ..ToolCall::default()
         };
         let request = Request {

@@ -1,7 +1,7 @@
 //! What a reply repeats of its request: clients of this dialect insist on reading their own wishes back.
 
 use crate::Peek;
-use crate::anthropic::object::{Object, Writer, array, to_raw};
+use crate::object::{Object, Writer, array, to_raw};
 use serde_json::value::RawValue;
 use slip_ir::Raw;
 

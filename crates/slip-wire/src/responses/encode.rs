@@ -3,12 +3,12 @@
 use super::history::History;
 use super::request::LOGPROBS;
 use crate::Quirks;
-use crate::anthropic::object::{self, Object, Writer, array};
+use crate::body::Body;
+use crate::object::{Object, Writer, array};
 use crate::quirks::{ReasoningStyle, Structured};
-use serde_json::Number;
+use crate::wish::{self, Wish};
 use slip_ir::request::Function;
 use slip_ir::{Dialect, Effort, Format, Loss, Raw, Reasoning, Request, Tool, ToolChoice};
-use std::borrow::Cow;
 
 /// Top-level members the vocabulary has no word for and servers of this dialect know. Most refuse all others.
 const KNOWN_EXTRA: [&str; 11] = [
@@ -24,6 +24,23 @@ const KNOWN_EXTRA: [&str; 11] = [
     "client_metadata",
     "moderation",
 ];
+/// What it has no word for.
+const UNKNOWN: [Wish; 11] = [
+    Wish::MinP,
+    Wish::TopA,
+    Wish::RepetitionPenalty,
+    Wish::Seed,
+    Wish::Stop,
+    Wish::N,
+    Wish::LogitBias,
+    Wish::Prediction,
+    Wish::Audio,
+    Wish::WebSearchOptions,
+    Wish::CacheControl,
+];
+/// What only a router of this house's kind reads.
+const ROUTER: [Wish; 5] =
+    [Wish::TopK, Wish::FrequencyPenalty, Wish::PresencePenalty, Wish::ImageConfig, Wish::Modalities];
 /// The least `max_output_tokens` the API takes.
 const LEAST_OUTPUT: u64 = 16;
 const SEALED: &str = "reasoning.encrypted_content";
@@ -36,7 +53,7 @@ pub fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     let mut losses = Vec::new();
     let history = History::of(request, quirks, &mut losses);
     let mut out = Vec::new();
-    let mut body = Body { w: Writer::open(&mut out), quirks, losses };
+    let mut body = Body::open(&mut out, quirks, losses);
     body.put("model", &request.model);
     if let Some(instructions) = history.instructions {
         body.put("instructions", instructions);
@@ -49,254 +66,186 @@ pub fn encode(request: &Request, quirks: &Quirks) -> (Vec<u8>, Vec<Loss>) {
     }
     // Elsewhere nothing is kept unless the caller says so, and here this house keeps nothing.
     body.put("store", &false);
-    body.tools(request);
-    body.answer(request);
-    let thinks = body.reasoning(request);
-    body.include(request, thinks);
-    body.params(request);
-    body.unknown(request);
+    tools(&mut body, request);
+    answer(&mut body, request);
+    let thinks = reasoning(&mut body, request);
+    include(&mut body, request, thinks);
+    params(&mut body, request);
+    unknown(&mut body, request);
     let losses = body.close();
     (out, losses)
 }
 
-/// The top level of the body.
-struct Body<'a> {
-    w: Writer<'a>,
-    quirks: &'a Quirks,
-    losses: Vec<Loss>,
-}
-
-impl Body<'_> {
-    fn close(self) -> Vec<Loss> {
-        self.w.close();
-        self.losses
-    }
-
-    fn lose(&mut self, what: impl Into<Cow<'static, str>>, why: &'static str) {
-        self.losses.push(Loss::new(what, why));
-    }
-
-    /// Where to write `name`, unless this upstream refuses it.
-    fn member(&mut self, name: &str) -> Option<&mut Vec<u8>> {
-        if self.quirks.refuses(name) {
-            self.losses.push(Loss::new(name.to_owned(), "refused by this upstream"));
-            return None;
-        }
-        Some(self.w.key(name))
-    }
-
-    fn put<T: serde::Serialize + ?Sized>(&mut self, name: &str, value: &T) {
-        if let Some(out) = self.member(name) {
-            object::json(out, value);
+fn tools(body: &mut Body<'_>, request: &Request) {
+    let mut tools: Vec<Vec<u8>> = Vec::new();
+    for (n, tool) in request.tools.iter().enumerate() {
+        match tool {
+            Tool::Function(function) => tools.push(declared(body, function, n)),
+            Tool::Opaque { dialect: Dialect::Responses, raw } => tools.push(raw.as_str().as_bytes().to_vec()),
+            Tool::Opaque { dialect: Dialect::OpenAiChat, raw } => match custom(raw) {
+                Some(tool) => tools.push(tool),
+                None => body.lose(format!("tools[{n}]"), "a tool of another dialect"),
+            },
+            Tool::Opaque { .. } => body.lose(format!("tools[{n}]"), "a tool of another dialect"),
         }
     }
-
-    fn put_some<T: serde::Serialize>(&mut self, name: &str, value: &Option<T>) {
-        if let Some(value) = value {
-            self.put(name, value);
+    let choice = request.in_extra("tool_choice");
+    if tools.is_empty() {
+        if choice.is_some() || request.tool_choice.as_ref().is_some_and(|choice| *choice != ToolChoice::None) {
+            body.lose("tool_choice", "there are no tools to choose from");
         }
+        return;
     }
-
-    fn tools(&mut self, request: &Request) {
-        let mut tools: Vec<Vec<u8>> = Vec::new();
-        for (n, tool) in request.tools.iter().enumerate() {
-            match tool {
-                Tool::Function(function) => tools.push(self.function(function, n)),
-                Tool::Opaque { dialect: Dialect::Responses, raw } => tools.push(raw.as_str().as_bytes().to_vec()),
-                Tool::Opaque { dialect: Dialect::OpenAiChat, raw } => match custom(raw) {
-                    Some(tool) => tools.push(tool),
-                    None => self.lose(format!("tools[{n}]"), "a tool of another dialect"),
-                },
-                Tool::Opaque { .. } => self.lose(format!("tools[{n}]"), "a tool of another dialect"),
-            }
-        }
-        let choice = extra(request, "tool_choice");
-        if tools.is_empty() {
-            if choice.is_some() || request.tool_choice.as_ref().is_some_and(|choice| *choice != ToolChoice::None) {
-                self.lose("tool_choice", "there are no tools to choose from");
-            }
-            return;
-        }
-        if let Some(out) = self.member("tools") {
-            array(out, &tools, |out, tool| out.extend_from_slice(tool));
-        }
-        match (choice, &request.tool_choice) {
-            (Some(raw), _) => self.put("tool_choice", raw),
-            (None, Some(ToolChoice::Named(name))) => {
-                let is_custom = request.tools.iter().any(|tool| {
-                    matches!(tool, Tool::Opaque { raw, .. } if raw.as_str().contains("\"custom\"") && raw.as_str().contains(&format!("\"{name}\"")))
-                });
-                if let Some(out) = self.member("tool_choice") {
-                    let mut w = Writer::open(out);
-                    w.put("type", if is_custom { "custom" } else { "function" }).put("name", name);
-                    w.close();
-                }
-            }
-            (None, Some(ToolChoice::Auto)) => self.put("tool_choice", "auto"),
-            (None, Some(ToolChoice::None)) => self.put("tool_choice", "none"),
-            (None, Some(ToolChoice::Required)) => {
-                let word = self.quirks.tool_choice_required.clone();
-                self.put("tool_choice", &*word);
-            }
-            (None, None) => {}
-        }
-        self.put_some("parallel_tool_calls", &request.parallel_tool_calls);
+    if let Some(out) = body.member("tools") {
+        array(out, &tools, |out, tool| out.extend_from_slice(tool));
     }
-
-    /// Unlike elsewhere, a function is strict here unless it says otherwise: what did not ask for it must not become so.
-    fn function(&mut self, function: &Function, n: usize) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut w = Writer::open(&mut out);
-        w.put("type", "function").put("name", &function.name).put_some("description", &function.description);
-        match &function.parameters {
-            Some(schema) => w.raw("parameters", schema.as_str()),
-            None => w.raw("parameters", r#"{"type":"object","properties":{}}"#),
-        };
-        w.put("strict", &function.strict.unwrap_or(false));
-        if let Some(extra) = &function.extra {
-            w.known(extra, &["defer_loading"], |name| {
-                self.losses.push(Loss::new(format!("tools[{n}].{name}"), "not known to this dialect"));
+    match (choice, &request.tool_choice) {
+        (Some(raw), _) => body.put("tool_choice", raw),
+        (None, Some(ToolChoice::Named(name))) => {
+            let is_custom = request.tools.iter().any(|tool| {
+                matches!(tool, Tool::Opaque { raw, .. } if raw.as_str().contains("\"custom\"") && raw.as_str().contains(&format!("\"{name}\"")))
+            });
+            body.object("tool_choice", |w| {
+                w.put("type", if is_custom { "custom" } else { "function" }).put("name", name);
             });
         }
-        if function.cache.is_some() {
-            self.losses.push(Loss::new(format!("tools[{n}].cache_control"), "has no place in this dialect"));
+        (None, Some(ToolChoice::Auto)) => body.put("tool_choice", "auto"),
+        (None, Some(ToolChoice::None)) => body.put("tool_choice", "none"),
+        (None, Some(ToolChoice::Required)) => {
+            let quirks = body.quirks;
+            body.put("tool_choice", &*quirks.tool_choice_required);
         }
-        w.close();
-        out
+        (None, None) => {}
     }
+    body.put_some("parallel_tool_calls", &request.parallel_tool_calls);
+}
 
-    /// The `text` object: the form of the answer.
-    fn answer(&mut self, request: &Request) {
-        let verbosity = request.params.verbosity.as_ref();
-        let mut format = request.format.as_ref();
-        match format {
-            Some(Format::Opaque { dialect, .. }) if *dialect != Dialect::Responses => {
-                self.lose("response_format", "a format of another dialect");
-                format = None;
-            }
-            Some(Format::JsonSchema { .. }) if self.quirks.structured != Structured::JsonSchema => {
-                self.lose("response_format", "this upstream takes no schema");
-                format = None;
-            }
-            _ => {}
+/// Unlike elsewhere, a function is strict here unless it says otherwise: what did not ask for it must not become so.
+fn declared(body: &mut Body<'_>, function: &Function, n: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut w = Writer::open(&mut out);
+    w.put("type", "function").put("name", &function.name).put_some("description", &function.description);
+    match &function.parameters {
+        Some(schema) => w.raw("parameters", schema.as_str()),
+        None => w.raw("parameters", r#"{"type":"object","properties":{}}"#),
+    };
+    w.put("strict", &function.strict.unwrap_or(false));
+    if let Some(extra) = &function.extra {
+        w.known(extra, &["defer_loading"], |name| {
+            body.lose(format!("tools[{n}].{name}"), "not known to this dialect");
+        });
+    }
+    if function.cache.is_some() {
+        body.lose(format!("tools[{n}].cache_control"), "has no place in this dialect");
+    }
+    w.close();
+    out
+}
+
+/// The `text` object: the form of the answer.
+fn answer(body: &mut Body<'_>, request: &Request) {
+    let verbosity = request.params.verbosity.as_ref();
+    let mut format = request.format.as_ref();
+    match format {
+        Some(Format::Opaque { dialect, .. }) if *dialect != Dialect::Responses => {
+            body.lose("response_format", "a format of another dialect");
+            format = None;
         }
-        if format.is_none() && verbosity.is_none() {
-            return;
+        Some(Format::JsonSchema { .. }) if body.quirks.structured != Structured::JsonSchema => {
+            body.lose("response_format", "this upstream takes no schema");
+            format = None;
         }
-        let Some(out) = self.member("text") else { return };
-        let mut w = Writer::open(out);
+        _ => {}
+    }
+    if format.is_none() && verbosity.is_none() {
+        return;
+    }
+    body.object("text", |w| {
         if let Some(format) = format {
             write_format(w.key("format"), format);
         }
         w.put_some("verbosity", &verbosity);
-        w.close();
-    }
+    });
+}
 
-    /// Whether the model was asked to think.
-    fn reasoning(&mut self, request: &Request) -> bool {
-        let Some(wish) = &request.reasoning else { return false };
-        if self.quirks.reasoning == ReasoningStyle::Unsaid {
-            self.lose("reasoning", "this upstream has no way to say it");
-            return false;
-        }
-        let cap = request.params.max_tokens.unwrap_or(self.quirks.default_max_tokens);
-        let effort = effort(wish, cap);
-        if wish.budget.is_some() && wish.effort.is_none() {
-            self.lose("reasoning.max_tokens", "told as an effort");
-        }
-        // Thoughts are shown here only as a summary, and only to those who ask for one: who asks for thoughts means to see them.
-        let thinks = effort.is_some_and(|effort| effort != Effort::None);
-        let summary = wish.summary.as_deref().or(thinks.then_some("auto")).filter(|_| !wish.exclude);
-        if effort.is_none() && summary.is_none() {
-            return false;
-        }
-        let Some(out) = self.member("reasoning") else { return false };
-        let mut w = Writer::open(out);
-        w.put_some("effort", &effort.map(Effort::name));
-        w.put_some("summary", &summary);
-        w.close();
-        effort != Some(Effort::None)
+/// Whether the model was asked to think.
+fn reasoning(body: &mut Body<'_>, request: &Request) -> bool {
+    let Some(wish) = &request.reasoning else { return false };
+    if body.quirks.reasoning == ReasoningStyle::Unsaid {
+        body.lose("reasoning", "this upstream has no way to say it");
+        return false;
     }
-
-    /// What the reply shall hold beside the usual: reasoning in a form it can be given back in, where nothing is kept.
-    fn include(&mut self, request: &Request, thinks: bool) {
-        if let Some(asked) = extra(request, "include") {
-            return self.put("include", asked);
-        }
-        let wanted = [(thinks, SEALED), (request.params.logprobs == Some(true), LOGPROBS)];
-        let wanted: Vec<&str> = wanted.iter().filter(|(asked, _)| *asked).map(|(_, name)| *name).collect();
-        if !wanted.is_empty() {
-            self.put("include", &wanted);
-        }
+    let cap = request.params.max_tokens.unwrap_or(body.quirks.default_max_tokens);
+    let effort = effort(wish, cap);
+    if wish.budget.is_some() && wish.effort.is_none() {
+        body.lose("reasoning.max_tokens", "told as an effort");
     }
-
-    fn params(&mut self, request: &Request) {
-        let p = &request.params;
-        if let Some(most) = p.max_tokens {
-            if most < LEAST_OUTPUT {
-                self.lose("max_tokens", "raised to 16, the least this dialect takes");
-            }
-            self.put("max_output_tokens", &most.max(LEAST_OUTPUT));
-        }
-        self.put_some("temperature", &p.temperature);
-        self.put_some("top_p", &p.top_p);
-        self.put_some("top_logprobs", &p.top_logprobs);
-        self.put_some("user", &p.user);
-        self.put_some("service_tier", &p.service_tier);
-        self.put_some("prompt_cache_key", &p.prompt_cache_key);
-        self.put_some("metadata", &p.metadata);
-        if self.quirks.router {
-            self.put_some("top_k", &p.top_k);
-            self.put_some("frequency_penalty", &p.frequency_penalty);
-            self.put_some("presence_penalty", &p.presence_penalty);
-            self.put_some("image_config", &p.image_config);
-            if !p.modalities.is_empty() {
-                self.put("modalities", &p.modalities);
-            }
-        }
+    // Thoughts are shown here only as a summary, and only to those who ask for one: who asks for thoughts means to see them.
+    let thinks = effort.is_some_and(|effort| effort != Effort::None);
+    let summary = wish.summary.as_deref().or(thinks.then_some("auto")).filter(|_| !wish.exclude);
+    if effort.is_none() && summary.is_none() {
+        return false;
     }
+    let Some(out) = body.member("reasoning") else { return false };
+    let mut w = Writer::open(out);
+    w.put_some("effort", &effort.map(Effort::name));
+    w.put_some("summary", &summary);
+    w.close();
+    effort != Some(Effort::None)
+}
 
-    /// Wishes this dialect has no words for, unless they ask for what happens anyway.
-    fn unknown(&mut self, request: &Request) {
-        const WHY: &str = "this dialect has no word for it";
-        let p = &request.params;
-        let set = |number: &Option<Number>, idle: f64| number.as_ref().is_some_and(|n| n.as_f64() != Some(idle));
-        let plain = !self.quirks.router;
-        let rows: [(&'static str, bool); 16] = [
-            ("top_k", plain && p.top_k.is_some()),
-            ("frequency_penalty", plain && set(&p.frequency_penalty, 0.0)),
-            ("presence_penalty", plain && set(&p.presence_penalty, 0.0)),
-            ("image_config", plain && p.image_config.is_some()),
-            ("modalities", plain && p.modalities.iter().any(|m| m != "text")),
-            ("min_p", set(&p.min_p, 0.0)),
-            ("top_a", set(&p.top_a, 0.0)),
-            ("repetition_penalty", set(&p.repetition_penalty, 1.0)),
-            ("seed", p.seed.is_some()),
-            ("stop", !p.stop.is_empty()),
-            ("n", p.n.is_some_and(|n| n > 1)),
-            ("logit_bias", p.logit_bias.as_ref().is_some_and(|raw| raw.as_str() != "{}")),
-            ("prediction", p.prediction.is_some()),
-            ("audio", p.audio.is_some()),
-            ("web_search_options", p.web_search_options.is_some()),
-            ("cache_control", p.cache.is_some()),
-        ];
-        for (name, asked) in rows {
-            if asked {
-                self.lose(name, WHY);
-            }
+/// What the reply shall hold beside the usual: reasoning in a form it can be given back in, where nothing is kept.
+fn include(body: &mut Body<'_>, request: &Request, thinks: bool) {
+    if let Some(asked) = request.in_extra("include") {
+        return body.put("include", asked);
+    }
+    let wanted = [(thinks, SEALED), (request.params.logprobs == Some(true), LOGPROBS)];
+    let wanted: Vec<&str> = wanted.iter().filter(|(asked, _)| *asked).map(|(_, name)| *name).collect();
+    if !wanted.is_empty() {
+        body.put("include", &wanted);
+    }
+}
+
+fn params(body: &mut Body<'_>, request: &Request) {
+    let p = &request.params;
+    if let Some(most) = p.max_tokens {
+        if most < LEAST_OUTPUT {
+            body.lose("max_tokens", "raised to 16, the least this dialect takes");
         }
-        for (name, raw) in &request.extra {
-            match name.as_str() {
-                "include" | "tool_choice" => {}
-                known if is_known(known) => self.put(known, raw),
-                _ => self.lose(name.clone(), WHY),
-            }
+        body.put("max_output_tokens", &most.max(LEAST_OUTPUT));
+    }
+    body.put_some("temperature", &p.temperature);
+    body.put_some("top_p", &p.top_p);
+    body.put_some("top_logprobs", &p.top_logprobs);
+    body.put_some("user", &p.user);
+    body.put_some("service_tier", &p.service_tier);
+    body.put_some("prompt_cache_key", &p.prompt_cache_key);
+    body.put_some("metadata", &p.metadata);
+    if body.quirks.router {
+        body.put_some("top_k", &p.top_k);
+        body.put_some("frequency_penalty", &p.frequency_penalty);
+        body.put_some("presence_penalty", &p.presence_penalty);
+        body.put_some("image_config", &p.image_config);
+        if !p.modalities.is_empty() {
+            body.put("modalities", &p.modalities);
         }
     }
 }
 
-fn extra<'r>(request: &'r Request, name: &str) -> Option<&'r Raw> {
-    request.extra.iter().find(|(key, _)| key == name).map(|(_, raw)| raw)
+/// Wishes this dialect has no words for, unless they ask for what happens anyway.
+fn unknown(body: &mut Body<'_>, request: &Request) {
+    const WHY: &str = "this dialect has no word for it";
+    let routed: &[Wish] = if body.quirks.router { &[] } else { &ROUTER };
+    for wishes in [routed, &UNKNOWN] {
+        wish::asked(&request.params, wishes).for_each(|name| body.lose(name, WHY));
+    }
+    for (name, raw) in &request.extra {
+        match name.as_str() {
+            "include" | "tool_choice" => {}
+            known if is_known(known) => body.put(known, raw),
+            _ => body.lose(name.clone(), WHY),
+        }
+    }
 }
 
 /// A free-text tool of chat completions, which nests what here stands beside the type.
@@ -336,7 +285,7 @@ fn write_format(out: &mut Vec<u8>, format: &Format) {
 }
 
 fn effort(wish: &Reasoning, cap: u64) -> Option<Effort> {
-    if wish.enabled == Some(false) || wish.effort == Some(Effort::None) || wish.budget == Some(0) {
+    if wish.is_off() {
         return Some(Effort::None);
     }
     match (wish.effort, wish.budget) {

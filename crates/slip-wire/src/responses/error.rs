@@ -1,8 +1,8 @@
 //! Errors, both ways: in a body of their own, inside a response, and in the middle of a stream.
 
 use super::object::{self, Held, State};
-use crate::anthropic::object::Writer;
 use crate::dialect::put_event;
+use crate::object::Writer;
 use crate::upstream_error::classify;
 use crate::{Stamp, wire};
 use bytes::BytesMut;

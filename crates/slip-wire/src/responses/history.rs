@@ -3,10 +3,10 @@
 use super::{annotations, seal};
 use crate::Quirks;
 use crate::anthropic::ids::Ids;
-use crate::anthropic::object::{Writer, array};
 use crate::json::write_string;
+use crate::object::{Writer, array};
 use crate::openai_chat::media;
-use crate::openai_chat::message::custom_mark;
+use crate::openai_chat::message::is_custom;
 use crate::quirks::Replay;
 use base64::Engine;
 use slip_ir::{
@@ -247,7 +247,7 @@ impl Telling<'_> {
         }
         let mut out = Vec::new();
         let mut w = Writer::open(&mut out);
-        if call.extra == custom_mark() {
+        if is_custom(call.extra.as_ref()) {
             w.put("type", "custom_tool_call")
                 .put("call_id", &id)
                 .put("name", &call.name)

@@ -2,8 +2,9 @@
 
 use super::{ids, parts, seal};
 use crate::Malformed;
-use crate::anthropic::object::{Object, below, is_string, read};
+use crate::object::{Object, below, is_string, read};
 use crate::openai_chat::message::custom_mark;
+use crate::seals::reunite;
 use serde_json::value::RawValue;
 use slip_ir::request::format;
 use slip_ir::{Block, Dialect, Loss, Raw, Role, Thinking, ThinkingKind, ToolCall, ToolResult, Turn};
@@ -20,7 +21,7 @@ pub fn decode(
         reader.item(raw, &format!("input[{n}]"))?;
     }
     for turn in reader.turns.iter_mut().filter(|turn| turn.role == Role::Assistant) {
-        unite_signatures(&mut turn.blocks);
+        reunite(&mut turn.blocks);
     }
     reader.turns.retain(|turn| !(turn.role == Role::Assistant && turn.blocks.is_empty()));
     Ok(())
@@ -206,26 +207,4 @@ fn call(mut o: Object<'_>, at: &str, custom: bool) -> Result<ToolCall, Malformed
     };
     let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };
     Ok(ToolCall { id, name, arguments, extra: o.rest_object(), ..ToolCall::default() })
-}
-
-/// Our own surface shows the signature of a call as sealed reasoning that names the call; here it finds its way back.
-fn unite_signatures(blocks: &mut Vec<Block>) {
-    let mut orphans = Vec::new();
-    blocks.retain_mut(|block| match block {
-        Block::Thinking(t) if t.kind == ThinkingKind::Encrypted && t.format == format::GEMINI && t.id.is_some() => {
-            orphans.push(std::mem::take(t));
-            false
-        }
-        _ => true,
-    });
-    for orphan in orphans {
-        let call = blocks.iter_mut().find_map(|block| match block {
-            Block::ToolCall(call) if Some(&call.id) == orphan.id.as_ref() && call.signature.is_none() => Some(call),
-            _ => None,
-        });
-        match call {
-            Some(call) => call.signature = orphan.data,
-            None => blocks.insert(0, Block::Thinking(orphan)),
-        }
-    }
 }

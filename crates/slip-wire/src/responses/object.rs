@@ -2,7 +2,7 @@
 
 use super::{echo, error, usage};
 use crate::Stamp;
-use crate::anthropic::object::{Writer, array};
+use crate::object::{Writer, array};
 use slip_ir::event::Start;
 use slip_ir::{Fault, Finish, Usage};
 

@@ -2,7 +2,7 @@
 
 use super::annotations;
 use crate::Malformed;
-use crate::anthropic::object::{Object, below, is_object, is_string, read};
+use crate::object::{Object, below, is_object, is_string, read};
 use crate::openai_chat::media;
 use serde_json::value::RawValue;
 use slip_ir::{Block, Cache, Loss, Media, MediaKind, Source, Text};

@@ -3,7 +3,7 @@
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::error;
-use crate::anthropic::object::Object;
+use crate::object::Object;
 use crate::{Malformed, Stamp};
 use slip_ir::{Reply, fold};
 

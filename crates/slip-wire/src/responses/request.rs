@@ -1,7 +1,7 @@
 //! A Responses request in the vocabulary.
 
 use super::{family, items, tools};
-use crate::anthropic::object::{Object, below, is_string, read};
+use crate::object::{Object, below, is_string, read};
 use crate::{Malformed, house};
 use serde_json::value::RawValue;
 use slip_ir::{Block, Effort, Format, Loss, Raw, Reasoning, Request, Role, Turn};

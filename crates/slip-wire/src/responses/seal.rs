@@ -5,11 +5,9 @@
 //! `<format>!<id>:<blob>`. The own ones are base64, which has neither mark.
 
 use super::ids;
+use crate::seals::{LONGEST_FORMAT, is_format};
 use slip_ir::request::format;
 use slip_ir::{Block, Request, Thinking, ThinkingKind};
-
-/// No format name is longer than this; the bound keeps a long blob from being searched.
-const MAX_FORMAT: usize = 48;
 
 /// Whether servers of this dialect made a seal.
 pub fn is_native(name: &str) -> bool {
@@ -36,23 +34,13 @@ pub struct Wrapped<'a> {
 }
 
 pub fn unwrap(text: &str) -> Option<Wrapped<'_>> {
-    let at = text.bytes().take(MAX_FORMAT + 1).position(|b| matches!(b, b':' | b'!'))?;
+    let at = text.bytes().take(LONGEST_FORMAT + 1).position(|b| matches!(b, b':' | b'!'))?;
     let (name, rest) = (text.get(..at)?, text.get(at + 1..)?);
-    if !looks_like_a_format(name) {
+    if !is_format(name) {
         return None;
     }
     let (id, payload) = rest.split_once(':')?;
     Some(Wrapped { format: name, blob: text.as_bytes()[at] == b'!', id: (!id.is_empty()).then_some(id), payload })
-}
-
-fn looks_like_a_format(name: &str) -> bool {
-    name == format::UNKNOWN
-        || name.rsplit_once("-v").is_some_and(|(family, version)| {
-            !family.is_empty()
-                && family.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-                && !version.is_empty()
-                && version.bytes().all(|b| b.is_ascii_digit())
-        })
 }
 
 /// Whether a server of this dialect can read the block again.

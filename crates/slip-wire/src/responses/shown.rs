@@ -2,7 +2,7 @@
 
 use super::{ids, seal};
 use crate::Stamp;
-use crate::anthropic::object::{Writer, array};
+use crate::object::{Writer, array};
 use slip_ir::request::format;
 use slip_ir::{Media, Raw, Source, ThinkingKind};
 

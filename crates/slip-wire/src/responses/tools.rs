@@ -1,7 +1,7 @@
 //! Tools and the choice between them, as callers write them.
 
 use crate::Malformed;
-use crate::anthropic::object::{Object, below, is_object, is_string, read};
+use crate::object::{Object, below, is_object, is_string, read};
 use serde_json::value::RawValue;
 use slip_ir::request::Function;
 use slip_ir::{Dialect, Raw, Request, Tool, ToolChoice};

@@ -2,7 +2,8 @@
 //! includes reasoning.
 
 use crate::Stamp;
-use crate::anthropic::object::{Object, Writer, whole};
+use crate::anthropic::usage::write_cost;
+use crate::object::{Object, Writer, whole};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use slip_ir::{Nano, Usage};
@@ -11,6 +12,8 @@ use slip_ir::{Nano, Usage};
 const MOST_TOKENS: u64 = 1_000_000_000;
 /// No reply costs more than this; beyond it the upstream's own figure is not believed. One million dollars.
 const MOST_COST: f64 = 1_000_000.0;
+/// What the two sides of a price are called here.
+const SPLIT: [&str; 2] = ["upstream_inference_input_cost", "upstream_inference_output_cost"];
 
 /// Read a `usage` object. `None` when it does not say what was consumed.
 pub fn read(usage: &RawValue) -> Option<Usage> {
@@ -73,11 +76,6 @@ fn count_of(o: &mut Object<'_>, name: &str) -> Option<u64> {
     said.as_ref().and_then(whole).filter(|ticks| *ticks as f64 <= MOST_COST * 1e10)
 }
 
-/// What to say when the upstream reported nothing: our own estimate, four bytes of text to a token.
-pub fn estimate(stamp: &Stamp, text_bytes: u64) -> Usage {
-    Usage { input: stamp.prompt_estimate, output: text_bytes.div_ceil(4), estimated: true, ..Usage::default() }
-}
-
 /// The `usage` object as OpenRouter's clients read it.
 pub fn write(out: &mut Vec<u8>, usage: &Usage, stamp: &Stamp) {
     let mut w = Writer::open(out);
@@ -94,31 +92,8 @@ pub fn write(out: &mut Vec<u8>, usage: &Usage, stamp: &Stamp) {
     if usage.estimated {
         w.put("estimated", &true);
     }
-    write_cost(&mut w, usage, stamp);
+    write_cost(&mut w, usage, stamp, SPLIT);
     w.close();
-}
-
-/// With the caller's own key the house charges nothing and the provider's price is told apart. An unknown price is said to be
-/// unknown: 0 alone would read as free.
-fn write_cost(w: &mut Writer<'_>, usage: &Usage, stamp: &Stamp) {
-    let cost = stamp.price.as_ref().map(|price| price.cost(usage));
-    let known = cost.unwrap_or_default();
-    let charged = if stamp.byok { Nano(0) } else { known.total };
-    w.raw("cost", &charged.to_usd_string());
-    if cost.is_none() {
-        w.put("cost_unknown", &true);
-    }
-    w.put("is_byok", &stamp.byok);
-    let mut details = Writer::open(w.key("cost_details"));
-    if stamp.byok && cost.is_some() {
-        details.raw("upstream_inference_cost", &known.total.to_usd_string());
-    } else {
-        // Some clients add this to `cost`; repeating the charge here would make them count it twice.
-        details.raw("upstream_inference_cost", "null");
-    }
-    details.raw("upstream_inference_input_cost", &known.input.to_usd_string());
-    details.raw("upstream_inference_output_cost", &known.output.to_usd_string());
-    details.close();
 }
 
 #[cfg(test)]

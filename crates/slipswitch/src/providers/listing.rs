@@ -1,10 +1,9 @@
-//! Lists of models, as servers write them: OpenAI and everything like it, vLLM, SGLang, llama.cpp, LM Studio, Ollama, TGI, Gemini.
+//! What the lists of servers people run themselves say beside names: vLLM, SGLang, llama.cpp, LM Studio, Ollama, TGI.
 
+use crate::listing;
 use serde_json::Value;
 
 const MAX_MODELS: usize = 500;
-/// Longer than any name.
-const MAX_NAME: usize = 200;
 
 /// What a list says of one model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,42 +21,25 @@ pub struct Listed {
 
 /// The models of a list. `None` for what is no list of models.
 pub fn read(list: &Value) -> Option<Vec<Listed>> {
-    let items = ["data", "models"].iter().find_map(|name| list[*name].as_array()).or_else(|| list.as_array())?;
-    Some(items.iter().filter_map(one).take(MAX_MODELS).collect())
+    let (items, names) = listing::items(list)?;
+    Some(items.iter().filter_map(|item| one(item, names)).take(MAX_MODELS).collect())
 }
 
-/// Their names alone.
-pub fn names(list: &Value) -> Option<Vec<String>> {
-    Some(read(list)?.into_iter().map(|listed| listed.id).collect())
-}
-
-fn one(item: &Value) -> Option<Listed> {
-    let text = ["id", "name", "model", "key"].iter().find_map(|name| item[*name].as_str()).or_else(|| item.as_str())?;
-    let id = text.strip_prefix("models/").unwrap_or(text);
-    let plain = !id.is_empty() && id.len() <= MAX_NAME && id.chars().all(|c| !c.is_control() && !c.is_whitespace());
+fn one(item: &Value, names: [&str; 2]) -> Option<Listed> {
+    let told = listing::told(item, names)?;
     let number = |places: &[&str]| places.iter().find_map(|place| item.pointer(place)?.as_u64()).filter(|n| *n > 0);
     let kind = item["type"].as_str().unwrap_or_default();
-    let methods = item["supportedGenerationMethods"].as_array();
     let says = |list: &Value, word: &str| list.as_array().is_some_and(|l| l.iter().any(|w| w == word));
-    plain.then(|| Listed {
-        id: id.to_owned(),
-        context: number(&[
-            // As it is served, before what it could be.
-            "/loaded_context_length",
-            "/max_model_len",
-            "/meta/n_ctx",
-            "/context_length",
-            "/context_window",
-            "/max_context_length",
-            "/inputTokenLimit",
-            "/max_input_tokens",
-            "/meta/n_ctx_train",
-        ]),
+    let methods = &item["supportedGenerationMethods"];
+    Some(Listed {
+        // As it is served, before what it could be.
+        context: number(&["/loaded_context_length", "/max_model_len", "/meta/n_ctx"])
+            .or(told.context)
+            .or(number(&["/meta/n_ctx_train"])),
         embeds: matches!(kind, "embedding" | "embeddings")
-            || methods
-                .is_some_and(|m| m.iter().any(|w| w == "embedContent") && !m.iter().any(|w| w == "generateContent"))
+            || says(methods, "embedContent") && !says(methods, "generateContent")
             || says(&item["capabilities"], "embedding")
-            || id.contains("embed"),
+            || told.id.contains("embed"),
         sees: kind == "vlm"
             || says(&item["capabilities"], "vision")
             || says(&item["capabilities"], "multimodal")
@@ -67,6 +49,7 @@ fn one(item: &Value) -> Option<Listed> {
             .iter()
             .find_map(|place| item.pointer(place)?.as_str())
             .map(str::to_lowercase),
+        id: told.id,
     })
 }
 

@@ -92,17 +92,22 @@ async fn a_prompt_that_azure_filters_is_told_as_moderated() {
     assert_eq!(got.error()["metadata"]["error_type"], "content_policy_violation", "{}", got.text());
 }
 
+/// An Azure resource whose tokens come from `issuer`.
+fn entra(issuer: &Scripted, resource: &Scripted) -> String {
+    format!(
+        "[providers.azure]\nendpoint = \"{}\"\nmodels = [\"openai/gpt-4o\"]\n[providers.azure.entra]\nauthority = \"{}\"\n\
+         tenant = \"t\"\nclient_id = \"app\"\nclient_secret = \"{SECRET}\"\n",
+        resource.base_url(),
+        issuer.base_url()
+    )
+}
+
 #[tokio::test]
 async fn one_token_of_entra_serves_everybody_and_outlives_a_reload() {
     let (issuer, resource) = (Scripted::start().await.unwrap(), Scripted::start().await.unwrap());
     issuer.always(token("entra-token-1", 3600).slow(Duration::from_millis(300)));
     resource.always(chat_reply());
-    let config = format!(
-        "[providers.azure]\nendpoint = \"{}\"\nmodels = [\"openai/gpt-4o\"]\n[providers.azure.entra]\nauthority = \"{}\"\n\
-         tenant = \"t\"\nclient_id = \"app\"\nclient_secret = \"{SECRET}\"\n",
-        resource.base_url(),
-        issuer.base_url()
-    );
+    let config = entra(&issuer, &resource);
     let gateway = Gateway::try_start(&config, &[("SLIPSWITCH_LOG", "trace")]).unwrap();
     let body = ask("openai/gpt-4o");
     let many = futures(20, || gateway.chat(&body)).await;
@@ -142,12 +147,7 @@ async fn an_issuer_that_refuses_is_a_502_that_says_what_to_do() {
     let (issuer, resource) = (Scripted::start().await.unwrap(), Scripted::start().await.unwrap());
     let echo = json!({ "error": "invalid_client", "error_description": format!("provided: {SECRET}"), "error_codes": [7000215] });
     issuer.always(Script::json(401, &echo));
-    let config = format!(
-        "[providers.azure]\nendpoint = \"{}\"\nmodels = [\"openai/gpt-4o\"]\n[providers.azure.entra]\nauthority = \"{}\"\n\
-         tenant = \"t\"\nclient_id = \"app\"\nclient_secret = \"{SECRET}\"\n",
-        resource.base_url(),
-        issuer.base_url()
-    );
+    let config = entra(&issuer, &resource);
     let gateway = Gateway::try_start(&config, &[("SLIPSWITCH_LOG", "trace")]).unwrap();
     let got = gateway.chat(&ask("openai/gpt-4o")).await;
     assert_eq!(got.status, 502, "{}", got.text());

@@ -10,6 +10,8 @@ pub mod errors;
 mod expected;
 mod form;
 pub mod history;
+pub mod invoked;
+mod listings;
 mod made;
 mod media;
 pub mod natives;
@@ -190,6 +192,8 @@ fn builtin(case: &Case) -> Option<&'static str> {
     }
     Some(match (case.provider.as_str(), case.api.as_str()) {
         ("gemini", "chat.completions") => return None,
+        // Built-in providers are asked otherwise.
+        _ if Surface::of(case).and_then(Surface::house).is_some() => return None,
         // Only callers of the same dialect reach the known ones in it.
         (_, "responses") => return None,
         // What is spoken to it follows the caller.
@@ -307,7 +311,11 @@ fn provider(slug: &str, case: &Case, replay: &Replay) -> String {
             replay.case_url(&case.id)
         )
     };
-    let wrapped = if Surface::is_wrapped(case) { "envelope = \"invoke-model\"\n" } else { "" };
+    let wrapped = match surface {
+        Surface::Invoked(house) => format!("envelope = {:?}\n", house.envelope()),
+        _ if Surface::is_wrapped(case) => "envelope = \"invoke-model\"\n".to_owned(),
+        _ => String::new(),
+    };
     let declared = if builtin(case).is_none() { format!("{dialect}{wrapped}") } else { format!("{wrapped}{api}") };
     let mut text = section(slug, &declared, model(case));
     if has_twin(case) {
@@ -379,6 +387,7 @@ impl Bed {
                     (_, Surface::Responses) => responses::spell(&ask, &self.model_for(surface), stream),
                     (_, Surface::Native(native)) => native.body(&ask, &self.model, stream),
                     (_, Surface::Bedrock) => bedrock::to(&ask),
+                    (_, Surface::Invoked(_)) => unreachable!("no client speaks it"),
                 };
                 legs.push(Leg { surface, stream, body, recorded });
             }
@@ -416,7 +425,7 @@ impl Bed {
             Surface::Chat | Surface::Responses | Surface::Bedrock => ("authorization", bearer.as_str()),
             Surface::Messages => ("x-api-key", KEY),
             Surface::Gemini => ("x-goog-api-key", KEY),
-            Surface::Native(_) => ("authorization", bearer.as_str()),
+            Surface::Native(_) | Surface::Invoked(_) => ("authorization", bearer.as_str()),
         };
         let headers = [key, ("content-type", "application/json")];
         self.gateway.send(Method::POST, &path, &headers, Bytes::from(leg.body.to_string())).await
@@ -431,6 +440,11 @@ impl Bed {
             false => serde_json::from_slice(body).into_iter().collect(),
         };
         let mut said = own.read(&parts);
+        // What a cloud counts stands in the head of its answer.
+        if let (Some(_), Some(counted)) = (own.house(), invoked::head(&self.case)) {
+            let told = said.usage.filter(|usage| usage.prompt > 0 && usage.completion > 0);
+            said.usage = told.or(Some(counted));
+        }
         if self.case.response.stream && said.choices.values().all(|c| c.finish.is_none()) {
             said.fault.get_or_insert("it ended before it was finished".to_owned());
         }
@@ -460,6 +474,10 @@ impl Bed {
         let same_bytes = !(leg.stream && Surface::is_wrapped(&self.case));
         // The comment that says that we are here is ours.
         let body = got.body.strip_prefix(b": OPENROUTER PROCESSING\n\n".as_slice()).unwrap_or(&got.body);
+        // What was in a tongue of its own comes out in the dialect it is told as.
+        let verbatim = verbatim
+            || own.house().is_some() && own.dialect() == leg.surface.dialect() && own.dialect() != "openai-chat";
+        let same_bytes = same_bytes && own.house().is_none();
         if verbatim && same_bytes && said.fault.is_none() && body != self.case.response.body {
             out.say("verbatim", "the bytes are not the provider's");
         }

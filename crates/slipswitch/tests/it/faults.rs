@@ -1,12 +1,14 @@
 //! Faults upstream: before the first content another endpoint is tried, after it never, and the record tells the truth.
 
+mod blame;
+mod crowd;
 mod endings;
 mod greed;
 mod matrix;
 mod pools;
 mod waiting;
 
-use crate::harness::{Gateway, provider};
+use crate::harness::{Gateway, provider, with};
 use serde_json::{Value, json};
 use slip_ir::Dialect;
 use slip_sim::{Fault, Sim, SimConfig};
@@ -39,13 +41,6 @@ fn ask(model: &str, stream: bool) -> Value {
     })
 }
 
-fn with(mut body: Value, over: Value) -> Value {
-    if let (Some(members), Value::Object(over)) = (body.as_object_mut(), over) {
-        members.extend(over);
-    }
-    body
-}
-
 fn fail(sim: &Sim, mode: Option<&str>) {
     sim.set_fault(mode.map(|mode| Fault::parse(mode).expect("a mode")));
 }
@@ -64,7 +59,7 @@ async fn a_rate_limit_rests_the_endpoint_as_long_as_it_asked() {
             let all = endpoints.as_array().expect("endpoints");
             all.iter().find(|e| e["tag"] == tag).map(|e| e["status"].clone())
         };
-        assert_eq!((status("bad"), status("good")), (Some(json!(-1)), Some(json!(0))), "{dialect:?}");
+        assert_eq!((status("bad"), status("good")), (Some(json!(-2)), Some(json!(0))), "{dialect:?}");
         fail(&bad, None);
         tokio::time::sleep(Duration::from_millis(1100)).await;
         assert_eq!(

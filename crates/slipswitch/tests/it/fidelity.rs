@@ -7,7 +7,7 @@ mod pictures;
 mod seals;
 mod structured;
 
-use crate::harness::{Gateway, provider};
+use crate::harness::{Gateway, provider, with};
 use serde_json::{Value, json};
 use slip_ir::Dialect;
 use slip_sim::{Script, Scripted};
@@ -43,11 +43,7 @@ fn answer(dialect: Dialect, text: &str) -> Script {
 }
 
 fn ask(model: &str, more: Value) -> Value {
-    let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": "hello" }] });
-    if let (Some(members), Value::Object(more)) = (body.as_object_mut(), more) {
-        members.extend(more);
-    }
-    body
+    with(json!({ "model": model, "messages": [{ "role": "user", "content": "hello" }] }), more)
 }
 
 async fn losses(gateway: &Gateway, got: &crate::harness::Got) -> Vec<String> {

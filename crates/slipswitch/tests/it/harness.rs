@@ -23,6 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub const KEY: &str = "sk-test-key-0123456789";
 pub const MANAGEMENT: &str = "sk-test-management-0123456789";
 
+/// A body with some members more, or others.
+pub fn with(mut body: Value, over: Value) -> Value {
+    if let (Some(members), Value::Object(over)) = (body.as_object_mut(), over) {
+        members.extend(over);
+    }
+    body
+}
+
 /// A running gateway. Dropping it kills it and removes its directory.
 pub struct Gateway {
     pub address: SocketAddr,

@@ -5,7 +5,7 @@ mod faults;
 mod hear;
 mod pictures;
 
-use crate::harness::{Gateway, Got, KEY};
+use crate::harness::{Gateway, Got, KEY, with};
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
@@ -30,11 +30,7 @@ fn provider(name: &str, sim: &Sim) -> String {
 }
 
 fn say(over: Value) -> Value {
-    let mut body = json!({ "model": "lab/one", "input": "Hello there, how are you?", "voice": "alloy" });
-    if let (Some(members), Value::Object(over)) = (body.as_object_mut(), over) {
-        members.extend(over);
-    }
-    body
+    with(json!({ "model": "lab/one", "input": "Hello there, how are you?", "voice": "alloy" }), over)
 }
 
 const BOUNDARY: &str = "----media-test-boundary";

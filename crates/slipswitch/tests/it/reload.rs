@@ -92,7 +92,7 @@ async fn a_reload_forgets_no_illness() {
     gateway.signal("HUP");
     gateway.says("Reloaded in ").await;
     let listed = gateway.get("/api/v1/models/lab/one/endpoints").await.json();
-    assert_eq!(listed["data"]["endpoints"][0]["status"], -1, "{listed}");
+    assert_eq!(listed["data"]["endpoints"][0]["status"], -2, "{listed}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 mod routes;
 
-use crate::harness::{Gateway, Got, provider};
+use crate::harness::{Gateway, Got, provider, with};
 use serde_json::{Value, json};
 use slip_ir::Dialect;
 use slip_sim::{Fault, Script, Scripted, Sim, SimConfig};
@@ -51,13 +51,6 @@ const EACH: [&str; 3] = ["sim/openai", "sim/anthropic", "sim/gemini"];
 
 fn ask(model: &str, stream: bool) -> Value {
     json!({ "model": model, "stream": stream, "messages": [{ "role": "user", "content": "hello out there" }] })
-}
-
-fn with(mut body: Value, over: Value) -> Value {
-    if let (Some(members), Value::Object(over)) = (body.as_object_mut(), over) {
-        members.extend(over);
-    }
-    body
 }
 
 fn tool() -> Value {

@@ -9,7 +9,7 @@ type Row = (&'static str, &'static str, &'static str, &'static [(&'static str, &
 
 const ROWS: &[Row] = &[
     (
-        "an envelope around a dialect that comes in none",
+        "an envelope around a dialect that comes in another",
         "gw.toml",
         r#"[providers.lab]
 dialect = "openai-chat"
@@ -18,7 +18,7 @@ base_url = "http://a/v1"
 models = ["a/b"]
 "#,
         &[],
-        r#"error: gw.toml:3:12  providers.lab.envelope: only Anthropic's dialect comes in an envelope
+        r#"error: gw.toml:3:12  providers.lab.envelope: another dialect comes in this envelope
   3 | envelope = "invoke-model"
                  ^^^^^^^^^^^^^^ add `dialect = "anthropic"`?"#,
     ),

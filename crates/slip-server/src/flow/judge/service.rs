@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 use slip_ir::{Fault, FaultKind, Remedy};
+use slip_wire::envelope::counted;
 use slip_wire::ops::{self, Answer, Inquiry, Shape};
 use slip_wire::{Lens, wire};
 
@@ -31,7 +32,8 @@ pub(super) fn answer(
         })?;
         return ops::from_chat(inquiry, &said, &bench.stamp).map_err(rejected);
     }
-    let body = ops::Body { media_type: media_type(headers), bytes: body };
+    let bytes = if shape == Shape::Bedrock { &counted(headers, body.clone()) } else { body };
+    let body = ops::Body { media_type: media_type(headers), bytes };
     ops::reply(inquiry, shape, body, &bench.stamp).map_err(rejected)
 }
 

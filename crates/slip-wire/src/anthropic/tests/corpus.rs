@@ -1,24 +1,13 @@
 //! Recorded traffic against an oracle that knows nothing of the decoders: it reads `Value`s.
 
 use super::*;
+use crate::recordings;
 use slip_ir::{Block, ThinkingKind};
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 /// Every case of the API this dialect speaks.
 fn cases() -> Option<Vec<Value>> {
-    let Some(root) = std::env::var_os("SLIPSWITCH_CORPUS") else {
-        println!("skipped: SLIPSWITCH_CORPUS is not set");
-        return None;
-    };
-    let dir = PathBuf::from(root).join("cases");
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(&dir).expect("cases").map(|entry| entry.expect("an entry").path()).collect();
-    paths.retain(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("anthropic.messages.")));
-    paths.sort();
-    assert!(!paths.is_empty(), "no cases in {}", dir.display());
-    let read = |path: PathBuf| serde_json::from_slice(&std::fs::read(path).expect("a case")).expect("a case is JSON");
-    Some(paths.into_iter().map(read).collect())
+    recordings::cases(|case| id(case).starts_with("anthropic.messages."))
 }
 
 fn id(case: &Value) -> &str {

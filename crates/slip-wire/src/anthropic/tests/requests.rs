@@ -323,10 +323,10 @@ fn formats_are_told_or_asked_for() {
     );
     assert_eq!(losses, []);
     let without = Quirks { structured: Structured::Unsaid, ..Quirks::ANTHROPIC };
-    for (format, quirks) in [(Format::JsonObject, Quirks::ANTHROPIC), (schema, without)] {
+    for (format, quirks, words) in [(Format::JsonObject, Quirks::ANTHROPIC, true), (schema, without, false)] {
         request.format = Some(format);
         let (body, losses) = encoded_for(&request, &quirks);
-        assert!(body["system"].as_str().is_some_and(|text| text.contains("JSON")));
+        assert_eq!(body["system"].as_str().is_some_and(|text| text.contains("JSON")), words);
         assert_eq!((body.get("output_config"), lost(&losses)), (None, vec!["response_format"]));
     }
 }

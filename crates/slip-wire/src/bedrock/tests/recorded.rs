@@ -1,6 +1,7 @@
 //! Recorded requests of Bedrock's own clients come back as they went. Skipped without recordings.
 
 use super::*;
+use crate::recordings::cases;
 
 /// What may be said or left out without a difference.
 fn normal(mut body: Value) -> Value {
@@ -26,19 +27,12 @@ fn normal(mut body: Value) -> Value {
 
 #[test]
 fn recorded_requests_come_back_as_they_went() {
-    #[allow(clippy::disallowed_methods, reason = "recordings are found by the environment, in tests only")]
-    let Ok(corpus) = std::env::var("SLIPSWITCH_CORPUS") else {
-        println!("skipped: SLIPSWITCH_CORPUS is not set");
-        return;
+    let asked = |case: &Value| {
+        matches!(case["api"].as_str(), Some("converse" | "converse-stream")) && case["request"]["body"].is_object()
     };
+    let Some(cases) = cases(asked) else { return };
     let mut count = 0;
-    for entry in std::fs::read_dir(std::path::Path::new(&corpus).join("cases")).expect("a corpus") {
-        let text = std::fs::read(entry.expect("an entry").path()).expect("a case");
-        let case: Value = serde_json::from_slice(&text).expect("a case is JSON");
-        if !matches!(case["api"].as_str(), Some("converse" | "converse-stream")) || !case["request"]["body"].is_object()
-        {
-            continue;
-        }
+    for case in cases {
         let body = &case["request"]["body"];
         let (mut request, losses) = decoded(body);
         request.model = case["model"].as_str().unwrap_or_default().to_owned();

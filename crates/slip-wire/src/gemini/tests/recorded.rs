@@ -1,11 +1,10 @@
-//! Recorded traffic, read at test time from the directory named by `SLIPSWITCH_CORPUS`. What each reply says is told a second
-//! time here, from plain JSON, by other code.
+//! Recorded traffic. What each reply says is told a second time here, from plain JSON, by other code.
 
 use super::{Gemini, Quirks, WIDE, folded, payloads, stamp, stream};
 use crate::dialect::Wire;
+use crate::recordings;
 use serde_json::{Map, Value, json};
 use slip_ir::{Block, FaultKind, Finish, Reply, unfold};
-use std::path::Path;
 
 struct Case {
     id: String,
@@ -16,34 +15,23 @@ struct Case {
     body: String,
 }
 
-#[expect(clippy::disallowed_methods, reason = "where the recordings are is told by the environment of the test run")]
 fn cases() -> Vec<Case> {
-    let Ok(root) = std::env::var("SLIPSWITCH_CORPUS") else {
-        println!("skipped: SLIPSWITCH_CORPUS is not set");
-        return Vec::new();
+    let ours = |case: &Value| {
+        matches!(case["provider"].as_str(), Some("gemini" | "vertex"))
+            && matches!(case["api"].as_str(), Some("generateContent" | "streamGenerateContent"))
     };
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(Path::new(&root).join("cases")).expect("a directory of cases") {
-        let text = std::fs::read_to_string(entry.expect("a readable entry").path()).expect("a readable case");
-        let case: Value = serde_json::from_str(&text).expect("a case is JSON");
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        if !matches!(case["provider"].as_str(), Some("gemini" | "vertex"))
-            || !matches!(case["api"].as_str(), Some("generateContent" | "streamGenerateContent"))
-        {
-            continue;
-        }
-        all.push(Case {
-            id: text(&case["id"]),
-            model: text(&case["model"]),
-            request: case["request"]["body"].clone(),
-            status: case["response"]["status"].as_u64().expect("a status") as u16,
-            streamed: case["response"]["framing"] == "sse",
-            body: text(&case["response"]["body"]),
-        });
-    }
-    all.sort_by(|a, b| a.id.cmp(&b.id));
-    assert!(all.len() > 30, "the corpus has {} cases of this dialect", all.len());
-    all
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let Some(cases) = recordings::cases(ours) else { return Vec::new() };
+    assert!(cases.len() > 30, "the corpus has {} cases of this dialect", cases.len());
+    let case = |case: Value| Case {
+        id: text(&case["id"]),
+        model: text(&case["model"]),
+        request: case["request"]["body"].clone(),
+        status: case["response"]["status"].as_u64().expect("a status") as u16,
+        streamed: case["response"]["framing"] == "sse",
+        body: text(&case["response"]["body"]),
+    };
+    cases.into_iter().map(case).collect()
 }
 
 /// What a reply says, whatever produced it.

@@ -3,9 +3,10 @@
 use super::scan::{Choice, Message, Scan};
 use super::tools::Calls;
 use super::{
-    Span, Text, cut, error, error_in, finish_of, is_content, is_junk, put_extra, put_extras, put_identity, put_number,
+    Span, Text, error, error_in, finish_of, is_content, is_junk, put_extra, put_extras, put_identity, put_number,
     put_reasoning, put_sealed,
 };
+use crate::dialect::cut_short;
 use crate::frame::Frame;
 use crate::json::Str;
 use crate::lens::meter::Meter;
@@ -382,7 +383,7 @@ impl Patch {
                 }
             }
             End::Gone => {}
-            End::Eof => self.meter.fault(cut()),
+            End::Eof => self.meter.fault(cut_short(Remedy::Elsewhere)),
             End::Fault(fault) => self.meter.fault(fault),
         }
         self.meter.settle(&self.stamp);

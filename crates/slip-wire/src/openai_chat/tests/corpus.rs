@@ -1,6 +1,7 @@
 //! Recorded traffic, read by this dialect and by a few plain lines over `serde_json::Value`: both must see the same.
 
 use super::*;
+use crate::recordings;
 use serde_json::Value;
 use slip_ir::{Block, Finish, fold};
 use std::fmt::Debug;
@@ -154,21 +155,8 @@ impl Report {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test has no main to read the environment for it")]
 fn cases() -> Option<Vec<Value>> {
-    let Ok(root) = std::env::var("SLIPSWITCH_CORPUS") else {
-        println!("skipped: SLIPSWITCH_CORPUS is not set");
-        return None;
-    };
-    let mut cases = Vec::new();
-    for entry in std::fs::read_dir(std::path::Path::new(&root).join("cases")).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        let case: Value = serde_json::from_str(&text).unwrap();
-        if case["api"] == "chat.completions" {
-            cases.push(case);
-        }
-    }
-    Some(cases)
+    recordings::cases(|case| case["api"] == "chat.completions")
 }
 
 /// Strict clients refuse nulls in these places.

@@ -265,13 +265,13 @@ fn each_quirk_changes_what_is_sent() {
         ),
         (
             Quirks { structured: Structured::JsonObject, ..base.clone() },
-            r#""response_format":{"type":"json_object"}"#,
-            "json_schema",
+            "",
+            "response_format: this provider takes no schema",
         ),
         (
             Quirks { structured: Structured::Unsaid, ..base.clone() },
-            r#"JSON Schema:\n{\"type\":\"object\"}"#,
-            "response_format",
+            "",
+            "response_format: this provider has no response formats",
         ),
         (tool_ids(ToolIds::Any), r#""tool_call_id":"toolu_01.x""#, ""),
         (base.clone(), r#""tool_choice":"required""#, ""),

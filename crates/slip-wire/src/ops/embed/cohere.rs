@@ -47,9 +47,15 @@ pub(super) fn read(body: &[u8]) -> Result<Task, Malformed> {
 }
 
 pub(super) fn lower(task: &Task, same: bool, model: &str) -> Result<Sent, Malformed> {
+    let (mut body, losses) = asked(task, same)?;
+    body.insert("model".into(), model.into());
+    Ok(Sent::json("/embed", &body, losses))
+}
+
+/// The question, but for the name of the model: clouds have that in the path.
+pub(super) fn asked(task: &Task, same: bool) -> Result<(Map<String, Value>, Vec<Loss>), Malformed> {
     let mut losses = Vec::new();
     let mut body = Map::new();
-    body.insert("model".into(), model.into());
     let images: Vec<&str> =
         task.inputs.iter().filter_map(|i| if let Input::Image(url) = i { Some(url.as_str()) } else { None }).collect();
     if images.len() == task.inputs.len() {
@@ -96,7 +102,7 @@ pub(super) fn lower(task: &Task, same: bool, model: &str) -> Result<Sent, Malfor
     } else {
         task.lose_extra("only the caller's spelling knows it", &mut losses);
     }
-    Ok(Sent::json("/embed", &body, losses))
+    Ok((body, losses))
 }
 
 #[derive(Deserialize)]

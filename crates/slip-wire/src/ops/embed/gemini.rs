@@ -137,6 +137,35 @@ pub(super) fn predict(task: &Task, same: bool, model: &str) -> Result<Sent, Malf
     Ok(Sent::json(path, &body, losses))
 }
 
+/// Where Vertex AI keeps Google's own models.
+const PUBLISHER: &str = "/publishers/google";
+
+/// Of Vertex AI's models, the older answer to `predict` and take lists; those since the second Gemini embedding answer to
+/// `embedContent`, one at a time.
+pub(super) fn vertex(task: &Task, same: bool, model: &str) -> Result<Sent, Malformed> {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let predicts = name == "gemini-embedding-001" || !name.starts_with("gemini-embedding");
+    let mut sent = if predicts {
+        predict(task, false, model)?
+    } else if let [_] = task.inputs.as_slice() {
+        let one = Task { single: true, ..task.clone() };
+        let mut sent = lower(&one, same, model)?;
+        // The path says it; in the body it would be a resource's whole name.
+        sent.body = without(&sent.body, "model");
+        sent
+    } else {
+        return Err(Malformed::new("input", "this model makes one vector at a time"));
+    };
+    sent.path.insert_str(0, PUBLISHER);
+    Ok(sent)
+}
+
+fn without(body: &[u8], member: &str) -> Vec<u8> {
+    let mut value: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    value.remove(member);
+    serde_json::to_vec(&value).unwrap_or_default()
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Told<'a> {

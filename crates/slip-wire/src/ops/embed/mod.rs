@@ -1,5 +1,6 @@
 //! Embeddings: texts into vectors.
 
+mod bedrock;
 mod cohere;
 mod gemini;
 mod ollama;
@@ -119,6 +120,8 @@ pub(super) fn lower(task: &Task, caller: Shape, to: Shape, model: &str) -> Resul
         Shape::Cohere => cohere::lower(task, same, model),
         Shape::Gemini => gemini::lower(task, same, model),
         Shape::Predict => gemini::predict(task, same, model),
+        Shape::Vertex => gemini::vertex(task, caller == Shape::Gemini, model),
+        Shape::Bedrock => bedrock::lower(task, caller, model),
         Shape::Ollama | Shape::OllamaOld => ollama::lower(task, same, model),
         _ => openai::lower(task, to, same, model),
     }
@@ -130,6 +133,8 @@ fn parse(task: &Task, from: Shape, bytes: &[u8]) -> Option<Reply> {
         Shape::Cohere => cohere::parse(bytes),
         Shape::Gemini => gemini::parse(bytes),
         Shape::Predict => gemini::parse_predictions(bytes),
+        Shape::Vertex => gemini::parse_predictions(bytes).or_else(|| gemini::parse(bytes)),
+        Shape::Bedrock => bedrock::parse(bytes),
         Shape::Ollama | Shape::OllamaOld => ollama::parse(bytes),
         // Bytes, unless another form of its own was asked for.
         Shape::OpenAiInt8 => openai::parse(bytes, !task.has_own_encoding()),

@@ -91,6 +91,14 @@ pub(super) fn lower(task: &Task, caller: Shape, to: Shape, model: &str) -> Resul
         losses.extend(task.extra.iter().map(|(name, _)| lost(name)));
     }
     match to {
+        Shape::Bedrock => {
+            body.remove("model");
+            if model.contains("cohere.") {
+                // Which of its versions Cohere's models there are to be.
+                body.insert("api_version".into(), 2.into());
+            }
+            Ok(Sent::json(format!("/model/{}/invoke", crate::envelope::escaped(model)), &body, losses))
+        }
         Shape::OpenAi | Shape::Jina | Shape::Voyage | Shape::Cohere => Ok(Sent::json("/rerank", &body, losses)),
         other => Err(Malformed::new("", format!("documents cannot be ranked in the spelling {other}"))),
     }

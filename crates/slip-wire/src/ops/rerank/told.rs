@@ -1,6 +1,7 @@
 //! What a provider answered, in whichever of the spellings.
 
 use super::{Rank, Reply};
+use crate::envelope::METRICS;
 use crate::json;
 use crate::openai_chat::usage::cost;
 use crate::ops::{count, raw};
@@ -26,17 +27,19 @@ pub(super) fn parse(body: &[u8]) -> Option<Reply> {
     Some(Reply { ranks, usage, searches, id })
 }
 
-/// `usage` (Voyage, Jina, OpenRouter), `meta.billed_units` and `meta.tokens` (Cohere), `tokens` (SiliconFlow).
+/// `usage` (Voyage, Jina, OpenRouter), `meta.billed_units` and `meta.tokens` (Cohere), `tokens` (SiliconFlow), and Bedrock's
+/// metrics.
 fn counted(body: &[u8]) -> (Option<Usage>, Option<u64>) {
     let usage = json::field(body, "usage");
     let meta = json::field(body, "meta");
     let inside = |name: &str| meta.and_then(|meta| json::field(meta, name));
-    let places = [usage, inside("billed_units"), inside("tokens"), json::field(body, "tokens")];
+    let places =
+        [usage, inside("billed_units"), inside("tokens"), json::field(body, "tokens"), json::field(body, METRICS)];
     let find = |names: &[&str]| {
         let mut all = names.iter().flat_map(|name| places.iter().flatten().map(move |place| json::field(place, name)));
         all.find_map(|value| value.and_then(count))
     };
-    let input = find(&["prompt_tokens", "input_tokens", "total_tokens"]);
+    let input = find(&["prompt_tokens", "input_tokens", "total_tokens", "inputTokenCount"]);
     let searches = find(&["search_units"]);
     let charged = usage.and_then(|usage| json::field(usage, "cost")).and_then(cost);
     let known = input.is_some() || searches.is_some() || charged.is_some();

@@ -16,6 +16,7 @@ pub fn body(surface: Surface, ask: &Ask, model: &str, stream: bool) -> Value {
         Surface::Gemini => ask.to_gemini(),
         Surface::Responses => responses::spell(ask, model, stream),
         Surface::Bedrock => bedrock::to(ask),
+        Surface::Invoked(_) => unreachable!("no client speaks it"),
         Surface::Native(native) => {
             let mut body = native.body(ask, model, stream);
             match native {
@@ -51,14 +52,14 @@ pub fn wish(surface: Surface, body: &mut Value, schema: &Value) {
         Surface::Native(Native::Cohere) => {
             body["response_format"] = json!({"type": "json_object", "json_schema": schema});
         }
-        Surface::Native(Native::Text) => {}
+        Surface::Native(Native::Text) | Surface::Invoked(_) => {}
     }
 }
 
 /// How a client of this surface shows its key.
 pub fn credential(surface: Surface, key: &str) -> (&'static str, String) {
     match surface {
-        Surface::Chat | Surface::Responses | Surface::Bedrock | Surface::Native(_) => {
+        Surface::Chat | Surface::Responses | Surface::Bedrock | Surface::Native(_) | Surface::Invoked(_) => {
             ("authorization", format!("Bearer {key}"))
         }
         Surface::Messages => ("x-api-key", key.to_owned()),

@@ -79,6 +79,7 @@ pub fn refused(status: u16, body: &[u8], surface: Surface, got: &Got, out: &mut 
             }
         }
         Surface::Native(native) => native.refused(got, out),
+        Surface::Invoked(_) => unreachable!("no client speaks it"),
         Surface::Bedrock => {
             if text(&heard["message"]).is_none() || !got.header("x-amzn-errortype").ends_with("Exception") {
                 out.say("error.form", format!("{heard} {:?}", got.headers));

@@ -33,6 +33,7 @@ pub fn check(surface: Surface, stream: bool, verbatim: bool, got: &Got, out: &mu
         (Surface::Gemini, false) => gemini(&[got.json()], verbatim, out),
         (Surface::Gemini, true) => gemini_stream(got, verbatim, out),
         (Surface::Native(native), _) => native.check(stream, verbatim, got, out),
+        (Surface::Invoked(_), _) => unreachable!("no client speaks it"),
         (Surface::Bedrock, _) if verbatim => {}
         (Surface::Bedrock, _) => bedrock::form(stream, got, out),
     }

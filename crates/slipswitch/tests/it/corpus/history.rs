@@ -1,7 +1,6 @@
 //! The way back: a client sends a reply as part of the conversation, and the provider must find what it sealed as it sealed it.
 
 use super::ask::{Ask, Item, Role};
-use super::natives::Native;
 use super::said::{Call, list, text};
 use super::{Bed, Differences, Leg, Surface};
 use super::{bedrock, read, responses};
@@ -13,8 +12,8 @@ pub(super) async fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences
     let said = bed.said();
     let Some(want) = said.choices.get(&0).filter(|c| !c.seals.is_empty() || !c.calls.is_empty()) else { return };
     // Their clients keep less of a reply than there is; their own tests tell what.
-    if leg.surface.native().is_some() || Surface::of(&bed.case).and_then(Surface::native).is_some_and(Native::is_prompt)
-    {
+    let own = Surface::of(&bed.case);
+    if leg.surface.native().is_some() || own.is_some_and(|own| own.is_prompt() || own.house().is_some()) {
         return;
     }
     if said.fault.is_some() || got.status != 200 {
@@ -51,6 +50,7 @@ pub fn turn(surface: Surface, got: &Got, stream: bool) -> Value {
         Surface::Responses => responses::items(got, stream).into(),
         Surface::Bedrock => bedrock::turn(got, stream),
         Surface::Native(native) => native.turn(&surface.read(&native.parts(got, stream))),
+        Surface::Invoked(_) => unreachable!("no client speaks it"),
     }
 }
 
@@ -77,7 +77,7 @@ pub fn request(surface: Surface, model: &str, stream: bool, thinks: bool, turn: 
                 }
                 json!({"functionResponse": response})
             }
-            Surface::Native(_) => Value::Null,
+            Surface::Native(_) | Surface::Invoked(_) => Value::Null,
             Surface::Bedrock => bedrock::result(&c.id),
         };
         calls.iter().map(answer).collect()
@@ -116,6 +116,7 @@ pub fn request(surface: Surface, model: &str, stream: bool, thinks: bool, turn: 
             input.extend(go_on(calls.is_empty()).into_iter().map(|t| json!({"role": "user", "content": t})));
             body
         }
+        Surface::Invoked(_) => unreachable!("no client speaks it"),
         Surface::Native(native) => {
             let mut body = native.body(&ask, model, stream);
             native.go_on(&mut body, turn, calls);
@@ -255,7 +256,7 @@ fn judge(bed: &Bed, twin: bool, want: &super::said::Choice, sent: &Value, out: &
                 );
             }
         }
-        Surface::Chat | Surface::Native(_) => {}
+        Surface::Chat | Surface::Native(_) | Surface::Invoked(_) => {}
     }
 }
 

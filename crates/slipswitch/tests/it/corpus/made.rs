@@ -26,7 +26,7 @@ fn api(surface: Surface, stream: bool) -> &'static str {
         (Surface::Responses, _) => "responses",
         (Surface::Gemini, false) => "generateContent",
         (Surface::Gemini, true) => "streamGenerateContent",
-        (Surface::Native(_), _) => NOT_MADE,
+        (Surface::Native(_) | Surface::Invoked(_), _) => NOT_MADE,
         (Surface::Bedrock, false) => "converse",
         (Surface::Bedrock, true) => "converse-stream",
     }
@@ -41,7 +41,7 @@ fn refusal(surface: Surface, status: u16, code: &str, says: &str) -> String {
         Surface::Messages => json!({"type": "error", "error": {"type": code, "message": says}, "request_id": "req_1"}),
         Surface::Bedrock => json!({ "message": says }),
         Surface::Gemini => json!({"error": {"code": status, "message": says, "status": code.to_uppercase()}}),
-        Surface::Native(_) => json!(NOT_MADE),
+        Surface::Native(_) | Surface::Invoked(_) => json!(NOT_MADE),
     }
     .to_string()
 }
@@ -78,13 +78,13 @@ fn words(surface: Surface, text: &str) -> Vec<Value> {
         Surface::Gemini => vec![
             json!({"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}], "modelVersion": "m", "responseId": "r"}),
         ],
-        Surface::Native(_) => Vec::new(),
+        Surface::Native(_) | Surface::Invoked(_) => Vec::new(),
     }
 }
 
 fn ending(surface: Surface, counted: bool) -> Vec<Value> {
     match surface {
-        Surface::Native(_) => Vec::new(),
+        Surface::Native(_) | Surface::Invoked(_) => Vec::new(),
         Surface::Chat => {
             let mut chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
             if counted {

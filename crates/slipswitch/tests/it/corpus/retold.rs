@@ -13,7 +13,7 @@ pub fn stream(surface: Surface, reply: &Value) -> Option<String> {
         Surface::Messages => messages(reply),
         Surface::Gemini => gemini(reply),
         Surface::Responses => responses(reply),
-        Surface::Native(_) => None,
+        Surface::Native(_) | Surface::Invoked(_) => None,
         // Not text.
         Surface::Bedrock => None,
     }

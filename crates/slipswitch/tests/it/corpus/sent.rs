@@ -1,7 +1,7 @@
 //! What reached the provider: the request as recorded but for a short list of differences, or its meaning in another dialect.
 
 use super::ask::{Ask, Item};
-use super::natives::Native;
+use super::invoked::House;
 use super::{Bed, Differences, Leg, SECRET, Surface};
 use crate::harness::Got;
 use serde_json::Value;
@@ -42,7 +42,9 @@ pub(super) fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     {
         out.say("sent.envelope", format!("{:.200}", body.to_string()));
     }
-    if in_path && entry.path.ends_with("-stream") != leg.stream && own != Surface::Gemini {
+    // Jurassic does not stream.
+    let asked = leg.stream && own != Surface::Invoked(House::Jurassic);
+    if in_path && entry.path.ends_with("-stream") != asked && own != Surface::Gemini {
         out.say("sent.path", entry.path.clone());
     }
     if !in_path && body["model"] != super::upstream_model(&bed.case) {
@@ -54,7 +56,7 @@ pub(super) fn check(bed: &Bed, leg: &Leg, got: &Got, out: &mut Differences) {
     match leg.recorded {
         true => same(bed, own, &leg.body, &body, out),
         // A conversation becomes one text: what of it, is told by the tests of the dialect.
-        false if own.native().is_some_and(Native::is_prompt) => {
+        false if own.is_prompt() => {
             if own.ask_of(&body).turns.is_empty() {
                 out.say("sent.turns", "nothing was said");
             }
@@ -92,7 +94,7 @@ fn credential(own: Surface, azure: bool, wrapped: bool, entry: &Entry, out: &mut
         Surface::Chat | Surface::Responses | Surface::Bedrock => ("authorization", bearer.as_str()),
         Surface::Messages => ("x-api-key", SECRET),
         Surface::Gemini => ("x-goog-api-key", SECRET),
-        Surface::Native(_) => ("authorization", bearer.as_str()),
+        Surface::Native(_) | Surface::Invoked(_) => ("authorization", bearer.as_str()),
     };
     let stray = entry.headers.iter().filter(|(n, v)| v.contains(SECRET) && !n.eq_ignore_ascii_case(name)).count();
     if entry.header(name) != Some(value) || stray > 0 || entry.path.contains(SECRET) {

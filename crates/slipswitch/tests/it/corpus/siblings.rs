@@ -26,7 +26,7 @@ const CHANGES: [Change; 11] = [
 pub fn of(case: &Case) -> Vec<Case> {
     let Some(surface) = Surface::of(case) else { return Vec::new() };
     let in_lines = surface.native().is_some_and(|native| native.in_lines());
-    if case.response.status >= 400 || in_lines && case.response.stream {
+    if case.response.status >= 400 || surface.house().is_some() || in_lines && case.response.stream {
         return Vec::new();
     }
     let sibling = |(name, change): &Change| {
@@ -137,7 +137,7 @@ fn nulls(case: &Case, surface: Surface) -> Option<Vec<u8>> {
         }
     };
     let change = |value: &mut Value| match surface {
-        Surface::Native(_) => {}
+        Surface::Native(_) | Surface::Invoked(_) => {}
         Surface::Chat => {
             fill(value, &["usage", "system_fingerprint", "service_tier", "error", "citations", "x_groq"]);
             for choice in value["choices"].as_array_mut().into_iter().flatten() {

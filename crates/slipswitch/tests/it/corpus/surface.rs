@@ -1,6 +1,7 @@
 //! The surfaces a client may knock at, each with the dialect it speaks.
 
 use super::ask::Ask;
+use super::invoked::House;
 use super::natives::Native;
 use super::said::Said;
 use super::{bedrock, read, responses};
@@ -16,6 +17,8 @@ pub enum Surface {
     Responses,
     Bedrock,
     Native(Native),
+    /// Nobody's but a provider's.
+    Invoked(House),
 }
 
 impl Surface {
@@ -33,7 +36,11 @@ impl Surface {
 
     /// The JSON of a stream's messages.
     pub fn values(self, body: &[u8]) -> Vec<Value> {
-        self.native().map_or_else(|| read::values(body), |native| native.values(body))
+        match self {
+            Surface::Native(native) => native.values(body),
+            Surface::Invoked(house) => house.values(body),
+            _ => read::values(body),
+        }
     }
 
     /// The surface that speaks the provider's dialect; `None` for APIs this gateway does not call.
@@ -43,16 +50,27 @@ impl Surface {
             "messages" => Some(Surface::Messages),
             "generateContent" | "streamGenerateContent" => Some(Surface::Gemini),
             "converse" | "converse-stream" => Some(Surface::Bedrock),
-            // The bodies of other families are dialects of their own, which nobody speaks to this gateway: Converse serves them all.
             "invoke" | "invoke-stream" if Surface::wraps_claude(case) => Some(Surface::Messages),
             "responses" => Some(Surface::Responses),
-            api => Native::of(api, case.path()).map(Surface::Native),
+            api => {
+                let native = Native::of(api, case.path()).map(Surface::Native);
+                native.or_else(|| House::of(case).map(Surface::Invoked))
+            }
         }
     }
 
     /// Anthropic's dialect inside Bedrock's InvokeModel.
     pub fn is_wrapped(case: &Case) -> bool {
-        matches!(case.api.as_str(), "invoke" | "invoke-stream")
+        matches!(case.api.as_str(), "invoke" | "invoke-stream") && Surface::wraps_claude(case)
+    }
+
+    pub fn house(self) -> Option<House> {
+        if let Surface::Invoked(house) = self { Some(house) } else { None }
+    }
+
+    /// One text is all there is to say.
+    pub fn is_prompt(self) -> bool {
+        self.native().is_some_and(Native::is_prompt) || self.house().is_some_and(House::is_prompt)
     }
 
     fn wraps_claude(case: &Case) -> bool {
@@ -64,6 +82,7 @@ impl Surface {
     /// The model's name, and whether to stream, stand in the path.
     pub fn is_named_in_path(self) -> bool {
         matches!(self, Surface::Gemini | Surface::Bedrock)
+            || self.house().is_some_and(|house| house != House::CohereOld)
     }
 
     pub fn name(self) -> &'static str {
@@ -74,6 +93,7 @@ impl Surface {
             Surface::Responses => "responses",
             Surface::Native(native) => native.name(),
             Surface::Bedrock => "bedrock",
+            Surface::Invoked(house) => house.envelope(),
         }
     }
 
@@ -85,6 +105,7 @@ impl Surface {
             Surface::Responses => "openai-responses",
             Surface::Native(native) => native.dialect(),
             Surface::Bedrock => "bedrock",
+            Surface::Invoked(house) => house.dialect(),
         }
     }
 
@@ -96,6 +117,7 @@ impl Surface {
             Surface::Responses => responses::read(parts),
             Surface::Native(native) => native.read(parts),
             Surface::Bedrock => bedrock::read(parts),
+            Surface::Invoked(house) => house.read(parts),
         }
     }
 
@@ -107,6 +129,7 @@ impl Surface {
             Surface::Responses => responses::ask(body),
             Surface::Native(native) => native.ask_of(body),
             Surface::Bedrock => bedrock::from(body),
+            Surface::Invoked(house) => house.ask_of(body),
         }
     }
 
@@ -116,6 +139,7 @@ impl Surface {
             (Surface::Messages, _) => "/api/v1/messages".to_owned(),
             (Surface::Responses, _) => "/api/v1/responses".to_owned(),
             (Surface::Native(native), _) => native.path().to_owned(),
+            (Surface::Invoked(_), _) => unreachable!("no client speaks it"),
             (Surface::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
             (Surface::Gemini, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
             (Surface::Bedrock, false) => format!("/model/{}/converse", model.replace('/', "%2F")),

@@ -69,6 +69,9 @@ const ROWS: &[(&str, Seen, Seen)] = &[
     ("ttft:30s", Elsewhere, Elsewhere),
 ];
 
+/// What is the account's fault.
+const ACCOUNT: &[&str] = &["status:402", "auth", "quota"];
+
 #[tokio::test]
 async fn openai_upstreams() {
     every_row(Dialect::OpenAiChat).await;
@@ -117,7 +120,8 @@ async fn every_row(dialect: Dialect) {
     let models: Vec<String> = (0..ROWS.len() * 2).map(|n| format!("lab/m{n}")).collect();
     let names: Vec<&str> = models.iter().map(String::as_str).collect();
     let timeouts = "[timeouts]\nfirst_content = \"400ms\"\nidle = \"400ms\"\ntotal = \"1s\"\n\n";
-    let gateway = Gateway::start(&(timeouts.to_owned() + &pair(&bad, &good, &names)));
+    let config = timeouts.to_owned() + &pair(&bad, &good, &names);
+    let shared = Gateway::start(&config);
     let mut models = models.iter();
     for (mode, streamed, plain) in ROWS {
         for (stream, want) in [(true, *streamed), (false, *plain)] {
@@ -125,6 +129,9 @@ async fn every_row(dialect: Dialect) {
             let model = models.next().expect("a model for each row");
             fail(&bad, Some(mode));
             let before = (bad.journal().total(), good.journal().total());
+            // A refused account rests with all its models: such a row has a gateway that nobody uses after it.
+            let own = ACCOUNT.contains(mode).then(|| Gateway::start(&config));
+            let gateway = own.as_ref().unwrap_or(&shared);
             let got = gateway.chat(&ask(model, stream)).await;
             let calls = (bad.journal().total() - before.0, good.journal().total() - before.1);
             let seen = seen(&got, stream);
@@ -138,7 +145,7 @@ async fn every_row(dialect: Dialect) {
     // Dead connections are not given to the next request.
     fail(&bad, None);
     for _ in 0..3 {
-        let got = gateway.chat(&with(ask("lab/m79", false), json!({ "provider": { "only": ["good"] } }))).await;
+        let got = shared.chat(&with(ask("lab/m79", false), json!({ "provider": { "only": ["good"] } }))).await;
         assert_eq!(got.status, 200);
     }
 }

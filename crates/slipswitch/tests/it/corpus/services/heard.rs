@@ -111,6 +111,8 @@ struct Told<'a> {
     embeddings: Option<&'a RawValue>,
     #[serde(borrow)]
     results: Option<&'a RawValue>,
+    #[serde(borrow)]
+    predictions: Option<&'a RawValue>,
 }
 
 pub fn found(api: &str, body: &[u8]) -> Found {
@@ -138,7 +140,17 @@ pub fn found(api: &str, body: &[u8]) -> Found {
     found
 }
 
+#[derive(Deserialize)]
+struct Predicted<'a> {
+    #[serde(borrow)]
+    embeddings: Values<'a>,
+}
+
 fn vectors(told: &Told<'_>) -> Vec<Vector> {
+    if let Some(all) = told.predictions {
+        let all: Vec<Predicted<'_>> = serde_json::from_str(all.get()).unwrap_or_default();
+        return all.iter().map(|one| Vector::of(one.embeddings.values)).collect();
+    }
     if let Some(data) = told.data {
         let mut items: Vec<Item<'_>> = serde_json::from_str(data.get()).unwrap_or_default();
         items.sort_by_key(|item| item.index.unwrap_or_default());
@@ -154,6 +166,9 @@ fn vectors(told: &Told<'_>) -> Vec<Vector> {
     {
         return all.iter().map(|v| Vector::of(v.values)).collect();
     }
+    if let Ok(all) = serde_json::from_str::<Vec<Item<'_>>>(list) {
+        return all.iter().map(|item| Vector::of(item.embedding)).collect();
+    }
     // By kind, or as they are. Floats where there are several kinds.
     let kinds: BTreeMap<String, &RawValue> =
         if list.starts_with('{') { serde_json::from_str(list).unwrap_or_default() } else { BTreeMap::new() };
@@ -163,12 +178,18 @@ fn vectors(told: &Told<'_>) -> Vec<Vector> {
 }
 
 fn tokens(api: &str, value: &Value) -> Option<u64> {
+    if api == "embeddings" && value["predictions"].is_array() {
+        let each = value["predictions"].as_array().into_iter().flatten();
+        let counts = each.map(|one| one["embeddings"]["statistics"]["token_count"].as_f64());
+        return counts.sum::<Option<f64>>().map(|n| n as u64);
+    }
     let places: &[&str] = match api {
-        "count_tokens" => &["/input_tokens", "/totalTokens"],
+        "count_tokens" => &["/input_tokens", "/totalTokens", "/inputTokens"],
         _ => &[
             "/usage/prompt_tokens",
             "/usage/total_tokens",
             "/usageMetadata/promptTokenCount",
+            "/inputTextTokenCount",
             "/meta/billed_units/input_tokens",
             "/prompt_eval_count",
         ],

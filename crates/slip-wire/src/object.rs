@@ -10,7 +10,7 @@ use slip_ir::Raw;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Members of one object we look at. The widest object of this dialect has about forty; thousands would make the look-ups by name
+/// Members of one object we look at. The widest object of any dialect has about forty; thousands would make the look-ups by name
 /// expensive.
 const MAX_MEMBERS: usize = 512;
 
@@ -215,6 +215,15 @@ impl<'a> Writer<'a> {
             } else {
                 refused(&key);
             }
+        }
+        self
+    }
+
+    /// The members of `extra` that have not been `said` yet.
+    pub fn others(&mut self, extra: Option<&Raw>, said: &[&str]) -> &mut Self {
+        let Some(Ok(members)) = extra.map(|raw| Object::parse(raw.as_str(), "")) else { return self };
+        for (name, raw) in members.rest().filter(|(name, _)| !said.contains(&&**name)) {
+            self.raw(&name, raw.get());
         }
         self
     }
