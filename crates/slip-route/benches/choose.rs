@@ -1,10 +1,15 @@
-//! How long a decision takes: `choose` over 5, 50 and 500 endpoints of one model. Prints nanoseconds per call, the best of seven.
+//! How long a decision takes: `choose` over 5, 50 and 500 endpoints of one model, all of them measured. Prints nanoseconds per call,
+//! the best of seven.
 
 #![allow(clippy::disallowed_methods, reason = "a bench is a stopwatch")]
 
 use fastrand::Rng;
 use slip_ir::{Dialect, Pico, Price, Rates, Raw, Want};
-use slip_route::{Ask, Calm, Catalog, Declared, Field, Instance, Policy, ProviderSeat, Rules, Step, View, choose};
+use slip_route::health::Answered;
+use slip_route::{
+    Ask, Catalog, Declared, Field, Health, Instance, Policy, ProviderSeat, Rules, Step, View, Vital, Vitals, choose,
+};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,6 +41,39 @@ fn field(endpoints: u32) -> Arc<Field> {
     Arc::new(Field::build(&Catalog::default(), (0..endpoints).map(seat).collect(), vec![]).expect("a good field"))
 }
 
+/// Everybody was asked now and then.
+struct Measured(HashMap<(u64, u32), Health>);
+
+impl Measured {
+    fn of(field: &Field) -> Measured {
+        let health = |n: usize| {
+            let health = Health::default();
+            for at in 0..20u64 {
+                let now = at * 1_000;
+                health.begin(now, 1_000);
+                let reply = Answered {
+                    first_us: Some(200_000 + n as u64 * 1_000),
+                    total_us: 3_000_000,
+                    prompt: 1_000,
+                    cached: 100,
+                    output: 200,
+                    ..Answered::default()
+                };
+                health.answered(now, &reply);
+            }
+            health
+        };
+        let all = field.endpoints().iter().flat_map(|e| e.pool.iter().map(move |i| (e.key, i.id)));
+        Measured(all.enumerate().map(|(n, who)| (who, health(n))).collect())
+    }
+}
+
+impl Vitals for Measured {
+    fn vital(&self, endpoint: u64, instance: u32) -> Vital {
+        self.0.get(&(endpoint, instance)).map_or_else(Vital::default, |health| health.vital(25_000))
+    }
+}
+
 fn main() {
     let want = Want { tools: true, prompt_tokens: 1_000, params: vec!["tools", "temperature"], ..Want::default() };
     let rows = [
@@ -46,6 +84,7 @@ fn main() {
     ];
     for endpoints in [5, 50, 500] {
         let field = field(endpoints);
+        let measured = Measured::of(&field);
         for (name, rules) in rows {
             let rules = Rules::parse(&Raw::parse(rules).expect("json")).expect("good rules");
             let models = vec!["meta-llama/llama-3.3-70b-instruct".to_owned()];
@@ -56,9 +95,10 @@ fn main() {
                 .map(|_| {
                     let start = Instant::now();
                     for turn in 0..calls {
-                        let view = View::calm(u64::from(turn));
-                        let mut chosen = choose(&field, black_box(&ask), &want, &view, 0, &mut dice).expect("a route");
-                        assert!(matches!(black_box(chosen.plan.next(0, &Calm)), Step::Try(_)));
+                        let view = View::of(&measured, u64::from(turn));
+                        let mut chosen =
+                            choose(&field, black_box(&ask), &want, &view, 25_000, &mut dice).expect("a route");
+                        assert!(matches!(black_box(chosen.plan.next(25_000, &measured)), Step::Try(_)));
                     }
                     start.elapsed().as_nanos() / u128::from(calls)
                 })

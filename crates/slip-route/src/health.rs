@@ -98,6 +98,10 @@ impl Percentiles {
     }
 }
 
+/// Output tokens of a reply from which its speed can be told: of a stream, and of one that came whole.
+const SPOKEN: u64 = 8;
+const WRITTEN: u64 = 64;
+
 /// What is kept only of those who have traffic.
 #[derive(Default)]
 struct Past {
@@ -160,11 +164,13 @@ impl Health {
         }
         if !reply.broke {
             past.total.add(now_ms, ms(reply.total_us));
-            let speaking_ms = ms(reply.total_us) - first.unwrap_or(0.0);
-            if reply.output > 1 && speaking_ms > 1.0 {
+            // Of a reply that came whole nobody knows when it began; a short one says more of that than of speed.
+            let before = first.or_else(|| self.first.get(now_ms)).unwrap_or(0.0);
+            let (speaking_ms, least) = (ms(reply.total_us) - before, if first.is_some() { SPOKEN } else { WRITTEN });
+            if reply.output >= least && speaking_ms > 1.0 {
                 self.rate.add(now_ms, reply.output as f64 / speaking_ms * 1000.0);
             }
-            if reply.output > 1 && reply.total_us > 1000 {
+            if reply.output >= SPOKEN && reply.total_us > 1000 {
                 past.rate.add(now_ms, reply.output as f64 / ms(reply.total_us) * 1000.0);
             }
             if reply.output > 0 {

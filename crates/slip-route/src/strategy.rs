@@ -88,6 +88,16 @@ pub(crate) fn drawn(weights: impl Iterator<Item = f64> + Clone, dice: &mut Rng) 
     hit.unwrap_or(0)
 }
 
+/// Sorts by a number, the smallest first and equals as they are. The numbers are sorted and the candidates moved once: they are large.
+pub(crate) fn sort_by<K: Ord>(line: &mut [Candidate], key: impl FnMut(&Candidate) -> K) {
+    line.sort_by_cached_key(key);
+}
+
+/// A number of at least zero, in an order that sorts as it does.
+pub(crate) fn rising(number: f64) -> u64 {
+    number.max(0.0).to_bits()
+}
+
 /// Brings one to the front and leaves the others in their order.
 pub(crate) fn to_front(line: &mut [Candidate], at: usize) {
     if let Some(head) = line.get_mut(..=at) {

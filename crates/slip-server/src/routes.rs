@@ -397,6 +397,16 @@ pub fn decode(segment: &str) -> Option<String> {
 
 fn nearest(path: &str) -> Option<String> {
     let tail = below_version(path).unwrap_or(path).trim_start_matches("/api");
+    let told = |route: &Route| format!("{} {}", route.method_name(), route.public());
+    // The beginning of a path, as of somebody who thought that was all.
+    let begun = tail.trim_matches('/');
+    let goes_on = |route: &&Route| {
+        let rest = route.pattern.trim_start_matches('/').strip_prefix(begun);
+        rest.is_some_and(|rest| rest.starts_with('/') && !rest.contains('{'))
+    };
+    if let Some(route) = ROUTES.iter().find(goes_on).filter(|_| !begun.is_empty()) {
+        return Some(told(route));
+    }
     ROUTES
         .iter()
         .map(|route| {
@@ -405,7 +415,7 @@ fn nearest(path: &str) -> Option<String> {
         })
         .filter(|(score, _)| *score >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, route)| format!("{} {}", route.method_name(), route.public()))
+        .map(|(_, route)| told(route))
 }
 
 #[cfg(test)]
@@ -471,6 +481,8 @@ mod tests {
             (Method::GET, "/api/v1/chat/completions", "use POST"),
             (Method::POST, "/chat/completions", "near POST /api/v1/chat/completions"),
             (Method::POST, "/api/v1/chat/completion", "near POST /api/v1/chat/completions"),
+            (Method::POST, "/api/v1/chat", "near POST /api/v1/chat/completions"),
+            (Method::POST, "/v1/audio", "near POST /api/v1/audio/speech"),
             (Method::GET, "/api/v1/model", "near GET /api/v1/models"),
             (Method::GET, "/nowhere/at/all", "nothing"),
             (Method::GET, "/v1x/models", "near GET /v1beta/models"),

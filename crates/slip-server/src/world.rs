@@ -15,6 +15,7 @@ use slip_route::{
 };
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,10 +51,32 @@ pub struct World {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub fetch: Fetch,
-    vitals: HashMap<(u64, u32), Arc<Health>>,
+    vitals: HashMap<(u64, u32), Arc<Health>, BuildHasherDefault<Mixed>>,
     all: Arc<Vitals>,
     /// The same request always chooses the same way, whatever has happened before: a replay is not left to chance.
     pub steady: bool,
+}
+
+/// Endpoint keys are well mixed numbers of our own making: they need no hashing against strangers, and every decision looks up many.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.write_u64(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A configuration that cannot be put in force.
@@ -106,7 +129,7 @@ impl World {
             .collect();
         let field =
             Field::build(catalog, at_table, houses).map_err(|e| BadWorld { at: e.at.clone(), why: e.why.clone() })?;
-        let mut known = HashMap::new();
+        let mut known = HashMap::default();
         for endpoint in field.endpoints() {
             for instance in endpoint.pool.iter() {
                 if let Some(seat) = seats.get(instance.id as usize) {

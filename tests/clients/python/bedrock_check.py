@@ -150,6 +150,35 @@ def _(model, stream):
     same(reply["content"], [{"text": '{"city":"Paris"}'}], "content")
 
 
+MAKERS = {
+    "anthropic": (
+        {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]},
+        lambda reply: reply["content"][0]["text"],
+        lambda event: event.get("delta", {}).get("text", ""),
+    ),
+    "nova": (
+        {"messages": [user("hello")], "inferenceConfig": {"maxTokens": 50}},
+        lambda reply: reply["output"]["message"]["content"][0]["text"],
+        lambda event: event.get("contentBlockDelta", {}).get("delta", {}).get("text", ""),
+    ),
+    "titan": (
+        {"inputText": "hello", "textGenerationConfig": {"maxTokenCount": 50}},
+        lambda reply: reply["results"][0]["outputText"],
+        lambda event: event.get("outputText", ""),
+    ),
+}
+
+
+@each_model("invoke_model takes the bodies of several makers, whole and streamed", models=ALL)
+def _(model):
+    for maker, (body, whole, piece) in MAKERS.items():
+        asked = {"modelId": model, "body": json.dumps(body), "contentType": "application/json"}
+        reply = json.loads(bedrock.invoke_model(**asked)["body"].read())
+        has(whole(reply), "echo: hello", maker)
+        events = [json.loads(e["chunk"]["bytes"]) for e in bedrock.invoke_model_with_response_stream(**asked)["body"]]
+        has("".join(piece(event) for event in events), "echo: hello", f"{maker}, streamed")
+
+
 @check("refusals are the exceptions of AWS, with their words")
 def _():
     say = lambda using=bedrock, **more: using.converse(**{"modelId": "sim/echo", "messages": [user("hello")], **more})

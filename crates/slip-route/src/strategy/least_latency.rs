@@ -6,7 +6,7 @@
 //! load_balancer = "least-latency"
 //! ```
 
-use super::Strategy;
+use super::{Strategy, sort_by};
 use crate::eligible::Candidate;
 use crate::view::View;
 use fastrand::Rng;
@@ -23,7 +23,7 @@ impl Strategy for LeastLatency {
     }
 
     fn rank(&self, line: &mut [Candidate], _: &View<'_>, _: &mut Rng) {
-        line.sort_by_key(|c| (c.live.ttft_ms.unwrap_or(u32::MAX), c.dearness()));
+        sort_by(line, |c| (c.live.ttft_ms.unwrap_or(u32::MAX), c.dearness()));
     }
 }
 

@@ -10,7 +10,7 @@
 //! load_balancer = "least-request"
 //! ```
 
-use super::{Seat, Strategy};
+use super::{Seat, Strategy, rising, sort_by};
 use crate::eligible::Candidate;
 use crate::view::View;
 use fastrand::Rng;
@@ -33,7 +33,7 @@ impl Strategy for LeastRequest {
 
     fn rank(&self, line: &mut [Candidate], _: &View<'_>, dice: &mut Rng) {
         dice.shuffle(line);
-        line.sort_by(|a, b| load(a.live.in_flight, a.weight).total_cmp(&load(b.live.in_flight, b.weight)));
+        sort_by(line, |c| rising(load(c.live.in_flight, c.weight)));
     }
 
     fn pick(&self, pool: &[Seat], _: Option<u64>, _: &View<'_>, dice: &mut Rng) -> usize {

@@ -10,7 +10,7 @@
 //! load_balancer = "power-of-two"
 //! ```
 
-use super::{Seat, Strategy, drawn};
+use super::{Seat, Strategy, drawn, rising, sort_by};
 use crate::eligible::Candidate;
 use crate::view::{View, Vital};
 use fastrand::Rng;
@@ -48,7 +48,7 @@ impl Strategy for PowerOfTwo {
             return;
         }
         let quickest = quickest(line.iter().map(|c| &c.live));
-        line.sort_by(|a, b| wait(&a.live, quickest).total_cmp(&wait(&b.live, quickest)));
+        sort_by(line, |c| rising(wait(&c.live, quickest)));
         let weights: Vec<f64> = line.iter().map(|c| f64::from(c.weight)).collect();
         let first = two(&weights, |at| line.get(at).map_or(f64::MAX, |c| wait(&c.live, quickest)), dice);
         super::to_front(line, first);

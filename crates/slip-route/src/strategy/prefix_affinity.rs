@@ -10,10 +10,11 @@
 //! load_balancer = "prefix-affinity"
 //! ```
 
-use super::{Seat, Strategy, least_request::LeastRequest};
+use super::{Seat, Strategy, least_request::LeastRequest, rising, sort_by};
 use crate::eligible::Candidate;
 use crate::view::View;
 use fastrand::Rng;
+use std::cmp::Reverse;
 
 pub struct PrefixAffinity;
 
@@ -53,10 +54,9 @@ impl Strategy for PrefixAffinity {
     fn rank(&self, line: &mut [Candidate], view: &View<'_>, dice: &mut Rng) {
         let Some(affinity) = view.affinity else { return LeastRequest.rank(line, view, dice) };
         let most = bound(line.iter().map(|c| c.live.in_flight));
-        let key = |c: &Candidate| (f64::from(c.live.in_flight) + 1.0 > most, claim(affinity, c.key, c.weight));
-        line.sort_by(|a, b| {
-            let ((full_a, claim_a), (full_b, claim_b)) = (key(a), key(b));
-            full_a.cmp(&full_b).then(claim_b.total_cmp(&claim_a))
+        sort_by(line, |c| {
+            let full = f64::from(c.live.in_flight) + 1.0 > most;
+            (full, Reverse(rising(claim(affinity, c.key, c.weight))))
         });
     }
 

@@ -11,7 +11,7 @@
 //! load_balancer = "price-weighted"
 //! ```
 
-use super::{Strategy, drawn, to_front};
+use super::{Strategy, drawn, sort_by, to_front};
 use crate::eligible::Candidate;
 use crate::view::View;
 use fastrand::Rng;
@@ -28,7 +28,7 @@ impl Strategy for PriceWeighted {
     }
 
     fn rank(&self, line: &mut [Candidate], _: &View<'_>, dice: &mut Rng) {
-        line.sort_by_key(|c| (c.live.failing, c.dearness()));
+        sort_by(line, |c| (c.live.failing, c.dearness()));
         // Who failed is drawn only when nobody is well.
         let well = line.iter().take_while(|c| !c.live.failing).count();
         let Some(draw) = line.get_mut(..if well == 0 { line.len() } else { well }).filter(|d| d.len() > 1) else {

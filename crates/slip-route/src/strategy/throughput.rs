@@ -6,7 +6,7 @@
 //! load_balancer = "throughput"
 //! ```
 
-use super::Strategy;
+use super::{Strategy, sort_by};
 use crate::eligible::Candidate;
 use crate::view::View;
 use fastrand::Rng;
@@ -24,7 +24,7 @@ impl Strategy for Throughput {
     }
 
     fn rank(&self, line: &mut [Candidate], _: &View<'_>, _: &mut Rng) {
-        line.sort_by_key(|c| (Reverse(c.live.tokens_per_second), c.dearness()));
+        sort_by(line, |c| (Reverse(c.live.tokens_per_second), c.dearness()));
     }
 }
 

@@ -144,6 +144,9 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
     let (peek, ir) = Peek::of(dialect, &raw, named.as_ref()).map_err(bad_request)?;
     let mut inbound =
         Inbound { dialect, raw, peek, heads, engine: Engine::default(), carried: None, ir, inquiry: None, invoked };
+    if inbound.peek.session_id.is_none() {
+        inbound.peek.session_id.clone_from(&inbound.heads.session);
+    }
     carry::mark(&mut inbound);
     inbound.peek.want.compress = squeeze::wanted(&inbound.peek, &inbound.raw);
     Ok(inbound)

@@ -21,11 +21,11 @@ fn mix(seed: u64, bytes: &[u8]) -> u64 {
         (wide >> 64) as u64 ^ wide as u64
     };
     let mut state = fold(seed ^ bytes.len() as u64 ^ 0xA076_1D64_78BD_642F);
-    for piece in bytes.chunks(8) {
-        let word = piece.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
-        state = fold(state ^ word);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        state = fold(state ^ u64::from_le_bytes(*word));
     }
-    state
+    fold(state ^ rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
 }
 
 impl Peek {
