@@ -45,11 +45,14 @@ impl Plan {
     /// Tells the plan that an attempt failed before anything reached the caller. After the first content there is no plan any
     /// more: what the caller has seen cannot be taken back.
     pub fn failed(&mut self, attempt: &Attempt, fault: &Fault, sent: Sent, now_ms: u64) {
+        // Whoever lists several models wants the next when this one says no, for whatever reason: what one refuses another may take.
+        let refused = fault.remedy == Remedy::Stop && sent == Sent::Rejected && fault.status.is_some();
+        let remedy = if refused && self.many_models { Remedy::OtherModel } else { fault.remedy };
         self.past.push(Past {
             number: attempt.number,
             endpoint: attempt.endpoint.clone(),
             instance: attempt.instance,
-            fault: fault.clone(),
+            fault: Fault { remedy, ..fault.clone() },
             sent,
             at_ms: now_ms,
             candidate: attempt.candidate,
@@ -67,7 +70,7 @@ impl Plan {
             // It may have been worked on and billed: one more try, somewhere else, and that is all.
             self.grace = Some(self.grace.map_or(1, |left| left.min(1)));
         }
-        match fault.remedy {
+        match remedy {
             Remedy::Stop => self.next = Next::Over(fault.clone()),
             Remedy::OtherModel if !self.many_models => self.next = Next::Over(fault.clone()),
             Remedy::OtherModel => {}

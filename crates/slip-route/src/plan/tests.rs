@@ -396,3 +396,17 @@ fn a_model_nobody_serves_here_is_skipped_where_another_is_listed() {
     let (path, _) = run(chosen.plan, &[]);
     assert_eq!(path, ["alpha#1"]);
 }
+
+#[test]
+fn what_one_model_refuses_the_next_of_the_list_may_take() {
+    let field = world(&[&[1], &[2], &[3]]);
+    let refused = Fault { status: Some(400), ..Fault::caller(FaultKind::BadRequest, "no") };
+    let script = [(refused.clone(), Sent::Rejected), (refused, Sent::Rejected)];
+    // Of three endpoints of the first model one was asked: another would say the same.
+    check(&field, &ask(&["m/one", "m/two"], SORTED), &script[..1], &["a#1", "b#2"], None);
+    check(&field, &ask(&["m/one", "m/two"], SORTED), &script, &["a#1", "b#2"], Some(FaultKind::BadRequest));
+    check(&field, &ask(&["m/one"], SORTED), &script, &["a#1"], Some(FaultKind::BadRequest));
+    // What we found wrong ourselves, before anything was sent, is wrong for every model.
+    let ours = [(Fault::caller(FaultKind::BadRequest, "no"), Sent::NotSent)];
+    check(&field, &ask(&["m/one", "m/two"], SORTED), &ours, &["a#1"], Some(FaultKind::BadRequest));
+}

@@ -111,6 +111,15 @@ impl Choice {
         }
     }
 
+    /// More text, where text is what it is saying; false, and nothing done, where it is not.
+    pub(super) fn goes_on(&mut self, text: &str, out: &mut Vec<Event>) -> bool {
+        let speaks = matches!(self.open, Open::Text(_)) && !self.has_ending();
+        if speaks {
+            self.text(text, out);
+        }
+        speaks
+    }
+
     /// A delta, or a `whole` message: there every entry of `tool_calls` is a call of its own.
     fn message(&mut self, span: &[u8], whole: bool, out: &mut Vec<Event>) {
         let mut content = None;

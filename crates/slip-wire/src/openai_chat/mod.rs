@@ -14,6 +14,7 @@ pub(crate) mod media;
 pub(crate) mod message;
 pub(crate) mod node;
 pub mod patch;
+mod plain;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod shapes;

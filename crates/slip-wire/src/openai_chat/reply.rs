@@ -79,6 +79,14 @@ impl Reading {
         fault
     }
 
+    /// More text of a choice that has begun to speak; false, and nothing done, where it has not.
+    pub(super) fn goes_on(&mut self, index: u32, text: &str, out: &mut Vec<Event>) -> bool {
+        let Some(choice) = self.choices.iter_mut().find(|c| c.index == index).filter(|_| self.started) else {
+            return false;
+        };
+        choice.goes_on(text, out)
+    }
+
     fn choice(&mut self, index: u32) -> Option<&mut Choice> {
         if let Some(at) = self.choices.iter().position(|c| c.index == index) {
             return self.choices.get_mut(at);

@@ -1,7 +1,7 @@
 //! An upstream's stream of chunks, read into events.
 
-use super::error;
 use super::reply::Reading;
+use super::{error, plain};
 use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
 use crate::json;
@@ -15,6 +15,8 @@ pub(crate) struct Chunks {
     reading: Reading,
     strays: u32,
     over: bool,
+    /// Every chunk is read with all there is to know of chunks.
+    careful: bool,
 }
 
 impl Decode for Chunks {
@@ -28,6 +30,9 @@ impl Decode for Chunks {
         }
         if data.first() != Some(&b'{') {
             return self.stray(data, out);
+        }
+        if frame.event != Some("error") && self.plain(data, out) {
+            return;
         }
         if let Err(why) = json::check(data) {
             return self.fail(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, unreadable(&why)), out);
@@ -61,6 +66,25 @@ fn unreadable(why: &crate::Malformed) -> String {
 }
 
 impl Chunks {
+    /// The short way for what nearly all chunks are. False, and nothing done, for any other.
+    fn plain(&mut self, data: &[u8], out: &mut Vec<Event>) -> bool {
+        if self.careful {
+            return false;
+        }
+        let Ok(Some(piece)) = plain::read(data) else { return false };
+        if !self.reading.goes_on(piece.index, &piece.text.text(), out) {
+            return false;
+        }
+        self.reading.settle(out);
+        true
+    }
+
+    /// Without the short way, to compare the two.
+    #[cfg(test)]
+    pub(crate) fn careful() -> Chunks {
+        Chunks { careful: true, ..Chunks::default() }
+    }
+
     fn done(&mut self, out: &mut Vec<Event>) {
         if self.reading.choices.is_empty() {
             let says = "the provider sent an empty stream";

@@ -91,6 +91,23 @@ async fn our_own_credential_refused_is_never_the_callers_401() {
 }
 
 #[tokio::test]
+async fn a_refusal_goes_to_the_next_model_of_a_list() {
+    for dialect in Dialect::ALL {
+        let (bad, good) = (sim(dialect, Some("status:400")).await, sim(Dialect::OpenAiChat, None).await);
+        let config = provider("bad", dialect, &bad.base_url(), &["lab/small"])
+            + &provider("good", Dialect::OpenAiChat, &good.base_url(), &["lab/large"]);
+        let gateway = Gateway::start(&config);
+        for stream in [false, true] {
+            let listed = with(ask("lab/small", stream), json!({ "models": ["lab/small", "lab/large"] }));
+            let got = gateway.chat(&listed).await;
+            assert_eq!(got.status, 200, "{dialect:?}: {}", got.text());
+            let first = if stream { got.events().remove(0) } else { got.json() };
+            assert_eq!(first["model"], "lab/large", "{dialect:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_prompt_too_long_goes_to_another_model_only_where_one_was_listed() {
     for dialect in Dialect::ALL {
         let (bad, good) = (sim(dialect, Some("context")).await, sim(Dialect::OpenAiChat, None).await);

@@ -1,6 +1,9 @@
 //! Streams: what upstreams send, what callers get.
 
 use super::*;
+use crate::dialect::Decode;
+use crate::frame::Frame;
+use crate::openai_chat::stream::Chunks;
 use slip_ir::{Block, FaultKind, Finish, fold};
 
 /// Chunks as one stream, with `[DONE]`.
@@ -375,5 +378,48 @@ fn a_signature_said_twice_is_kept_once() {
         let reply = deltas(&pieces.iter().map(String::as_str).collect::<Vec<_>>(), r#""stop""#);
         let Some(Block::Text(text)) = reply.choices[0].blocks.first() else { panic!("text") };
         assert_eq!(text.signature.as_deref(), Some("s"), "{pieces:?}");
+    }
+}
+
+/// Chunks that are nearly, but not all, plain text, each of them as the short way might mistake it.
+const KINDS: [&str; 22] = [
+    r#"{"id":"i","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#,
+    r#"{"id":"i","object":"chat.completion.chunk","created":1,"model":"m","service_tier":"x","system_fingerprint":null,"choices":[{"index":0,"delta":{"content":" b\n"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"kx"}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"role":"assistant","content":"\u00e9\ud83d\ude00","refusal":null},"finish_reason":null}]}"#,
+    r#"{"id":"i","choices":[{"index":1,"delta":{"content":"other"},"finish_reason":null}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"x"}},{"index":1,"delta":{"content":"y"}}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"reasoning_content":"r"},"finish_reason":null}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"c","reasoning":"r"},"finish_reason":null}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"c","content":"twice"},"finish_reason":null}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"c"},"delta":{"content":"twice"}}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"c"}}],"choices":[]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"refusal":"no"},"finish_reason":null}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":"{}"}}]}}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"l"},"logprobs":{"content":[]},"finish_reason":null}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"last"},"finish_reason":"stop"}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"u"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+    r#"{"id":"i","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+    r#"{"id":"i","object":"error","message":"m","choices":[{"index":0,"delta":{"content":"e"}}]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"e"}}],"error":{"message":"broke"}}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"cited"}}],"citations":["https://example.com"]}"#,
+    r#"{"id":"i","choices":[{"index":0,"delta":{"content":"cut"#,
+];
+
+proptest::proptest! {
+    #[test]
+    fn the_short_way_and_the_long_way_hear_the_same(kinds in proptest::collection::vec(0..KINDS.len(), 1..12)) {
+        let (mut short, mut long) = (Chunks::default(), Chunks::careful());
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        for kind in kinds {
+            let frame = Frame { event: None, data: KINDS[kind].as_bytes() };
+            short.frame(&frame, &mut one);
+            long.frame(&frame, &mut other);
+            proptest::prop_assert_eq!(&one, &other, "{}", KINDS[kind]);
+        }
+        short.eof(&mut one);
+        long.eof(&mut other);
+        proptest::prop_assert_eq!(one, other);
     }
 }
