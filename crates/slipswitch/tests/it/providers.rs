@@ -148,7 +148,8 @@ async fn the_programs_people_run_are_recognised() {
         model.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
         json!({ "object": "list", "data": [model] })
     };
-    let rows: Vec<(&str, u64, Vec<(&'static str, Value)>)> = vec![
+    type Row = (&'static str, u64, Vec<(&'static str, Value)>);
+    let rows: Vec<Row> = vec![
         (
             "vllm",
             8192,
