@@ -183,11 +183,8 @@ pub fn choose(
         return Err(NoRoute::NoEndpoint { models: ask.models.clone(), refusals: answer.refusals });
     }
     let mut line = answer.candidates;
-    let strategies: Vec<_> = asked.iter().map(|asked| strategy_of(Some(asked), &ask.rules)).collect();
-    order(&mut line, &strategies, view, dice);
-    if !ask.rules.allow_fallbacks && ask.rules.order.is_empty() {
-        only_first(&mut line, ask.rules.mix_models);
-    }
+    let strategies: Vec<_> = asked.iter().map(|asked| strategy_of(asked, &ask.rules).0).collect();
+    line_up(&mut line, &strategies, &ask.rules, view, dice);
     let many_models = asked.len() > 1 || matches!(asked.first(), Some(Resolved { reach: Reach::House(_), .. }));
     let plan = Plan {
         field: field.clone(),
@@ -210,7 +207,7 @@ pub fn choose(
 }
 
 /// A misspelt name is an error wherever it stands; a model nobody serves here is one only when it stands alone.
-fn resolve(field: &Field, ask: &Ask) -> Result<(Vec<Resolved>, Vec<Unresolved>), NoRoute> {
+pub(crate) fn resolve(field: &Field, ask: &Ask) -> Result<(Vec<Resolved>, Vec<Unresolved>), NoRoute> {
     if ask.models.len() > MAX_MODELS {
         return Err(NoRoute::TooManyModels(ask.models.len()));
     }
@@ -240,15 +237,55 @@ fn order(line: &mut [Candidate], strategies: &[&'static dyn Strategy], view: &Vi
     }
 }
 
+/// In the order in which they are tried; without fallbacks, only who may be tried at all.
+pub(crate) fn line_up(
+    line: &mut Vec<Candidate>,
+    strategies: &[&'static dyn Strategy],
+    rules: &Rules,
+    view: &View<'_>,
+    dice: &mut Rng,
+) {
+    order(line, strategies, view, dice);
+    if !rules.allow_fallbacks && rules.order.is_empty() {
+        only_first(line, rules.mix_models);
+    }
+}
+
+/// Who chose the strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// `provider.sort` or `provider.load_balancer`.
+    Request,
+    /// `:floor`, `:nitro`, `:exacto`.
+    Suffix,
+    /// The house name's `load_balancer`.
+    House,
+    /// `provider.order`: the others follow by price.
+    Order,
+    Default,
+}
+
+impl By {
+    pub const fn name(self) -> &'static str {
+        match self {
+            By::Request => "request",
+            By::Suffix => "suffix",
+            By::House => "house",
+            By::Order => "order",
+            By::Default => "default",
+        }
+    }
+}
+
 /// The request's own sort, then its balancer, then the suffix, then the house's. `order` alone switches balancing off.
-fn strategy_of(asked: Option<&Resolved>, rules: &Rules) -> &'static dyn Strategy {
-    let sort = rules.sort.or(asked.and_then(|a| a.wish.sort).filter(|_| rules.balancer.is_none()));
-    match (sort, rules.balancer, asked.and_then(|a| a.balancer)) {
-        (Some(sort), _, _) => sort.strategy(),
-        (None, Some(balancer), _) => balancer,
-        (None, None, Some(house)) => house,
-        (None, None, None) if !rules.order.is_empty() => &strategy::least_cost::LeastCost,
-        _ => strategy::DEFAULT,
+pub(crate) fn strategy_of(asked: &Resolved, rules: &Rules) -> (&'static dyn Strategy, By) {
+    match (rules.sort, rules.balancer, asked.wish.sort, asked.balancer) {
+        (Some(sort), ..) => (sort.strategy(), By::Request),
+        (None, Some(balancer), ..) => (balancer, By::Request),
+        (None, None, Some(sort), _) => (sort.strategy(), By::Suffix),
+        (None, None, None, Some(house)) => (house, By::House),
+        (None, None, None, None) if !rules.order.is_empty() => (&strategy::least_cost::LeastCost, By::Order),
+        (None, None, None, None) => (strategy::DEFAULT, By::Default),
     }
 }
 

@@ -4,6 +4,7 @@ pub mod admit;
 pub mod carry;
 pub mod choose;
 pub mod count;
+pub mod explain;
 pub mod form;
 pub mod hold;
 pub mod judge;
@@ -83,6 +84,7 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                 }
                 (Some(Ok(call)), _) => return Box::pin(journey(app, caller, call, request, arrived)).await,
                 (Some(Err(fault)), _) => Err(fault),
+                (None, To::Explain) => Box::pin(explain::explain(app, caller, request)).await,
                 (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
                 (None, to) => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
             };

@@ -112,20 +112,30 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
         }
         _ => fault,
     })?;
-    if raw.starts_with(BYTE_ORDER_MARK) {
-        // Some editors and shells put it in front of JSON; no provider takes it.
-        raw = raw.slice(BYTE_ORDER_MARK.len()..);
-    }
-    if raw.trim_ascii().is_empty() {
-        return Err(Fault::caller(FaultKind::BadRequest, "the request body is empty: send a JSON object"));
-    }
+    raw = text(raw)?;
     if let Some((op, shape)) = service {
         let body = ops::Body { media_type, bytes: &raw };
         let (peek, inquiry) = ops::read(op, shape, body, named.as_ref()).map_err(bad_request)?;
         let engine = Engine::default();
         return Ok(Inbound { dialect, raw, peek, heads, engine, carried: None, ir: None, inquiry: Some(inquiry) });
     }
-    let (peek, ir) = Peek::of(dialect, &raw, named.as_ref()).map_err(bad_request)?;
+    chat(dialect, raw, heads, named.as_ref())
+}
+
+/// The body as it was meant: not empty, and without what some editors and shells put in front of JSON.
+pub fn text(mut raw: Bytes) -> Result<Bytes, Fault> {
+    if raw.starts_with(BYTE_ORDER_MARK) {
+        raw = raw.slice(BYTE_ORDER_MARK.len()..);
+    }
+    if raw.trim_ascii().is_empty() {
+        return Err(Fault::caller(FaultKind::BadRequest, "the request body is empty: send a JSON object"));
+    }
+    Ok(raw)
+}
+
+/// A chat whose body has been read.
+pub fn chat(dialect: Dialect, raw: Bytes, heads: Heads, named: Option<&Named>) -> Result<Inbound, Fault> {
+    let (peek, ir) = Peek::of(dialect, &raw, named).map_err(bad_request)?;
     let mut inbound =
         Inbound { dialect, raw, peek, heads, engine: Engine::default(), carried: None, ir, inquiry: None };
     carry::mark(&mut inbound);
