@@ -99,9 +99,8 @@ pub fn explain(field: &Field, ask: &Ask, want: &Want, view: &View<'_>, now_ms: u
     let question = Question { field, asked: &asked, want, rules, allow, view: *view, now_ms };
     let answer = eligible(&question);
     let chosen: Vec<(&'static dyn Strategy, By)> = asked.iter().map(|name| strategy_of(name, rules)).collect();
-    let strategies: Vec<_> = chosen.iter().map(|(strategy, _)| *strategy).collect();
     let throws = Throws::of(&answer.candidates, view, dice, |line, view, dice| {
-        line_up(line, &strategies, rules, view, dice);
+        line_up(line, &chosen, rules, view, dice);
     });
     let parts = parts(&answer.candidates);
     let mut told = Vec::new();

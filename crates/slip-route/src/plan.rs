@@ -146,7 +146,7 @@ pub struct Plan {
     /// The caller (or the house) listed several models.
     many_models: bool,
     /// By the place of the name asked for.
-    strategies: Vec<&'static dyn Strategy>,
+    strategies: Vec<(&'static dyn Strategy, By)>,
     /// What instances are picked by.
     turn: u64,
     affinity: Option<u64>,
@@ -183,7 +183,7 @@ pub fn choose(
         return Err(NoRoute::NoEndpoint { models: ask.models.clone(), refusals: answer.refusals });
     }
     let mut line = answer.candidates;
-    let strategies: Vec<_> = asked.iter().map(|asked| strategy_of(asked, &ask.rules).0).collect();
+    let strategies: Vec<_> = asked.iter().map(|asked| strategy_of(asked, &ask.rules)).collect();
     line_up(&mut line, &strategies, &ask.rules, view, dice);
     let many_models = asked.len() > 1 || matches!(asked.first(), Some(Resolved { reach: Reach::House(_), .. }));
     let plan = Plan {
@@ -227,20 +227,20 @@ pub(crate) fn resolve(field: &Field, ask: &Ask) -> Result<(Vec<Resolved>, Vec<Un
 }
 
 /// Sorts by tier, and inside a tier by the strategy of whoever is asked there.
-fn order(line: &mut [Candidate], strategies: &[&'static dyn Strategy], view: &View<'_>, dice: &mut Rng) {
+fn order(line: &mut [Candidate], strategies: &[(&'static dyn Strategy, By)], view: &View<'_>, dice: &mut Rng) {
     if !line.is_sorted_by_key(|c| c.tier) {
         line.sort_by_key(|c| c.tier);
     }
     for group in line.chunk_by_mut(|a, b| a.tier == b.tier) {
         let place = group.first().map_or(0, |c| usize::from(c.place));
-        strategies.get(place).unwrap_or(&strategy::DEFAULT).rank(group, view, dice);
+        strategies.get(place).map_or(strategy::DEFAULT, |(strategy, _)| *strategy).rank(group, view, dice);
     }
 }
 
 /// In the order in which they are tried; without fallbacks, only who may be tried at all.
 pub(crate) fn line_up(
     line: &mut Vec<Candidate>,
-    strategies: &[&'static dyn Strategy],
+    strategies: &[(&'static dyn Strategy, By)],
     rules: &Rules,
     view: &View<'_>,
     dice: &mut Rng,
@@ -310,7 +310,13 @@ impl Plan {
     }
 
     fn strategy_for(&self, candidate: &Candidate) -> &'static dyn Strategy {
-        self.strategies.get(usize::from(candidate.place)).copied().unwrap_or(strategy::DEFAULT)
+        self.strategies.get(usize::from(candidate.place)).map_or(strategy::DEFAULT, |(strategy, _)| *strategy)
+    }
+
+    /// Who chose it.
+    pub fn by(&self) -> By {
+        let first = self.line.first().and_then(|c| self.strategies.get(usize::from(c.place)));
+        first.map_or(By::Default, |(_, by)| *by)
     }
 
     /// Everybody who may be tried, in order.

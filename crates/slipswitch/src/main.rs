@@ -1,13 +1,16 @@
 //! The binary: reads the command line and the environment, once, and hands over.
 
 mod cli;
+mod client;
 mod config;
 mod demo;
 mod discover;
 mod exit;
+mod explain;
 mod ground;
 mod models;
 mod serve;
+mod simulate;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -36,6 +39,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => runtime.block_on(serve::serve(args)),
         Command::Models(args) => models::models(&args),
         Command::Config(args) => config::config(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
+        Command::Explain(args) => runtime.block_on(explain::explain(args)),
         Command::ReadPdf => Ok(()),
     };
     match ended {

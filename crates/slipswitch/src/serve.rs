@@ -9,6 +9,7 @@ use crate::exit::{Code, Ending};
 use crate::ground::Ground;
 use anstream::eprintln;
 use first_run::Keys;
+pub use first_run::kept;
 use serde_json::json;
 use slip_server::App;
 use slip_server::clock;

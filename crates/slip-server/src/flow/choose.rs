@@ -18,6 +18,8 @@ thread_local! {
 pub struct Chosen {
     pub plan: Plan,
     pub refusals: Vec<Refusal>,
+    /// Who comes after others, and why.
+    pub demoted: Vec<Refusal>,
     /// `provider.require_parameters`.
     pub strict: bool,
     /// Under which the endpoint is remembered whose prompt cache it filled.
@@ -65,7 +67,9 @@ pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> R
     let strict = ask.rules.require_parameters;
     let chosen = DICE.with_borrow_mut(|dice| slip_route::choose(&world.field, ask, want, &view, now, dice));
     match chosen {
-        Ok(chosen) => Ok(Chosen { plan: chosen.plan, refusals: chosen.refusals, strict, conversation }),
+        Ok(slip_route::Chosen { plan, refusals, demoted, .. }) => {
+            Ok(Chosen { plan, refusals, demoted, strict, conversation })
+        }
         Err(no) => Err(no.into()),
     }
 }

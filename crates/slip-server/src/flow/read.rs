@@ -1,6 +1,7 @@
 //! Verb 2, read: the body, bounded in bytes and time, and the little of it that must be known.
 
 use super::carry::{self, Carried, Engine};
+use super::metadata;
 use crate::clock;
 use crate::world::World;
 use bytes::{Bytes, BytesMut};
@@ -50,6 +51,8 @@ pub struct Heads {
     /// `anthropic-beta` or `x-anthropic-beta`.
     pub beta: Option<HeaderValue>,
     pub anthropic_version: Option<HeaderValue>,
+    /// The reply is to tell how it was routed.
+    pub metadata: bool,
 }
 
 impl Inbound {
@@ -245,5 +248,6 @@ fn heads(headers: &HeaderMap) -> Heads {
         session: text("x-session-id"),
         beta: headers.get("anthropic-beta").or_else(|| headers.get("x-anthropic-beta")).cloned(),
         anthropic_version: headers.get("anthropic-version").cloned(),
+        metadata: metadata::wanted(headers),
     }
 }
