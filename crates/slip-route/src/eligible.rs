@@ -11,6 +11,7 @@ use slip_ir::want::MediaSet;
 use slip_ir::{MediaKind, Nano, Op, Price, Want, request::format};
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -267,6 +268,13 @@ pub struct Question<'a> {
     pub now_ms: u64,
 }
 
+impl Question<'_> {
+    /// How many endpoints the names lead to, counted once per name.
+    fn reach(&self) -> usize {
+        self.asked.iter().map(|a| self.field.reach(&a.reach).len()).sum()
+    }
+}
+
 /// Every endpoint of the names asked for is in exactly one of `candidates` and `refusals`, and only once.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -287,29 +295,42 @@ struct Needs {
 
 pub fn eligible(q: &Question<'_>) -> Answer {
     let needs = Needs::of(q.want, q.rules);
-    let total: usize = q.asked.iter().map(|a| q.field.reach(&a.reach).len()).sum();
-    let mut answer = Answer { candidates: Vec::with_capacity(total), ..Answer::default() };
+    let mut answer = Answer { candidates: Vec::with_capacity(q.reach()), ..Answer::default() };
+    each(q, |stand| match refuse(q, &needs, stand) {
+        Some(rule) => answer.refusals.push(Refusal { endpoint: stand.endpoint.clone(), rule }),
+        None => {
+            let (candidate, why) = candidate(q, &needs, stand.place, stand.at, stand.endpoint);
+            if let Some(rule) = why {
+                answer.demoted.push(Refusal { endpoint: stand.endpoint.clone(), rule });
+            }
+            answer.candidates.push(candidate);
+        }
+    });
+    answer
+}
+
+/// An endpoint and how the request came to it.
+pub(crate) struct Stand<'a> {
+    pub place: usize,
+    pub at: usize,
+    pub asked: &'a Resolved,
+    /// The key may use the name that leads here.
+    named: bool,
+    pub endpoint: &'a Arc<Endpoint>,
+}
+
+/// Every endpoint of the names asked for, once.
+pub(crate) fn each<'a>(q: &Question<'a>, mut visit: impl FnMut(&Stand<'a>)) {
     // Only several names can lead to one endpoint twice.
-    let mut seen: Option<HashSet<u64>> = (q.asked.len() > 1).then(|| HashSet::with_capacity(total));
+    let mut seen: Option<HashSet<u64>> = (q.asked.len() > 1).then(|| HashSet::with_capacity(q.reach()));
     for (place, asked) in q.asked.iter().enumerate() {
         let named = q.allow.is_none_or(|a| a.name(&asked.asked));
         for (at, endpoint) in q.field.reach(&asked.reach).iter().enumerate() {
-            if seen.as_mut().is_some_and(|s| !s.insert(endpoint.key)) {
-                continue;
-            }
-            match refuse(q, &needs, asked, named, endpoint) {
-                Some(rule) => answer.refusals.push(Refusal { endpoint: endpoint.clone(), rule }),
-                None => {
-                    let (candidate, why) = candidate(q, &needs, place, at, endpoint);
-                    if let Some(rule) = why {
-                        answer.demoted.push(Refusal { endpoint: endpoint.clone(), rule });
-                    }
-                    answer.candidates.push(candidate);
-                }
+            if seen.as_mut().is_none_or(|s| s.insert(endpoint.key)) {
+                visit(&Stand { place, at, asked, named, endpoint });
             }
         }
     }
-    answer
 }
 
 impl Needs {
@@ -334,85 +355,106 @@ impl Needs {
     }
 }
 
-/// The first reason against it, cheapest checks first. What is not known of an endpoint is never held against it, except where
-/// the caller asked for certainty: parameters, price, data policy.
-fn refuse(q: &Question<'_>, needs: &Needs, asked: &Resolved, named: bool, e: &Endpoint) -> Option<Rule> {
+/// The first reason against it.
+fn refuse(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>) -> Option<Rule> {
+    objections(q, needs, stand, ControlFlow::Break).break_value()
+}
+
+/// Every reason against it; the first is the one that decides.
+pub(crate) fn against(q: &Question<'_>, stand: &Stand<'_>) -> Vec<Rule> {
+    let mut all = Vec::new();
+    let _ = objections(q, &Needs::of(q.want, q.rules), stand, |rule| {
+        all.push(rule);
+        ControlFlow::Continue(())
+    });
+    all
+}
+
+/// The reasons against it, cheapest checks first, each told to `no`, which says whether that is enough. What is not known of an
+/// endpoint is never held against it, except where the caller asked for certainty: parameters, price, data policy.
+fn objections(
+    q: &Question<'_>,
+    needs: &Needs,
+    stand: &Stand<'_>,
+    mut no: impl FnMut(Rule) -> ControlFlow<Rule>,
+) -> ControlFlow<Rule> {
+    let (asked, e) = (stand.asked, stand.endpoint);
     let (want, rules, facts) = (q.want, q.rules, &e.facts);
     if e.pool.is_empty() {
-        return Some(Rule::NoInstance);
+        no(Rule::NoInstance)?;
     }
     if !facts.ops.contains(want.op) {
-        return Some(Rule::Op(want.op));
+        no(Rule::Op(want.op))?;
     }
     if let Some(allow) = q.allow {
-        if !named && !allow.model(&e.model.id) && !allow.model(&e.model.canonical) {
-            return Some(Rule::KeyModel);
+        if !stand.named && !allow.model(&e.model.id) && !allow.model(&e.model.canonical) {
+            no(Rule::KeyModel)?;
         }
         if !allow.provider(e) {
-            return Some(Rule::KeyProvider);
+            no(Rule::KeyProvider)?;
         }
     }
     let among = |names: &[String]| names.iter().any(|n| e.answers_to(n));
     if !rules.only.is_empty() && !among(&rules.only) {
-        return Some(Rule::NotInOnly);
+        no(Rule::NotInOnly)?;
     }
     if among(&rules.ignore) {
-        return Some(Rule::Ignored);
+        no(Rule::Ignored)?;
     }
     if !rules.allow_fallbacks && !rules.order.is_empty() && !among(&rules.order) {
-        return Some(Rule::NotInOrder);
+        no(Rule::NotInOrder)?;
     }
     if asked.wish.free {
         if !facts.free && !e.price.as_ref().is_some_and(|p| p.is_free()) {
-            return Some(Rule::NotFree);
+            no(Rule::NotFree)?;
         }
     } else if let Some(variant) = &e.variant {
         // A house may list a variant, as its owner pleases.
         if !matches!(asked.reach, Reach::House(_)) && !asked.wish.variant(variant) {
-            return Some(Rule::Variant);
+            no(Rule::Variant)?;
         }
     }
     if rules.quantizations.is_some_and(|q| !q.meets(facts.quant)) {
-        return Some(Rule::Quantization);
+        no(Rule::Quantization)?;
     }
     if rules.deny_collection && (e.policy.trains, e.policy.retains) != (Some(false), Some(false)) {
-        return Some(Rule::Collection);
+        no(Rule::Collection)?;
     }
     if rules.zdr && !e.policy.zdr {
-        return Some(Rule::Zdr);
+        no(Rule::Zdr)?;
     }
     if needs.has_max_price
         && let Some(rule) = too_dear(e.price.as_deref(), rules, want)
     {
-        return Some(rule);
+        no(rule)?;
     }
     if !needs.params.is_empty() {
         let missing = facts.can.unwrap_or_default().missing(needs.params);
         if !missing.is_empty() {
-            return Some(Rule::Parameters(missing));
+            no(Rule::Parameters(missing))?;
         }
     }
     if want.tools && facts.can.is_some_and(|can| !can.has(Params::TOOLS)) {
-        return Some(Rule::Tools);
+        no(Rule::Tools)?;
     }
     let lacks = |has: Option<MediaSet>, kind: &MediaKind| has.is_some_and(|set| !set.contains(*kind));
     if let Some(kind) = want.media.iter().find(|k| lacks(facts.takes, k) && !want.readable.contains(*k)) {
-        return Some(Rule::Input(kind));
+        no(Rule::Input(kind))?;
     }
     for (wanted, kind) in [(want.image_out, MediaKind::Image), (want.audio_out, MediaKind::Audio)] {
         if wanted && lacks(facts.makes, &kind) {
-            return Some(Rule::Output(kind));
+            no(Rule::Output(kind))?;
         }
     }
     if let Some(has) = e.context.filter(|has| want.prompt_tokens > *has && !want.compress) {
-        return Some(Rule::Context { needs: want.prompt_tokens, has });
+        no(Rule::Context { needs: want.prompt_tokens, has })?;
     }
     if let (Some(needs), Some(has)) = (want.max_tokens, e.max_output)
         && needs > has
     {
-        return Some(Rule::MaxTokens { needs, has });
+        no(Rule::MaxTokens { needs, has })?;
     }
-    None
+    ControlFlow::Continue(())
 }
 
 fn too_dear(price: Option<&Price>, rules: &Rules, want: &Want) -> Option<Rule> {
@@ -482,7 +524,7 @@ fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpo
 }
 
 /// How an endpoint is through the best of its instances, and why all of them rest if they do.
-fn live(q: &Question<'_>, e: &Endpoint) -> (Vital, Option<Rule>) {
+pub(crate) fn live(q: &Question<'_>, e: &Endpoint) -> (Vital, Option<Rule>) {
     let (mut best, mut why): (Option<Vital>, Option<Rule>) = (None, None);
     for instance in e.pool.iter() {
         let vital = q.view.vitals.vital(e.key, instance.id);
@@ -545,7 +587,7 @@ fn is_slow(q: &Question<'_>, e: &Endpoint, live: &Vital) -> bool {
 }
 
 /// Output tokens of the reply, for comparing endpoints only.
-fn expected_output(want: &Want) -> u64 {
+pub fn expected_output(want: &Want) -> u64 {
     want.max_tokens.unwrap_or(EXPECTED_OUTPUT).min(EXPECTED_OUTPUT).saturating_mul(u64::from(want.n.max(1)))
 }
 

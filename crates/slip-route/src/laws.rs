@@ -2,6 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::eligible::{Question, eligible};
+use crate::explain::{Verdict, explain};
 use crate::field::{Declared, Field, Instance, ProviderSeat};
 use crate::plan::{Ask, MAX_ATTEMPTS, MAX_SAME, Plan, Sent, Step, choose};
 use crate::resolve::Resolved;
@@ -197,6 +198,47 @@ proptest! {
         for (candidate, endpoint) in plan.line() {
             let cold = endpoint.unwrap().pool.iter().all(|i| board.0.contains_key(&(endpoint.unwrap().key, i.id)));
             prop_assert_eq!(candidate.cooled(), cold);
+        }
+    }
+
+    #[test]
+    fn what_is_explained_is_what_is_chosen(shapes in shapes(), rules in rules(), two in any::<bool>(), seed in 0u64..500) {
+        let (field, board) = build(&shapes);
+        let ask = Ask {
+            models: (0..=usize::from(two)).map(|m| format!("m/{m}")).collect(),
+            rules: Rules::parse(&Raw::parse(rules).unwrap()).unwrap(),
+            allow: None,
+        };
+        let want = Want { prompt_tokens: 1_000, ..Want::default() };
+        let told = explain(&field, &ask, &want, &View::of(&board, seed), 0, &mut Rng::with_seed(seed));
+        let again = explain(&field, &ask, &want, &View::of(&board, seed), 0, &mut Rng::with_seed(seed));
+        prop_assert_eq!(format!("{told:?}"), format!("{again:?}"), "the same dice tell the same");
+        let mut firsts: HashMap<u64, f64> = HashMap::new();
+        let draws = 400;
+        for turn in 0..draws {
+            let view = View::of(&board, turn);
+            let chosen = choose(&field, &ask, &want, &view, 0, &mut Rng::with_seed(seed * 1_000 + turn));
+            prop_assert_eq!(chosen.is_err(), told.no.is_some());
+            let Ok(chosen) = chosen else { return Ok(()) };
+            let refused: HashMap<u64, _> = chosen.refusals.iter().map(|r| (r.endpoint.key, r.rule)).collect();
+            for one in &told.each {
+                match &one.verdict {
+                    Verdict::Refused(rules) => prop_assert_eq!(rules.first(), refused.get(&one.endpoint.key)),
+                    Verdict::May(_) => prop_assert!(!refused.contains_key(&one.endpoint.key)),
+                }
+            }
+            let tried: Vec<u64> = chosen.plan.line().map(|(_, e)| e.unwrap().key).collect();
+            for one in &told.each {
+                let ranked = one.chance().is_some_and(|chance| chance.rank.is_some());
+                prop_assert!(ranked || !tried.contains(&one.endpoint.key), "who has no rank is never tried");
+            }
+            *firsts.entry(tried[0]).or_default() += 1.0 / draws as f64;
+        }
+        for one in &told.each {
+            let said = one.chance().map_or(0.0, |chance| chance.first);
+            let is = firsts.get(&one.endpoint.key).copied().unwrap_or(0.0);
+            prop_assert!((said - is).abs() < 0.17, "{}: told {said}, was {is}", one.endpoint);
+            prop_assert!(said < 1.0 || is > 0.999, "{}: told to be always first, was {is}", one.endpoint);
         }
     }
 

@@ -2,10 +2,12 @@
 //! fails.
 //!
 //! Pure: no I/O, no clock, no JSON but the caller's `provider` object. Time is an argument, dice are an argument, and live health
-//! arrives as a [`View`]. Start reading at [`plan`], the whole of it on one screen; then [`field`] and [`eligible`].
+//! arrives as a [`View`]. Start reading at [`plan`], the whole of it on one screen; then [`field`] and [`eligible`]. [`explain`] tells
+//! the same decision in full.
 
 pub mod catalog;
 pub mod eligible;
+pub mod explain;
 pub mod field;
 pub mod health;
 pub mod no_route;
@@ -23,10 +25,11 @@ mod testing;
 
 pub use catalog::{Catalog, Model, Policy};
 pub use eligible::{Candidate, Refusal, Rule};
+pub use explain::{Explained, explain};
 pub use field::{Declared, Endpoint, Field, House, Instance, ProviderSeat};
 pub use health::{Health, Metric, Percentiles};
 pub use no_route::NoRoute;
-pub use plan::{Allow, Ask, Attempt, Chosen, Past, Plan, Sent, Step, choose};
+pub use plan::{Allow, Ask, Attempt, By, Chosen, Past, Plan, Sent, Step, choose};
 pub use resolve::{Resolved, Unresolved, Wish};
 pub use rules::{BadRules, Rules, Sort};
 pub use strategy::Seat;

@@ -146,7 +146,7 @@ pub struct Plan {
     /// The caller (or the house) listed several models.
     many_models: bool,
     /// By the place of the name asked for.
-    strategies: Vec<&'static dyn Strategy>,
+    strategies: Vec<(&'static dyn Strategy, By)>,
     /// What instances are picked by.
     turn: u64,
     affinity: Option<u64>,
@@ -183,11 +183,8 @@ pub fn choose(
         return Err(NoRoute::NoEndpoint { models: ask.models.clone(), refusals: answer.refusals });
     }
     let mut line = answer.candidates;
-    let strategies: Vec<_> = asked.iter().map(|asked| strategy_of(Some(asked), &ask.rules)).collect();
-    order(&mut line, &strategies, view, dice);
-    if !ask.rules.allow_fallbacks && ask.rules.order.is_empty() {
-        only_first(&mut line, ask.rules.mix_models);
-    }
+    let strategies: Vec<_> = asked.iter().map(|asked| strategy_of(asked, &ask.rules)).collect();
+    line_up(&mut line, &strategies, &ask.rules, view, dice);
     let many_models = asked.len() > 1 || matches!(asked.first(), Some(Resolved { reach: Reach::House(_), .. }));
     let plan = Plan {
         field: field.clone(),
@@ -210,7 +207,7 @@ pub fn choose(
 }
 
 /// A misspelt name is an error wherever it stands; a model nobody serves here is one only when it stands alone.
-fn resolve(field: &Field, ask: &Ask) -> Result<(Vec<Resolved>, Vec<Unresolved>), NoRoute> {
+pub(crate) fn resolve(field: &Field, ask: &Ask) -> Result<(Vec<Resolved>, Vec<Unresolved>), NoRoute> {
     if ask.models.len() > MAX_MODELS {
         return Err(NoRoute::TooManyModels(ask.models.len()));
     }
@@ -230,25 +227,65 @@ fn resolve(field: &Field, ask: &Ask) -> Result<(Vec<Resolved>, Vec<Unresolved>),
 }
 
 /// Sorts by tier, and inside a tier by the strategy of whoever is asked there.
-fn order(line: &mut [Candidate], strategies: &[&'static dyn Strategy], view: &View<'_>, dice: &mut Rng) {
+fn order(line: &mut [Candidate], strategies: &[(&'static dyn Strategy, By)], view: &View<'_>, dice: &mut Rng) {
     if !line.is_sorted_by_key(|c| c.tier) {
         line.sort_by_key(|c| c.tier);
     }
     for group in line.chunk_by_mut(|a, b| a.tier == b.tier) {
         let place = group.first().map_or(0, |c| usize::from(c.place));
-        strategies.get(place).unwrap_or(&strategy::DEFAULT).rank(group, view, dice);
+        strategies.get(place).map_or(strategy::DEFAULT, |(strategy, _)| *strategy).rank(group, view, dice);
+    }
+}
+
+/// In the order in which they are tried; without fallbacks, only who may be tried at all.
+pub(crate) fn line_up(
+    line: &mut Vec<Candidate>,
+    strategies: &[(&'static dyn Strategy, By)],
+    rules: &Rules,
+    view: &View<'_>,
+    dice: &mut Rng,
+) {
+    order(line, strategies, view, dice);
+    if !rules.allow_fallbacks && rules.order.is_empty() {
+        only_first(line, rules.mix_models);
+    }
+}
+
+/// Who chose the strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// `provider.sort` or `provider.load_balancer`.
+    Request,
+    /// `:floor`, `:nitro`, `:exacto`.
+    Suffix,
+    /// The house name's `load_balancer`.
+    House,
+    /// `provider.order`: the others follow by price.
+    Order,
+    Default,
+}
+
+impl By {
+    pub const fn name(self) -> &'static str {
+        match self {
+            By::Request => "request",
+            By::Suffix => "suffix",
+            By::House => "house",
+            By::Order => "order",
+            By::Default => "default",
+        }
     }
 }
 
 /// The request's own sort, then its balancer, then the suffix, then the house's. `order` alone switches balancing off.
-fn strategy_of(asked: Option<&Resolved>, rules: &Rules) -> &'static dyn Strategy {
-    let sort = rules.sort.or(asked.and_then(|a| a.wish.sort).filter(|_| rules.balancer.is_none()));
-    match (sort, rules.balancer, asked.and_then(|a| a.balancer)) {
-        (Some(sort), _, _) => sort.strategy(),
-        (None, Some(balancer), _) => balancer,
-        (None, None, Some(house)) => house,
-        (None, None, None) if !rules.order.is_empty() => &strategy::least_cost::LeastCost,
-        _ => strategy::DEFAULT,
+pub(crate) fn strategy_of(asked: &Resolved, rules: &Rules) -> (&'static dyn Strategy, By) {
+    match (rules.sort, rules.balancer, asked.wish.sort, asked.balancer) {
+        (Some(sort), ..) => (sort.strategy(), By::Request),
+        (None, Some(balancer), ..) => (balancer, By::Request),
+        (None, None, Some(sort), _) => (sort.strategy(), By::Suffix),
+        (None, None, None, Some(house)) => (house, By::House),
+        (None, None, None, None) if !rules.order.is_empty() => (&strategy::least_cost::LeastCost, By::Order),
+        (None, None, None, None) => (strategy::DEFAULT, By::Default),
     }
 }
 
@@ -273,7 +310,13 @@ impl Plan {
     }
 
     fn strategy_for(&self, candidate: &Candidate) -> &'static dyn Strategy {
-        self.strategies.get(usize::from(candidate.place)).copied().unwrap_or(strategy::DEFAULT)
+        self.strategies.get(usize::from(candidate.place)).map_or(strategy::DEFAULT, |(strategy, _)| *strategy)
+    }
+
+    /// Who chose it.
+    pub fn by(&self) -> By {
+        let first = self.line.first().and_then(|c| self.strategies.get(usize::from(c.place)));
+        first.map_or(By::Default, |(_, by)| *by)
     }
 
     /// Everybody who may be tried, in order.

@@ -7,6 +7,7 @@ pub mod api;
 pub mod body;
 pub mod clock;
 pub mod config;
+pub mod decisions;
 pub mod files;
 pub mod flow;
 pub mod listing;

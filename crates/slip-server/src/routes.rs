@@ -40,6 +40,8 @@ pub enum To {
     ZeroRetention,
     Providers,
     Generation,
+    /// How a request would be routed.
+    Explain,
     KeyInfo,
     Health,
     Ready,
@@ -265,6 +267,13 @@ pub static ROUTES: &[Route] = &[
         Auth::AnyKey,
         To::Generation,
         "what one generation cost and how it went (`?id=`)",
+    ),
+    route(
+        Method::POST,
+        "/explain",
+        Auth::Key,
+        To::Explain,
+        "how a request would be routed, and why; nothing is asked of anybody",
     ),
     route(Method::GET, "/key", Auth::AnyKey, To::KeyInfo, "the key you are using"),
     route(Method::GET, "/auth/key", Auth::AnyKey, To::KeyInfo, "its old name"),

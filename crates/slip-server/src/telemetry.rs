@@ -50,6 +50,7 @@ pub struct Telemetry {
     counters: Counters,
     in_flight: Gauge,
     backlog: Gauge,
+    undecided: Gauge,
 }
 
 /// The part that counts. Cheap to clone; every clone counts into the same numbers.
@@ -79,7 +80,7 @@ impl Default for Telemetry {
             ttft: Family::new_with_constructor(seconds),
             overhead: Histogram::new(exponential_buckets(0.000_02, 2.0, 15)),
         };
-        let (in_flight, backlog) = (Gauge::default(), Gauge::default());
+        let (in_flight, backlog, undecided) = (Gauge::default(), Gauge::default(), Gauge::default());
         let mut registry = Registry::with_prefix("slipswitch");
         let c = counters.clone();
         registry.register("requests", "Requests by provider, model and the status the caller got", c.requests);
@@ -100,7 +101,12 @@ impl Default for Telemetry {
         );
         registry.register("inflight", "Requests in flight", in_flight.clone());
         registry.register("ledger_backlog", "Records waiting to be written", backlog.clone());
-        Telemetry { registry, counters, in_flight, backlog }
+        registry.register(
+            "decision_log_dropped",
+            "Lines the decision log had no room for or could not write",
+            undecided.clone(),
+        );
+        Telemetry { registry, counters, in_flight, backlog, undecided }
     }
 }
 
@@ -125,6 +131,8 @@ impl Telemetry {
     pub fn encode(&self, app: &App) -> String {
         self.in_flight.set(i64::try_from(app.in_flight.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
         self.backlog.set(i64::try_from(app.ledger.backlog()).unwrap_or(i64::MAX));
+        let dropped = app.world().decisions.as_ref().map_or(0, |log| log.dropped());
+        self.undecided.set(i64::try_from(dropped).unwrap_or(i64::MAX));
         let mut text = endpoints::text(app);
         match encode(&mut text, &self.registry) {
             Ok(()) => text,

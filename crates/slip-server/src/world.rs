@@ -1,6 +1,7 @@
 //! What one configuration came to: everything a request reads, immutable, swapped as a whole.
 
 use crate::config::{Checked, Fetch, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
+use crate::decisions::Decisions;
 use crate::tokens::Keeper;
 use crate::upstream::tap::{Recorder, Tap};
 use crate::upstream::{Failed, Sent, Target, parse_base};
@@ -51,6 +52,8 @@ pub struct World {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub fetch: Fetch,
+    /// Where decisions are written down, if anywhere.
+    pub decisions: Option<Arc<Decisions>>,
     vitals: HashMap<(u64, u32), Arc<Health>, BuildHasherDefault<Mixed>>,
     all: Arc<Vitals>,
     /// The same request always chooses the same way, whatever has happened before: a replay is not left to chance.
@@ -144,14 +147,21 @@ impl World {
             timeouts: conf.timeouts,
             limits: conf.limits,
             fetch: conf.fetch,
+            decisions: conf.decision_log.clone().map(|conf| Arc::new(Decisions::new(conf))),
             vitals: known,
             all: vitals,
             steady: false,
         })
     }
 
-    /// Begin to look after credentials; those that the world before has already go on as they are.
+    /// Begin to look after credentials and to write decisions down; what the world before has already goes on as it is.
     pub fn wake(&mut self, before: Option<&World>) {
+        if let Some(log) = &mut self.decisions {
+            match before.and_then(|world| world.decisions.as_ref()).filter(|old| old.conf() == log.conf()) {
+                Some(old) => *log = Arc::clone(old),
+                None => log.start(),
+            }
+        }
         let known: Vec<&Arc<Keeper>> = before.iter().flat_map(|w| &w.seats).filter_map(|s| s.keeper.as_ref()).collect();
         for keeper in self.seats.iter_mut().filter_map(|seat| seat.keeper.as_mut()) {
             match known.iter().find(|old| old.is(keeper)) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use slip_ir::{Dialect, FaultKind, Finish, Nano, Op, Usage};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A name out of a closed set.
@@ -75,6 +76,17 @@ pub struct Generation {
     pub attempts: Vec<Attempt>,
     /// Endpoints routing ruled out.
     pub refusals: u32,
+    /// Some of them, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ruled_out: Vec<Ruled>,
+    /// Endpoints that came after others, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tried_last: Vec<Ruled>,
+    /// What put the endpoints in their order, and who chose that.
+    #[serde(skip_serializing_if = "unsaid")]
+    pub strategy: Cow<'static, str>,
+    #[serde(skip_serializing_if = "unsaid")]
+    pub chosen_by: Cow<'static, str>,
     /// What could not be carried across dialects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,
@@ -120,6 +132,17 @@ pub struct Attempt {
     pub upstream_id: Option<String>,
 }
 
+/// A rule that spoke against an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ruled {
+    /// Tag of the endpoint.
+    pub endpoint: Arc<str>,
+    pub rule: Cow<'static, str>,
+    /// For people.
+    pub says: String,
+}
+
 /// How a request that failed was told so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -140,6 +163,10 @@ fn no(flag: &bool) -> bool {
 
 fn empty(text: &Arc<str>) -> bool {
     text.is_empty()
+}
+
+fn unsaid(word: &str) -> bool {
+    word.is_empty()
 }
 
 fn nothing(usage: &Usage) -> bool {

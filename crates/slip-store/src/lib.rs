@@ -18,7 +18,7 @@ pub mod store;
 mod writer;
 
 pub use error::Error;
-pub use generations::{Attempt, Failure, Generation};
+pub use generations::{Attempt, Failure, Generation, Ruled};
 pub use keyring::Keyring;
 pub use keys::{BadKey, Key, KeyKind, NewKey, Reset, SecretKey};
 pub use ledger::{CAPACITY, Full, Ledger, Slot};

@@ -2,7 +2,7 @@
 
 use slip_ir::{Finish, Nano, Usage};
 use slip_store::{
-    Attempt, CAPACITY, Error, Failure, Full, Generation, KeyKind, NewKey, Place, Reset, SecretKey, Store, day_of,
+    Attempt, CAPACITY, Error, Failure, Full, Generation, KeyKind, NewKey, Place, Reset, Ruled, SecretKey, Store, day_of,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -98,6 +98,10 @@ fn full_record() -> Generation {
             Attempt { upstream_id: Some("resp-1".into()), ..Attempt::default() },
         ],
         refusals: 3,
+        ruled_out: vec![Ruled { endpoint: "dear".into(), rule: "max_price".into(), says: "dearer than asked".into() }],
+        tried_last: vec![Ruled { endpoint: "ill".into(), rule: "cooldown".into(), says: "cooling down".into() }],
+        strategy: "expected-cost".into(),
+        chosen_by: "default".into(),
         losses: vec!["top_k: has no place in openai-chat".into()],
         origin: Some("https://a.example".into()),
         http_referer: Some("https://b.example".into()),

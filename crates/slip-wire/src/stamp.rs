@@ -1,8 +1,9 @@
 //! What the house writes onto a reply: the generation's identity and its price.
 
 use crate::responses::Echo;
+use bytes::BufMut;
 use slip_ir::money::Cost;
-use slip_ir::{Nano, Price, Usage};
+use slip_ir::{Dialect, Nano, Price, Usage};
 use std::sync::Arc;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Stamp {
     pub hide_reasoning: bool,
     /// Our estimate of the prompt, used when the provider reports no usage.
     pub prompt_estimate: u64,
+    /// A JSON object that tells how the reply was routed, for callers who asked for it.
+    pub metadata: Option<Arc<str>>,
     /// What the reply repeats of its request, where the caller's dialect does so.
     pub echo: Option<Box<Echo>>,
 }
@@ -49,5 +52,28 @@ impl Stamp {
     /// What is told when the provider counted nothing: our estimate of the prompt, and a token for every four bytes of text.
     pub(crate) fn estimate(&self, text_bytes: u64) -> Usage {
         Usage { input: self.prompt_estimate, output: text_bytes.div_ceil(4), estimated: true, ..Usage::default() }
+    }
+
+    /// As a member after others, where the caller asked for it.
+    pub(crate) fn put_metadata(&self, out: &mut impl BufMut) {
+        if let Some(metadata) = &self.metadata {
+            out.put_slice(b",\"openrouter_metadata\":");
+            out.put_slice(metadata.as_bytes());
+        }
+    }
+
+    /// The same at the end of a whole reply in a dialect that has a place for it.
+    pub(crate) fn signed(&self, dialect: Dialect, mut reply: Vec<u8>) -> Vec<u8> {
+        let has_place = matches!(dialect, Dialect::OpenAiChat | Dialect::Anthropic | Dialect::Responses);
+        if self.metadata.is_none() || !has_place {
+            return reply;
+        }
+        let end = reply.trim_ascii_end().len();
+        if reply.get(..end).is_some_and(|whole| whole.len() > 2 && whole.ends_with(b"}")) {
+            reply.truncate(end - 1);
+            self.put_metadata(&mut reply);
+            reply.push(b'}');
+        }
+        reply
     }
 }

@@ -35,6 +35,10 @@ pub enum Command {
     Models(Models),
     /// List providers, test those that are configured, or find out what an unknown server is.
     Providers(Providers),
+    /// Why that provider? How a request would be routed, or how one was (`explain gen-…`). Nobody is asked, nothing is billed.
+    Explain(Explain),
+    /// Yesterday's requests under other rules: replay a decision log by another configuration. Nobody is asked, nothing is billed.
+    Simulate(Simulate),
     /// Check, describe or show the configuration.
     Config(Config),
     /// Read a PDF from standard input and write the text of its pages as JSON. The gateway runs this for itself.
@@ -235,6 +239,68 @@ pub struct ProvidersDiscover {
     /// Seconds to wait for each answer: a model may have to be loaded first.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Explain {
+    /// The id of a past request, as replies carry it (`gen-…`).
+    #[arg(conflicts_with_all = ["model", "file", "prompt", "provider", "sort", "config"])]
+    pub id: Option<String>,
+
+    /// The model, as a request names it.
+    #[arg(short, long, value_name = "NAME")]
+    pub model: Option<String>,
+
+    /// What is said to it.
+    #[arg(short, long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+
+    /// OpenRouter's `provider` object: {"order": ["groq"], "max_price": {"prompt": 1}}
+    #[arg(long, value_name = "JSON")]
+    pub provider: Option<String>,
+
+    /// price, throughput or latency.
+    #[arg(long, value_name = "WHAT")]
+    pub sort: Option<String>,
+
+    /// A whole request as JSON; - reads standard input. What is said beside it replaces what it says.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// Without a gateway: by this configuration alone, everybody well and nobody measured.
+    #[arg(short, long, value_name = "CONFIG", conflicts_with_all = ["url", "key"])]
+    pub config: Option<PathBuf>,
+
+    /// The running gateway; else SLIPSWITCH_URL, else http://127.0.0.1:8484.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+
+    /// Your API key; else SLIPSWITCH_API_KEY or SLIPSWITCH_KEY, else the one of the first start.
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Simulate {
+    /// The decision log (`[decision_log]` of a gateway).
+    #[arg(short, long, value_name = "FILE")]
+    pub log: PathBuf,
+
+    /// The configuration to try.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: PathBuf,
+
+    /// Of the dice: the same seed, the same figures.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
 
     /// Print JSON.
     #[arg(long)]

@@ -8,12 +8,29 @@ use crate::serve::default_data_dir;
 use slip_providers::{ALL, Provider};
 use slip_route::{Declared, Field, ProviderSeat, STRATEGIES};
 use slip_server::config::{self, Checked, Facts, Loaded, ProviderKind, Sources};
+use slip_server::vitals::Vitals;
+use slip_server::world::World;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Load the file (or none), the environment's twins and the defaults.
 pub fn load(file: Option<&Path>) -> Result<Checked, Ending> {
     loaded(file).map(|l| l.checked)
+}
+
+/// What a configuration comes to, for commands that call nobody: simulated providers need no address.
+pub fn quiet_world(file: Option<&Path>) -> Result<World, Ending> {
+    let mut conf = load(file)?;
+    discover::keys(&mut conf, &crate::env);
+    for p in &mut conf.providers {
+        if let ProviderKind::Simulated(sim) = &p.kind {
+            p.dialect = Some(sim.dialect);
+            p.base_urls = vec!["http://127.0.0.1:1".to_owned()];
+        }
+    }
+    World::build(&conf, catalog()?, Arc::new(Vitals::default()))
+        .map_err(|e| Ending::new(Code::BadConfig, format!("error: {e}")))
 }
 
 /// The demo's own text, without the environment: a demo is the same everywhere.

@@ -1,10 +1,12 @@
 //! The binary: reads the command line and the environment, once, and hands over.
 
 mod cli;
+mod client;
 mod config;
 mod demo;
 mod discover;
 mod exit;
+mod explain;
 mod ground;
 mod listing;
 mod models;
@@ -12,6 +14,7 @@ mod providers;
 mod record;
 mod replay;
 mod serve;
+mod simulate;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
             None => models::models(&args),
         },
         Command::Config(args) => config::config(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
+        Command::Explain(args) => runtime.block_on(explain::explain(args)),
         Command::ReadPdf => Ok(()),
     };
     match ended {

@@ -1,31 +1,16 @@
 //! `slipswitch models`: what is known, what can be used now, and what it costs.
 
 use crate::cli;
-use crate::discover;
 use crate::exit::{Code, Ending};
-use crate::ground::catalog;
 use serde_json::json;
 use slip_ir::Price;
 use slip_route::Endpoint;
 use slip_route::field::Listed;
-use slip_server::config::ProviderKind;
-use slip_server::vitals::Vitals;
-use slip_server::world::World;
 use std::io::Write;
 use std::sync::Arc;
 
 pub fn models(args: &cli::Models) -> Result<(), Ending> {
-    let mut conf = crate::config::load(args.config.as_deref())?;
-    discover::keys(&mut conf, &crate::env);
-    // A listing calls nobody: simulated providers need no address.
-    for p in &mut conf.providers {
-        if let ProviderKind::Simulated(sim) = &p.kind {
-            p.dialect = Some(sim.dialect);
-            p.base_urls = vec!["http://127.0.0.1:1".to_owned()];
-        }
-    }
-    let world = World::build(&conf, catalog()?, Arc::new(Vitals::default()))
-        .map_err(|e| Ending::new(Code::BadConfig, format!("error: {e}")))?;
+    let world = crate::config::quiet_world(args.config.as_deref())?;
     let filter = args.filter.as_deref().unwrap_or_default().to_lowercase();
     let listed: Vec<Listed<'_>> = world
         .field

@@ -10,6 +10,7 @@ use crate::ground::Ground;
 use crate::record::Recording;
 use anstream::eprintln;
 use first_run::Keys;
+pub use first_run::kept;
 use serde_json::json;
 use slip_server::App;
 use slip_server::clock;

@@ -17,7 +17,7 @@
 
 use super::{Seat, Strategy, drawn, to_front};
 use crate::eligible::Candidate;
-use crate::view::View;
+use crate::view::{View, Vital};
 use fastrand::Rng;
 
 /// What a second of waiting is worth, in nano-USD: a hundredth of a cent.
@@ -64,6 +64,34 @@ fn score(c: &Candidate, usual: &Usual) -> f64 {
     let wait = first + speed.map_or(0.0, |speed| f64::from(c.expects) / speed.max(1.0));
     let odds = f64::from(c.live.odds).clamp(HOPE, 1.0);
     (price + SECOND * (wait + FAILURE * (1.0 - odds))) / odds
+}
+
+/// What a score is made of, in nano-USD; together they are the score.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Parts {
+    pub price: f64,
+    pub waiting: f64,
+    /// What failing sometimes adds: the loss itself, and paying and waiting again.
+    pub failure: f64,
+}
+
+impl Parts {
+    pub fn total(&self) -> f64 {
+        self.price + self.waiting + self.failure
+    }
+}
+
+/// The scores of equals in parts, whichever strategy ranks them.
+pub fn parts(line: &[Candidate]) -> Vec<Parts> {
+    let usual = Usual::of(line);
+    let one = |c: &Candidate| {
+        let price = c.price.map_or(usual.price, |p| p.0 as f64);
+        // One that never fails costs its price and the waiting for it.
+        let sound = Candidate { live: Vital { odds: 1.0, ..c.live }, ..*c };
+        let sound = score(&sound, &usual);
+        Parts { price, waiting: sound - price, failure: score(c, &usual) - sound }
+    };
+    line.iter().map(one).collect()
 }
 
 impl Strategy for ExpectedCost {

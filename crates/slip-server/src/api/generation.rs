@@ -7,7 +7,7 @@ use crate::flow::admit::Caller;
 use http::Response;
 use serde_json::{Value, json};
 use slip_ir::{Fault, FaultKind, Op};
-use slip_store::Generation;
+use slip_store::{Generation, Ruled};
 
 pub async fn generation(app: &App, caller: &Caller, query: &Query) -> Result<Response<Body>, Fault> {
     let id = query.get("id").ok_or_else(|| {
@@ -139,7 +139,15 @@ fn own(row: &Generation) -> Value {
         "dialect_out": row.dialect_out,
         "lens": row.lens,
         "losses": row.losses,
+        "strategy": (!row.strategy.is_empty()).then_some(&*row.strategy),
+        "chosen_by": (!row.chosen_by.is_empty()).then_some(&*row.chosen_by),
         "endpoints_refused": row.refusals,
+        "ruled_out": ruled(&row.ruled_out),
+        "tried_last": ruled(&row.tried_last),
         "error": row.error.as_ref().map(|e| json!({ "reason": e.kind, "message": e.message })),
     })
+}
+
+fn ruled(all: &[Ruled]) -> Vec<Value> {
+    all.iter().map(|one| json!({ "endpoint": &*one.endpoint, "rule": &*one.rule, "says": one.says })).collect()
 }

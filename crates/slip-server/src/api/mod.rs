@@ -1,5 +1,6 @@
 //! Everything that is not a model call: the catalogue, a key's own data, generations, probes.
 
+pub mod explain;
 mod generation;
 mod google;
 mod images;
@@ -57,7 +58,9 @@ pub async fn answer(
         To::OllamaTags => Ok(ollama::tags(&world)),
         To::OllamaRunning => Ok(ollama::running()),
         To::OllamaVersion => Ok(ollama::version()),
-        To::Generate(_) | To::Serve(..) | To::OllamaShow => Err(Fault::house(FaultKind::Internal, "internal error")),
+        To::Generate(_) | To::Serve(..) | To::OllamaShow | To::Explain => {
+            Err(Fault::house(FaultKind::Internal, "internal error"))
+        }
     }
 }
 

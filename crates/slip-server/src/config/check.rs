@@ -1,6 +1,6 @@
 //! From what was written to what is meant. Every rule that needs more than one word is here, and every breach is told with its place.
 
-use super::checked::{Checked, Fetch, HouseConf, Limits, ProviderConf, Timeouts};
+use super::checked::{Checked, DecisionLog, Fetch, HouseConf, Limits, ProviderConf, Timeouts};
 use super::problem::{Problem, nearest, suggestion};
 use super::raw::{self, ModelEntry, Raw};
 use super::tree::{Node, Path, quoted};
@@ -45,6 +45,7 @@ pub fn check(
     let providers: Vec<ProviderConf> =
         raw.providers.iter().filter_map(|(slug, provider)| c.provider(slug, provider)).collect();
     let houses = c.houses(raw);
+    let decision_log = raw.decision_log.as_ref().and_then(|log| c.decision_log(log));
     if !c.problems.is_empty() {
         return None;
     }
@@ -57,6 +58,7 @@ pub fn check(
         timeouts: timeouts?,
         limits: limits?,
         fetch: Fetch { allow_private: raw.fetch.as_ref()?.allow_private? },
+        decision_log,
         providers,
         houses,
     })
@@ -130,6 +132,22 @@ impl Checker<'_> {
         let raw = raw?;
         let body = self.read(&Path::of(&["limits", "body"]), raw.body.as_deref(), words::size);
         Some(Limits { body: body?, max_concurrent: raw.max_concurrent? })
+    }
+
+    fn decision_log(&mut self, raw: &raw::DecisionLog) -> Option<DecisionLog> {
+        /// Enough for about a hundred thousand requests.
+        const MEGABYTES: u32 = 64;
+        const KEEP: u32 = 4;
+        let path = raw.path.as_deref().filter(|path| !path.is_empty());
+        let Some(path) = path else {
+            self.missing(&Path::of(&["decision_log"]), "`path` is needed", None);
+            return None;
+        };
+        Some(DecisionLog {
+            path: path.into(),
+            max_bytes: u64::from(raw.max_mb.unwrap_or(MEGABYTES)) * 1_000_000,
+            keep: raw.keep.unwrap_or(KEEP),
+        })
     }
 
     fn houses(&mut self, raw: &Raw) -> Vec<HouseConf> {

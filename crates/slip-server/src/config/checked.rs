@@ -30,6 +30,7 @@ pub struct Checked {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub fetch: Fetch,
+    pub decision_log: Option<DecisionLog>,
     /// In the order of their slugs.
     pub providers: Vec<ProviderConf>,
     /// In the order of their names.
@@ -55,6 +56,14 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fetch {
     pub allow_private: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionLog {
+    pub path: PathBuf,
+    pub max_bytes: u64,
+    /// Old files beside it.
+    pub keep: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -27,8 +27,8 @@ use veil::Veil;
 
 pub use check::Facts;
 pub use checked::{
-    Aws, AwsKeys, Checked, Credential, Entra, EntraWho, Fetch, Google, HouseConf, LOG_LEVELS, Limits, ModelConf,
-    Policy, Proof, ProviderConf, ProviderKind, Secret, SimConf, Timeouts, mask,
+    Aws, AwsKeys, Checked, Credential, DecisionLog, Entra, EntraWho, Fetch, Google, HouseConf, LOG_LEVELS, Limits,
+    ModelConf, Policy, Proof, ProviderConf, ProviderKind, Secret, SimConf, Timeouts, mask,
 };
 pub use cloud::{google_from, surroundings};
 pub use problem::{Problem, Problems};

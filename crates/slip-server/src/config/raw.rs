@@ -30,6 +30,8 @@ pub struct Raw {
     pub limits: Option<Limits>,
     /// What callers name by URL and a provider cannot fetch by itself.
     pub fetch: Option<Fetch>,
+    /// A file with a line of JSON per routed request: what was known, what was chosen, what came of it, and nothing of what was said.
+    pub decision_log: Option<DecisionLog>,
     /// Providers by slug: built-in ones (a key is enough), servers that speak a known dialect, and simulated ones.
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
@@ -78,6 +80,20 @@ pub struct Limits {
 pub struct Fetch {
     /// Pictures and files may also be fetched from private and loopback addresses, and from any port.
     pub allow_private: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionLog {
+    /// The file; old ones stand beside it as `path.1` (the youngest), `path.2`, …
+    #[schemars(example = "decisions.ndjson")]
+    pub path: Option<String>,
+    /// A file of this many megabytes is put aside and a new one begun (64).
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_mb: Option<u32>,
+    /// How many old files are kept (4).
+    #[schemars(range(min = 0, max = 1_000))]
+    pub keep: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -18,13 +18,22 @@ thread_local! {
 pub struct Chosen {
     pub plan: Plan,
     pub refusals: Vec<Refusal>,
+    /// Who comes after others, and why.
+    pub demoted: Vec<Refusal>,
     /// `provider.require_parameters`.
     pub strict: bool,
     /// Under which the endpoint is remembered whose prompt cache it filled.
     pub conversation: Option<u64>,
 }
 
-pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> Result<Chosen, Fault> {
+/// What routing is asked, as the request says it.
+pub struct Asking {
+    pub ask: Ask,
+    /// The conversation, the same for all who carry it on.
+    pub affinity: Option<u64>,
+}
+
+pub fn asking(inbound: &Inbound) -> Result<Asking, Fault> {
     let peek = &inbound.peek;
     let rules = match &peek.provider {
         Some(raw) => Rules::parse(raw).map_err(|bad| bad_request(Malformed::new(bad.at, bad.why)))?,
@@ -33,24 +42,38 @@ pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> R
     let mut models = Vec::with_capacity(1 + peek.models.len());
     models.extend(peek.model.clone().filter(|m| !m.trim().is_empty()));
     models.extend(peek.models.iter().filter(|m| Some(*m) != peek.model.as_ref()).cloned());
-    let strict = rules.require_parameters;
+    Ok(Asking { ask: Ask { models, rules, allow: None }, affinity: peek.conversation(&inbound.raw) })
+}
+
+impl Asking {
+    /// Under which it is remembered where this caller's conversation was.
+    pub fn conversation(&self, caller: &Caller) -> Option<u64> {
+        let tenant = caller.key().map_or("", |k| &k.hash);
+        self.affinity.map(|number| sticky::key(number, tenant, &self.ask.models))
+    }
+}
+
+pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> Result<Chosen, Fault> {
+    let asking = asking(inbound)?;
     let now = clock::unix_ms();
-    let affinity = peek.conversation(&inbound.raw);
-    let conversation = affinity.map(|number| sticky::key(number, caller.key().map_or("", |k| &k.hash), &models));
+    let conversation = asking.conversation(caller);
     let view = View {
         vitals: &world.at(now),
         turn: app.turn.fetch_add(1, Ordering::Relaxed),
-        affinity,
+        affinity: asking.affinity,
         sticky: conversation.filter(|_| !world.steady).and_then(|key| app.conversations.find(key, now)),
     };
-    let ask = Ask { models, rules, allow: None };
+    let (ask, want) = (&asking.ask, &inbound.peek.want);
+    let strict = ask.rules.require_parameters;
     let mut steady = world.steady.then(|| fastrand::Rng::with_seed(seed(&inbound.raw)));
     let chosen = DICE.with_borrow_mut(|dice| {
         let dice = steady.as_mut().unwrap_or(dice);
-        slip_route::choose(&world.field, &ask, &peek.want, &view, now, dice)
+        slip_route::choose(&world.field, ask, want, &view, now, dice)
     });
     match chosen {
-        Ok(chosen) => Ok(Chosen { plan: chosen.plan, refusals: chosen.refusals, strict, conversation }),
+        Ok(slip_route::Chosen { plan, refusals, demoted, .. }) => {
+            Ok(Chosen { plan, refusals, demoted, strict, conversation })
+        }
         Err(no) => Err(no.into()),
     }
 }

@@ -333,6 +333,7 @@ pub fn stamp(inbound: &Inbound, id: &str, endpoint: &Endpoint) -> Stamp {
         byok: false,
         hide_reasoning: inbound.peek.hide_reasoning,
         prompt_estimate: inbound.peek.want.prompt_tokens,
+        metadata: None,
         echo: echo(inbound),
     }
 }

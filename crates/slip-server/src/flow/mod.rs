@@ -4,11 +4,13 @@ pub mod admit;
 pub mod carry;
 pub mod choose;
 pub mod count;
+pub mod explain;
 pub mod form;
 pub mod hold;
 mod invoked;
 pub mod judge;
 pub mod lower;
+pub mod metadata;
 pub mod read;
 pub mod refuse;
 pub mod relay;
@@ -85,6 +87,7 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                 }
                 (Some(Ok(call)), _) => return Box::pin(journey(app, caller, call, request, arrived)).await,
                 (Some(Err(fault)), _) => Err(fault),
+                (None, To::Explain) => Box::pin(explain::explain(app, caller, request)).await,
                 (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
                 (None, to) => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
             };
@@ -211,17 +214,18 @@ async fn travel(
         return loaded.unwrap_or_else(|fault| refuse(dialect, &fault, None));
     }
     let id = api::generation_id();
-    let choose::Chosen { plan, refusals, strict, conversation } = match choose::choose(&app, &inbound, &caller, &world)
-    {
+    let chosen = match choose::choose(&app, &inbound, &caller, &world) {
         Ok(chosen) => chosen,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
+    let choose::Chosen { plan, refusals, demoted, strict, conversation } = chosen;
     let slot = match hold::hold(&app) {
         Ok(slot) => slot,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
     let mut book = Book::open(place, slot, id.clone(), &inbound, &caller, arrived);
-    book.refusals(refusals.len());
+    book.routed(&plan, &refusals, &demoted);
+    book.log(world.decisions.as_ref().map(|log| log.entry(&inbound, &plan, &refusals)));
     book.converses(conversation);
     let strict = Strict::new(strict, refusals);
     let stream = inbound.peek.stream;
@@ -240,27 +244,31 @@ async fn travel(
                 let losses = relay.losses();
                 tell(refuse::flowing(dialect, relay, &id), losses)
             }
-            Err((fault, mut book)) => {
-                book.refuse(&fault);
-                refuse(dialect, &fault, Some(&id))
-            }
+            Err((fault, book)) => refused(dialect, &fault, book),
         };
     }
     match timeout(timeouts.head_commit, attempts.as_mut()).await {
         Ok(Ok(mut relay)) => {
-            let (provider, losses) = (relay.provider().to_owned(), relay.losses());
-            let response = refuse::event_stream(dialect, Body::Relay(Box::new(relay)));
+            let (provider, losses, head) = (relay.provider().to_owned(), relay.losses(), relay.head());
+            let mut response = refuse::event_stream(dialect, Body::Relay(Box::new(relay)));
+            head.put(response.headers_mut());
             tell(stamped(response, &id, Some(&provider)), losses)
         }
-        Ok(Err((fault, mut book))) => {
-            book.refuse(&fault);
-            refuse(dialect, &fault, Some(&id))
-        }
+        Ok(Err((fault, book))) => refused(dialect, &fault, book),
         Err(_) => {
             let waiting = waiting::Waiting::new(app, attempts, spoken, id.clone(), timeouts.keepalive);
             stamped(refuse::event_stream(dialect, Body::Waiting(Box::new(waiting))), &id, None)
         }
     }
+}
+
+/// Nothing came of it: written down, and told.
+fn refused(dialect: Dialect, fault: &Fault, mut book: Box<Book>) -> Response<Body> {
+    let (id, head) = (book.id().to_owned(), book.head());
+    book.refuse(fault);
+    let mut response = refuse(dialect, fault, Some(&id));
+    head.put(response.headers_mut());
+    response
 }
 
 fn stamped(mut response: Response<Body>, id: &str, provider: Option<&str>) -> Response<Body> {
@@ -312,18 +320,16 @@ impl Trip {
         let id = self.book.id().to_owned();
         match self.attempts().await {
             Ok(Won { answer: Answer::Whole(whole), stamp }) => {
-                let losses = self.book.told(Some(&whole.tally));
+                let (losses, head) = (self.book.told(Some(&whole.tally)), self.book.head());
                 self.book.settle(*whole.tally, false);
                 let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
                 response.headers_mut().insert(http::header::CONTENT_TYPE, whole.media_type);
                 refuse::common(response.headers_mut());
+                head.put(response.headers_mut());
                 tell(response, losses)
             }
             Ok(Won { answer: Answer::Stream(_), .. }) => refuse(dialect, &internal(), Some(&id)),
-            Err(fault) => {
-                self.book.refuse(&fault);
-                refuse(dialect, &fault, Some(&id))
-            }
+            Err(fault) => refused(dialect, &fault, self.book),
         }
     }
 
@@ -375,7 +381,7 @@ impl Trip {
                             }
                             let flight = self.flight.take();
                             match fault.kind {
-                                FaultKind::NoEndpoint => self.book.refused(),
+                                FaultKind::NoEndpoint => self.book.refused(&endpoint, &fault),
                                 _ => {
                                     if let Some(flight) = flight {
                                         flight.failed(&fault, sent);
@@ -467,7 +473,11 @@ impl Trip {
             _ => lower::lower(&mut self.inbound, endpoint, seat, turn)?,
         };
         self.strict.check(endpoint, &outbound.losses)?;
-        let stamp = Arc::new(lower::stamp(&self.inbound, self.book.id(), endpoint));
+        let mut stamp = lower::stamp(&self.inbound, self.book.id(), endpoint);
+        if self.inbound.heads.metadata {
+            stamp.metadata = Some(metadata::told(&self.inbound, &self.plan, self.book.refusals(), attempt));
+        }
+        let stamp = Arc::new(stamp);
         let mut timeouts = self.world.timeouts;
         let stream = self.inbound.peek.stream;
         // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave

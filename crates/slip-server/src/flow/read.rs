@@ -2,6 +2,7 @@
 
 use super::carry::{self, Carried, Engine};
 use super::invoked;
+use super::metadata;
 use crate::clock;
 use crate::world::World;
 use bytes::{Bytes, BytesMut};
@@ -54,6 +55,8 @@ pub struct Heads {
     /// `anthropic-beta` or `x-anthropic-beta`.
     pub beta: Option<HeaderValue>,
     pub anthropic_version: Option<HeaderValue>,
+    /// The reply is to tell how it was routed.
+    pub metadata: bool,
 }
 
 impl Inbound {
@@ -118,13 +121,7 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
         }
         _ => fault,
     })?;
-    if raw.starts_with(BYTE_ORDER_MARK) {
-        // Some editors and shells put it in front of JSON; no provider takes it.
-        raw = raw.slice(BYTE_ORDER_MARK.len()..);
-    }
-    if raw.trim_ascii().is_empty() {
-        return Err(Fault::caller(FaultKind::BadRequest, "the request body is empty: send a JSON object"));
-    }
+    raw = text(raw)?;
     if let Some((op, shape)) = service {
         let body = ops::Body { media_type, bytes: &raw };
         let (peek, inquiry) = ops::read(op, shape, body, named.as_ref()).map_err(bad_request)?;
@@ -141,9 +138,34 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
     } else {
         None
     };
-    let (peek, ir) = Peek::of(dialect, &raw, named.as_ref()).map_err(bad_request)?;
-    let mut inbound =
-        Inbound { dialect, raw, peek, heads, engine: Engine::default(), carried: None, ir, inquiry: None, invoked };
+    Ok(Inbound { invoked, ..chat(dialect, raw, heads, named.as_ref())? })
+}
+
+/// The body as it was meant: not empty, and without what some editors and shells put in front of JSON.
+pub fn text(mut raw: Bytes) -> Result<Bytes, Fault> {
+    if raw.starts_with(BYTE_ORDER_MARK) {
+        raw = raw.slice(BYTE_ORDER_MARK.len()..);
+    }
+    if raw.trim_ascii().is_empty() {
+        return Err(Fault::caller(FaultKind::BadRequest, "the request body is empty: send a JSON object"));
+    }
+    Ok(raw)
+}
+
+/// A chat whose body has been read.
+pub fn chat(dialect: Dialect, raw: Bytes, heads: Heads, named: Option<&Named>) -> Result<Inbound, Fault> {
+    let (peek, ir) = Peek::of(dialect, &raw, named).map_err(bad_request)?;
+    let mut inbound = Inbound {
+        dialect,
+        raw,
+        peek,
+        heads,
+        engine: Engine::default(),
+        carried: None,
+        ir,
+        inquiry: None,
+        invoked: None,
+    };
     if inbound.peek.session_id.is_none() {
         inbound.peek.session_id.clone_from(&inbound.heads.session);
     }
@@ -255,5 +277,6 @@ fn heads(headers: &HeaderMap) -> Heads {
         session: text("x-session-id"),
         beta: headers.get("anthropic-beta").or_else(|| headers.get("x-anthropic-beta")).cloned(),
         anthropic_version: headers.get("anthropic-version").cloned(),
+        metadata: metadata::wanted(headers),
     }
 }

@@ -14,8 +14,9 @@ use std::time::Duration;
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const ANY: HeaderValue = HeaderValue::from_static("*");
-const EXPOSED: HeaderValue =
-    HeaderValue::from_static("X-Generation-Id,X-Provider-Name,request-id,cf-ray,X-Slipswitch-Losses");
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "X-Generation-Id,X-Provider-Name,request-id,cf-ray,X-Slipswitch-Losses,X-Slipswitch-Attempts,X-Slipswitch-Strategy,Server-Timing",
+);
 pub const GENERATION: HeaderName = HeaderName::from_static("x-generation-id");
 /// Where Anthropic's libraries look for what to quote to support.
 const REQUEST: HeaderName = HeaderName::from_static("request-id");
@@ -50,12 +51,13 @@ pub fn event_stream(dialect: Dialect, body: Body) -> Response<Body> {
 
 /// A service's answer on its way, announced as what it is.
 pub fn flowing(dialect: Dialect, relay: Relay, id: &str) -> Response<Body> {
-    let (media_type, provider) = (relay.media_type().cloned(), relay.provider().to_owned());
+    let (media_type, provider, head) = (relay.media_type().cloned(), relay.provider().to_owned(), relay.head());
     let mut response = event_stream(dialect, Body::Relay(Box::new(relay)));
     if let Some(media_type) = media_type {
         response.headers_mut().insert(CONTENT_TYPE, media_type);
     }
     stamp(response.headers_mut(), id, Some(&provider));
+    head.put(response.headers_mut());
     response
 }
 

@@ -5,6 +5,7 @@ use super::hold;
 use super::judge::{Flow, Opening};
 use super::settle::Book;
 use super::shield::internal;
+use super::told::Head;
 use crate::clock;
 use crate::config::Timeouts;
 use crate::upstream::{Incoming, show};
@@ -54,6 +55,7 @@ pub struct Relay {
     timer: Pin<Box<Sleep>>,
     provider: Arc<str>,
     losses: Option<HeaderValue>,
+    head: Head,
     media_type: Option<HeaderValue>,
     /// It failed where nothing can be said about it: the connection must break, or the caller would take what came for all.
     torn: bool,
@@ -65,7 +67,7 @@ impl Relay {
     pub fn new(opening: Opening, mut book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
         let Opening { out, flow, first, media_type } = opening;
         let provider = book.provider();
-        let losses = book.told(None);
+        let (losses, head) = (book.told(None), book.head());
         let run = match flow {
             Flow::Running { lens, body } => Some(Run { lens, body, book }),
             Flow::Ended(tally) => {
@@ -87,6 +89,7 @@ impl Relay {
             timer,
             provider,
             losses,
+            head,
             media_type,
             torn: false,
             flushed: false,
@@ -101,6 +104,11 @@ impl Relay {
     /// The losses its head should tell.
     pub fn losses(&mut self) -> Option<HeaderValue> {
         self.losses.take()
+    }
+
+    /// How it came about, for its head.
+    pub fn head(&self) -> Head {
+        self.head.clone()
     }
 
     /// What it is announced as, where that does not follow from the dialect.

@@ -3,16 +3,17 @@
 use super::admit::Caller;
 use super::read::Inbound;
 use super::shield::internal;
-use super::told;
+use super::told::{self, Head};
 use crate::App;
 use crate::clock;
+use crate::decisions::Entry;
 use crate::sticky::{STAYS_LONG_MS, STAYS_MS};
 use crate::vitals::Flight;
 use http::HeaderValue;
 use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Usage};
 use slip_route::health::Answered;
-use slip_route::{Endpoint, Sticky};
-use slip_store::{Attempt, Failure, Generation, Slot};
+use slip_route::{Endpoint, Plan, Refusal, Sticky};
+use slip_store::{Attempt, Failure, Generation, Ruled, Slot};
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +24,8 @@ const MAX_TEXT: usize = 256;
 /// The same for the words of an error, and for how many losses are told.
 const MAX_MESSAGE: usize = 2048;
 const MAX_LOSSES: usize = 64;
+/// How many endpoints are told that were ruled out, and how many that came last.
+const MAX_RULED: usize = 16;
 
 /// As much of a text as a record keeps.
 fn short(mut text: String, most: usize) -> String {
@@ -35,6 +38,11 @@ fn short(mut text: String, most: usize) -> String {
 
 fn failure(fault: &Fault) -> Failure {
     Failure { kind: fault.kind.reason(), message: short(fault.says.to_string(), MAX_MESSAGE) }
+}
+
+fn ruled(refusal: &Refusal) -> Ruled {
+    let Refusal { endpoint, rule } = refusal;
+    Ruled { endpoint: endpoint.tag.clone(), rule: rule.name().into(), says: rule.to_string() }
 }
 
 /// Providers cache no prompt shorter than this (OpenAI's and Anthropic's pages on prompt caching, read 2026-11).
@@ -86,6 +94,8 @@ pub struct Book {
     began: Instant,
     /// What of the request could not be carried to whoever answered.
     losses: Vec<Loss>,
+    /// Its line of the decision log, where there is one.
+    entry: Option<Box<Entry>>,
     in_flight: InFlight,
 }
 
@@ -130,6 +140,7 @@ impl Book {
             first: None,
             began: started,
             losses: Vec::new(),
+            entry: None,
             in_flight,
         }
     }
@@ -150,8 +161,24 @@ impl Book {
         self.row.provider_name.clone()
     }
 
-    pub fn refusals(&mut self, count: usize) {
-        self.row.refusals = u32::try_from(count).unwrap_or(u32::MAX);
+    /// Who may be tried, and who not.
+    pub fn routed(&mut self, plan: &Plan, refusals: &[Refusal], demoted: &[Refusal]) {
+        let told = |all: &[Refusal]| all.iter().take(MAX_RULED).map(ruled).collect();
+        self.row.refusals = u32::try_from(refusals.len()).unwrap_or(u32::MAX);
+        self.row.ruled_out = told(refusals);
+        self.row.tried_last = told(demoted);
+        self.row.strategy = plan.strategy().into();
+        self.row.chosen_by = plan.by().name().into();
+    }
+
+    /// Tell the decision log, once it is known what came of it.
+    pub fn log(&mut self, entry: Option<Box<Entry>>) {
+        self.entry = entry;
+    }
+
+    /// How many endpoints were ruled out.
+    pub fn refusals(&self) -> u32 {
+        self.row.refusals
     }
 
     /// Under which the endpoint is remembered that it used.
@@ -160,8 +187,23 @@ impl Book {
     }
 
     /// One more endpoint was ruled out, before anything was sent.
-    pub fn refused(&mut self) {
+    pub fn refused(&mut self, endpoint: &Endpoint, fault: &Fault) {
         self.row.refusals = self.row.refusals.saturating_add(1);
+        if self.row.ruled_out.len() < MAX_RULED {
+            let says = short(fault.says.to_string(), MAX_TEXT);
+            self.row.ruled_out.push(Ruled { endpoint: endpoint.tag.clone(), rule: "unfit".into(), says });
+        }
+    }
+
+    /// What the reply's head says of how it came about.
+    pub fn head(&self) -> Head {
+        let spent = || u64::try_from(clock::now().duration_since(self.started).as_micros()).unwrap_or(u64::MAX);
+        Head {
+            attempts: self.row.attempts.len(),
+            strategy: self.row.strategy.clone(),
+            // Settled once there is a first content; a failure is told at this moment.
+            gateway_us: self.first.map_or_else(|| spent().saturating_sub(self.upstream_us), |_| self.row.overhead_us),
+        }
     }
 
     /// An attempt begins: from now on this is who the record is about.
@@ -260,6 +302,9 @@ impl Book {
             });
         }
         let (ended_well, tokens) = (tally.fault.is_none() && !cancelled, row.tokens.clone());
+        if let Some(entry) = self.entry.take() {
+            entry.end(row);
+        }
         slot.write(std::mem::take(row));
         if ended_well {
             self.stay(&tokens);
@@ -287,6 +332,9 @@ impl Book {
         self.row.error = Some(failure(fault));
         self.row.cost_known = true;
         self.row.total_ms = clock::ms(clock::now().duration_since(self.started));
+        if let Some(entry) = self.entry.take() {
+            entry.end(&self.row);
+        }
         slot.write(std::mem::take(&mut self.row));
     }
 }

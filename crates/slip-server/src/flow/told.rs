@@ -1,7 +1,41 @@
-//! Losses told in a reply's head: the names of what could not be carried, so that nobody has to ask for the record to notice.
+//! What is told in a reply's head: how it came about, and the names of what could not be carried, so that nobody has to ask for the
+//! record to notice.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use slip_ir::Loss;
+use std::borrow::Cow;
+
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-slipswitch-attempts");
+const STRATEGY: HeaderName = HeaderName::from_static("x-slipswitch-strategy");
+const TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// How a reply came about, as far as it is known when its head goes out.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// Upstream calls, the one that answered included.
+    pub attempts: usize,
+    pub strategy: Cow<'static, str>,
+    /// What the gateway itself added.
+    pub gateway_us: u64,
+}
+
+impl Head {
+    pub fn put(self, headers: &mut HeaderMap) {
+        headers.insert(ATTEMPTS, HeaderValue::from(self.attempts));
+        let strategy = match self.strategy {
+            Cow::Borrowed(name) => Ok(HeaderValue::from_static(name)),
+            Cow::Owned(name) => HeaderValue::try_from(name),
+        };
+        if let Ok(strategy) = strategy {
+            headers.insert(STRATEGY, strategy);
+        }
+        // Milliseconds, as browsers read it.
+        let (whole, part) = (self.gateway_us / 1000, self.gateway_us % 1000);
+        if let Ok(timing) = HeaderValue::try_from(format!("gateway;dur={whole}.{part:03}")) {
+            headers.insert(TIMING, timing);
+        }
+    }
+}
 
 pub const LOSSES: HeaderName = HeaderName::from_static("x-slipswitch-losses");
 /// Proxies give all headers of a reply a few KiB between them.
@@ -42,6 +76,15 @@ fn safe(loss: &Loss) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_tells_how_it_came_about() {
+        let mut headers = HeaderMap::new();
+        Head { attempts: 2, strategy: "random".into(), gateway_us: 1_042 }.put(&mut headers);
+        assert_eq!(headers["x-slipswitch-attempts"], "2");
+        assert_eq!(headers["x-slipswitch-strategy"], "random");
+        assert_eq!(headers["server-timing"], "gateway;dur=1.042");
+    }
 
     fn told(losses: &[(&str, &str)]) -> Option<String> {
         let losses: Vec<Loss> =

@@ -100,8 +100,11 @@ impl Encode for Encoder {
             delta.close();
             usage::write(w.key("usage"), &usage, &this.start, &this.stamp, true);
         });
-        self.send("message_stop", out, |w, _| {
+        self.send("message_stop", out, |w, this| {
             w.put("type", "message_stop");
+            if let Some(metadata) = &this.stamp.metadata {
+                w.raw("openrouter_metadata", metadata);
+            }
         });
         self.over = true;
     }

@@ -30,6 +30,8 @@ enum Gate {
     Open,
     /// This event still, as the last one.
     Closing,
+    /// In its place, the same with what the caller wants to know of the routing; it is the last one.
+    Signing,
     Shut,
 }
 
@@ -74,6 +76,8 @@ impl Verbatim {
             // What the upstream itself calls an error, the caller can read as one.
             self.told = wire(self.caller).is_error(frame);
             self.gate = if self.told { Gate::Closing } else { Gate::Shut };
+        } else if self.stamp.metadata.is_some() && self.caller == Dialect::Anthropic && self.closed {
+            self.gate = Gate::Signing;
         }
     }
 
@@ -86,6 +90,14 @@ impl Verbatim {
                 return;
             }
             Gate::Closing => self.gate = Gate::Shut,
+            Gate::Signing => {
+                self.gate = Gate::Shut;
+                self.after_cr = false;
+                out.put_slice(b"event: message_stop\ndata: {\"type\":\"message_stop\"");
+                self.stamp.put_metadata(out);
+                out.put_slice(b"}\n\n");
+                return;
+            }
             Gate::Open => {}
         }
         out.put_slice(bytes);

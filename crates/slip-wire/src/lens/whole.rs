@@ -26,7 +26,8 @@ pub fn reply(
     quirks: &Quirks,
 ) -> Result<(Vec<u8>, Tally), Fault> {
     if (upstream, caller) == (Dialect::OpenAiChat, Dialect::OpenAiChat) {
-        return openai_chat::patch::reply(body, stamp);
+        let (bytes, tally) = openai_chat::patch::reply(body, stamp)?;
+        return Ok((stamp.signed(caller, bytes), tally));
     }
     let (events, tally) = decoded(upstream, caller, body, stamp, quirks, None)?;
     if upstream == caller {
@@ -34,10 +35,10 @@ pub fn reply(
             Dialect::Completions => completions::patch::reply(body, &tally, stamp),
             _ => body.to_vec(),
         };
-        return Ok((bytes, tally));
+        return Ok((stamp.signed(caller, bytes), tally));
     }
     let reply = Reply { usage: tally.usage.clone(), ..fold(events) };
-    Ok((wire(caller).encode_reply(&reply, stamp), tally))
+    Ok((stamp.signed(caller, wire(caller).encode_reply(&reply, stamp)), tally))
 }
 
 /// A reply whose form was asked for by other means: cleaned of what stands around the JSON, and what each complete choice said.
@@ -70,7 +71,7 @@ pub fn shaped(
         }
         said.push(choice.text());
     }
-    Ok((wire(caller).encode_reply(&reply, stamp), tally, said))
+    Ok((stamp.signed(caller, wire(caller).encode_reply(&reply, stamp)), tally, said))
 }
 
 /// A reply of status 200 told as the stream the caller asked for.

@@ -340,6 +340,7 @@ impl Encode for Encoder {
             }
             out.put_slice(b"],\"usage\":");
             write_usage(&usage, &self.stamp, out);
+            self.stamp.put_metadata(out);
             out.put_slice(b"}\n\n");
         }
         out.put_slice(b"data: [DONE]\n\n");

@@ -1,21 +1,15 @@
 //! Five requests that show what the gateway does. Every figure printed was measured by this run.
 
+use crate::client::Client;
 use crate::exit::{Code, Ending};
 use crate::ground::Ground;
 use anstream::println;
-use bytes::Bytes;
-use http::{HeaderValue, header};
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use slip_server::clock;
-use slip_server::upstream::{self, Deadlines, Target, parse_base};
 use slip_sim::Fault;
-use std::sync::Arc;
 use std::time::Duration;
 
-struct Client {
-    target: Target,
-}
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What one request came to, by our own clock and by the gateway's record of it.
 struct Seen {
@@ -26,7 +20,7 @@ struct Seen {
 }
 
 pub async fn tour(root: &str, key: &str, ground: &Ground) -> Result<(), Ending> {
-    let client = Client::new(root, key)?;
+    let client = Client::new(root, key).map_err(broke)?;
     let flaky = ground.sim("flaky").ok_or_else(|| broke("the demo has no provider named flaky"))?;
     let usual = flaky.config().fault.clone();
     let set = |mode: Option<&str>| {
@@ -42,10 +36,10 @@ pub async fn tour(root: &str, key: &str, ground: &Ground) -> Result<(), Ending> 
     };
     let mut overheads = Vec::new();
 
-    let plain = client.chat(ask("hello", json!({ "provider": { "order": ["swift"] } }))).await?;
+    let plain = chat(&client, ask("hello", json!({ "provider": { "order": ["swift"] } }))).await?;
     say(1, "plain request", &format!("demo/echo → {}", plain.path()), &plain, &mut overheads, "");
 
-    let cheap = client.chat(ask("hello", json!({ "provider": { "sort": "price" } }))).await?;
+    let cheap = chat(&client, ask("hello", json!({ "provider": { "sort": "price" } }))).await?;
     let saved = match (plain.cost(), cheap.cost()) {
         (Some(dear), Some(cheap)) if dear > 0.0 => format!("{:+.0} %", (cheap / dear - 1.0) * 100.0),
         _ => String::new(),
@@ -54,13 +48,13 @@ pub async fn tour(root: &str, key: &str, ground: &Ground) -> Result<(), Ending> 
 
     set(Some("status:503"));
     let order = json!({ "provider": { "order": ["flaky", "swift"] } });
-    let fallback = client.chat(ask("hello", order)).await?;
+    let fallback = chat(&client, ask("hello", order)).await?;
     let tries = format!("{} attempts", fallback.attempts().len());
     say(3, "fallback", &fallback.path(), &fallback, &mut overheads, &tries);
 
     set(Some("cut:12"));
     let only = json!({ "stream": true, "provider": { "only": ["flaky"] } });
-    let cut = client.chat(ask("count to 40", only)).await?;
+    let cut = chat(&client, ask("count to 40", only)).await?;
     flaky.set_fault(usual);
     println!(
         "4/5 stream, cut mid-way    flaky cut after about {} tokens → finish_reason={}, not retried (tokens were already sent)",
@@ -70,8 +64,8 @@ pub async fn tour(root: &str, key: &str, ground: &Ground) -> Result<(), Ending> 
     println!("                           what was delivered is what is charged: {}", cut.money());
 
     let again = json!({ "provider": { "order": ["swift"] } });
-    let first = client.chat(ask("the same question", again.clone())).await?;
-    let second = client.chat(ask("the same question", again)).await?;
+    let first = chat(&client, ask("the same question", again.clone())).await?;
+    let second = chat(&client, ask("the same question", again)).await?;
     let same = if first.text == second.text { "same answer" } else { "another answer" };
     println!(
         "5/5 same prompt twice      {:.0} ms, then {:.0} ms → {same}           {}   {} + {}",
@@ -143,43 +137,17 @@ impl Seen {
     }
 }
 
-impl Client {
-    fn new(root: &str, key: &str) -> Result<Client, Ending> {
-        let (origin, prefix) = parse_base(root, true).map_err(broke)?;
-        let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(broke)?;
-        value.set_sensitive(true);
-        let headers = [(header::AUTHORIZATION, value)].into();
-        Ok(Client { target: Target { origin: Arc::new(origin), prefix: prefix.as_str().into(), headers, tap: None } })
-    }
-
-    async fn chat(&self, body: Value) -> Result<Seen, Ending> {
-        let began = clock::now();
-        let deadlines = Deadlines { connect: Duration::from_secs(2), headers: Duration::from_secs(30), alone: true };
-        let body = Bytes::from(body.to_string());
-        let response =
-            upstream::open(&self.target, "/api/v1/chat/completions", body, "application/json", &[], deadlines)
-                .await
-                .map_err(|f| broke(f.fault.says))?;
-        let status = response.status().as_u16();
-        let id = response.headers().get("x-generation-id").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let bytes = response.into_body().collect().await.map_err(broke)?.to_bytes();
-        let ms = clock::now().duration_since(began).as_secs_f64() * 1000.0;
-        let whole = String::from_utf8_lossy(&bytes).into_owned();
-        let text = match serde_json::from_str::<Value>(&whole) {
-            Ok(reply) => reply["choices"][0]["message"]["content"].as_str().unwrap_or(&whole).to_owned(),
-            Err(_) => whole,
-        };
-        let record = self.record(&id).await?;
-        Ok(Seen { status, ms, text, record })
-    }
-
-    async fn record(&self, id: &str) -> Result<Value, Ending> {
-        let deadlines = Deadlines { connect: Duration::from_secs(2), headers: Duration::from_secs(5), alone: true };
-        let response = upstream::get(&self.target, &format!("/api/v1/generation?id={id}"), deadlines)
-            .await
-            .map_err(|f| broke(f.fault.says))?;
-        let bytes = response.into_body().collect().await.map_err(broke)?.to_bytes();
-        let value: Value = serde_json::from_slice(&bytes).map_err(broke)?;
-        Ok(value["data"].clone())
-    }
+async fn chat(client: &Client, body: Value) -> Result<Seen, Ending> {
+    let began = clock::now();
+    let answer = client.post("/api/v1/chat/completions", body.to_string(), PATIENCE).await.map_err(broke)?;
+    let ms = clock::now().duration_since(began).as_secs_f64() * 1000.0;
+    let id = answer.headers.get("x-generation-id").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let whole = String::from_utf8_lossy(&answer.body).into_owned();
+    let text = match serde_json::from_str::<Value>(&whole) {
+        Ok(reply) => reply["choices"][0]["message"]["content"].as_str().unwrap_or(&whole).to_owned(),
+        Err(_) => whole,
+    };
+    let path = format!("/api/v1/generation?id={id}");
+    let record = client.get(&path, PATIENCE).await.and_then(|answer| answer.json()).map_err(broke)?;
+    Ok(Seen { status: answer.status, ms, text, record: record["data"].clone() })
 }

@@ -107,6 +107,11 @@ fn write(path: &Path, api: Option<&SecretKey>, management: Option<&SecretKey>) -
     Ok(path.to_owned())
 }
 
+/// The API key of the first start, for commands on the same machine.
+pub fn kept(dir: &Path) -> Option<SecretKey> {
+    read(&dir.join(FILE)).0
+}
+
 fn read(path: &Path) -> (Option<SecretKey>, Option<SecretKey>) {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let find = |name: &str| {

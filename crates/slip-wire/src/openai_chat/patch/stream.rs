@@ -410,6 +410,7 @@ impl Patch {
         if let Some(usage) = &self.meter.tally.usage {
             out.put_slice(b",\"usage\":");
             write_usage(usage, &self.stamp, out);
+            self.stamp.put_metadata(out);
         }
         out.put_slice(b"}\n\n");
         out.put_slice(DONE);

@@ -1,0 +1,103 @@
+//! Beside the journey: how a request would be routed at this moment, and why. It goes the same way as far as the choice; nobody is
+//! asked, nothing is counted, and nothing is remembered.
+
+use super::admit::Caller;
+use super::choose::asking;
+use super::read::{self, Heads, Inbound};
+use super::settle::InFlight;
+use super::{hold, refuse};
+use crate::body::Body;
+use crate::sticky::Conversations;
+use crate::world::World;
+use crate::{App, api, clock};
+use bytes::Bytes;
+use fastrand::Rng;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use serde_json::Value;
+use slip_ir::{Dialect, Fault, FaultKind};
+use slip_route::{Explained, Sticky, View};
+use slip_wire::peek::Named;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The same state explains itself the same way.
+const SEED: u64 = 1;
+
+/// `POST /explain`: any chat request; `surface` says whose, where it is not OpenAI's.
+pub async fn explain(app: Arc<App>, caller: Caller, request: Request<Incoming>) -> Result<Response<Body>, Fault> {
+    let world = app.world();
+    let Some(_place) = InFlight::enter(&app, world.limits.max_concurrent) else { return Err(hold::full()) };
+    let (parts, body) = request.into_parts();
+    let raw = read::bytes(&parts.headers, body, world.limits.body).await?;
+    let inbound = understood(raw)?;
+    let turn = app.turn.load(Ordering::Relaxed);
+    let told = at_this_moment(&world, &inbound, &caller, turn, Some(&app.conversations))?;
+    Ok(refuse::json(http::StatusCode::OK, told.to_string().into_bytes()))
+}
+
+/// The same without a gateway: by a configuration alone, everybody well and nobody measured.
+pub fn offline(world: &World, body: Vec<u8>) -> Result<Value, Fault> {
+    at_this_moment(world, &understood(body.into())?, &Caller::Anyone, 0, None)
+}
+
+fn at_this_moment(
+    world: &World,
+    inbound: &Inbound,
+    caller: &Caller,
+    turn: u64,
+    conversations: Option<&Conversations>,
+) -> Result<Value, Fault> {
+    let now = clock::unix_ms();
+    let asking = asking(inbound)?;
+    let remembered = |key| conversations.and_then(|all| all.find(key, now));
+    let sticky: Option<Sticky> = asking.conversation(caller).and_then(remembered);
+    let moment = world.at(now);
+    let view = View { vitals: &moment, turn, affinity: asking.affinity, sticky };
+    let want = &inbound.peek.want;
+    let dice = &mut Rng::with_seed(SEED);
+    let told: Explained = slip_route::explain(&world.field, &asking.ask, want, &view, now, dice);
+    Ok(api::explain::shown(&told, &api::explain::Asked { inbound, caller, view: &view, now_ms: now }))
+}
+
+/// What is said beside the request. Gemini's and Bedrock's callers name the model in the path, for which there is no place here:
+/// they name it in the body like the others.
+#[derive(Default, serde::Deserialize)]
+struct Beside {
+    #[serde(default)]
+    surface: Value,
+    #[serde(default)]
+    model: Value,
+    #[serde(default)]
+    stream: Value,
+}
+
+fn understood(raw: Bytes) -> Result<Inbound, Fault> {
+    let raw = read::text(raw)?;
+    // What is not JSON is said by whoever reads it next, with the place where it is not.
+    let beside: Beside = serde_json::from_slice(&raw).unwrap_or_default();
+    let dialect = match &beside.surface {
+        Value::Null => Dialect::OpenAiChat,
+        said => said.as_str().and_then(surface).ok_or_else(|| {
+            let all: Vec<&str> = Dialect::ALL.iter().map(|d| d.name()).collect();
+            let says = format!("surface: not one of {}: {}", all.join(", "), api::shown(&said.to_string()));
+            Fault::caller(FaultKind::BadRequest, says).at("surface")
+        })?,
+    };
+    let named = matches!(dialect, Dialect::Gemini | Dialect::Bedrock).then(|| Named {
+        model: beside.model.as_str().unwrap_or_default().to_owned(),
+        stream: beside.stream == Value::Bool(true),
+    });
+    read::chat(dialect, raw, Heads::default(), named.as_ref())
+}
+
+/// By the name of the dialect, or of the path that is called.
+fn surface(name: &str) -> Option<Dialect> {
+    match name {
+        "chat" | "chat/completions" => Some(Dialect::OpenAiChat),
+        "messages" => Some(Dialect::Anthropic),
+        "responses" => Some(Dialect::Responses),
+        "completions" => Some(Dialect::Completions),
+        name => Dialect::parse(name),
+    }
+}
