@@ -272,20 +272,20 @@ error: gw.toml:6:11  providers.lab.dialect: unknown value: "x"
         r#"listen = "127.0.0.1:8484"
 [providers.openai]
 key = "sk-proj-1234567890
-probe = = true
+plomb = = true
 "#,
         &[],
         r#"error: gw.toml:3:26  invalid basic string, expected `"`
   3 | key =********************
                                ^
-error: gw.toml:4:1  providers.openai.probe: unknown field
-  4 | probe = = true
+error: gw.toml:4:1  providers.openai.plomb: unknown field
+  4 | plomb = = true
       ^^^^^
 error: gw.toml:4:9  extra `=`, expected nothing
-  4 | probe = = true
+  4 | plomb = = true
               ^
 error: gw.toml:4:11  unexpected key or value, expected newline, `#`
-  4 | probe = = true
+  4 | plomb = = true
                 ^"#,
     ),
     (
