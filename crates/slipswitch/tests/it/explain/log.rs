@@ -69,7 +69,7 @@ async fn a_line_tells_what_was_known_and_what_came_of_it() {
 async fn a_log_that_cannot_be_written_costs_nobody_a_reply() {
     let good = sim(1, None).await;
     let conf = seller("good", &good, "price = { input = \"2\", output = \"8\" }")
-        + "[decision_log]\npath = \"/nonexistent/decisions.ndjson\"\n";
+        + "[decision_log]\npath = \"/dev/null/decisions.ndjson\"\n";
     let gateway = Gateway::start(&conf);
     assert_eq!(gateway.chat(&ask(json!({}))).await.status, 200);
     gateway.says("the decision log cannot be written").await;

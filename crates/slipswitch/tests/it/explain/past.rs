@@ -45,7 +45,7 @@ async fn a_past_request_is_told_from_its_record() {
     for words in [
         "by least-cost (chosen by: order)",
         "1   down",
-        "not_found",
+        "404",
         "2   swift",
         "ignore: in provider.ignore",
         "cost ",
