@@ -99,7 +99,32 @@ impl Report {
         let reuse = self.chapters.iter().find(|c| c.scenario.name == "prefixes").and_then(|c| self.default_of(c));
         let kept = reuse.map(|runs| ("prefixes", runs.mean(Figure::Reuse) / self.alone * 100.0));
         row("prefix reuse ≥ 90 % of one provider's", kept, &|v| v >= 90.0, " %");
+        for chapter in self.chapters.iter().filter(|c| c.scenario.name.starts_with("mixed")) {
+            self.frontier(chapter, text);
+        }
         text.push('\n');
+    }
+
+    /// Cheaper than whoever is as quick, or quicker than whoever is as cheap.
+    fn frontier(&self, chapter: &Chapter, text: &mut String) {
+        let of = |name: &str| chapter.rows.iter().find(|(e, _)| !e.ours && e.name == name).map(|(_, runs)| runs);
+        let all = (self.default_of(chapter), of("p2c peak-EWMA"), of("OpenRouter's rule"));
+        let (Some(own), Some(quick), Some(cheap)) = all else { return };
+        let ratio = |other: &Runs, figure: Figure| own.mean(figure) / other.mean(figure) * 100.0;
+        let cheaper = [ratio(quick, Figure::FirstP99), ratio(quick, Figure::Cost)];
+        let quicker = [ratio(cheap, Figure::Cost), ratio(cheap, Figure::FirstP99)];
+        let met = cheaper[0] <= 100.0 && cheaper[1] <= 80.0 || quicker[0] <= 100.0 && quicker[1] <= 60.0;
+        let _ = writeln!(
+            text,
+            "| p99 ≤ p2c's at ≤ 80 % of its $, or $ ≤ OpenRouter's rule's at ≤ 60 % of its p99 | p99 {:.0} %, $ {:.0} % of \
+             p2c's; $ {:.0} %, p99 {:.0} % of the rule's ({}) | {} |",
+            cheaper[0],
+            cheaper[1],
+            quicker[0],
+            quicker[1],
+            chapter.scenario.name,
+            if met { "met" } else { "**missed**" }
+        );
     }
 
     fn chapter(&self, chapter: &Chapter, text: &mut String) {

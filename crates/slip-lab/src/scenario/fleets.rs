@@ -50,14 +50,14 @@ pub fn mixed() -> Vec<Site> {
     fleet
 }
 
-/// Everybody limits; together they can just bear it.
+/// Everybody limits, each as it pleases; together they bear half as much again as is asked for.
 pub fn limited() -> Vec<Site> {
     let mut fleet = five();
-    limit(&mut fleet, 0, 120.0, 180_000.0, Tells::Nothing);
-    limit(&mut fleet, 1, 150.0, 240_000.0, Tells::RetryAfter);
-    limit(&mut fleet, 2, 180.0, 260_000.0, Tells::Headers);
-    limit(&mut fleet, 3, 200.0, 300_000.0, Tells::Headers);
-    limit(&mut fleet, 4, 400.0, 600_000.0, Tells::Headers);
+    limit(&mut fleet, 0, 70.0, 100_000.0, Tells::Nothing);
+    limit(&mut fleet, 1, 240.0, 340_000.0, Tells::RetryAfter);
+    limit(&mut fleet, 2, 90.0, 140_000.0, Tells::Headers);
+    limit(&mut fleet, 3, 240.0, 340_000.0, Tells::Headers);
+    limit(&mut fleet, 4, 150.0, 210_000.0, Tells::Headers);
     fleet
 }
 
@@ -107,7 +107,7 @@ pub fn replicas() -> Vec<Site> {
     fleet
 }
 
-/// Four alike that remember prompts, each as well as one alone would.
+/// Four alike that remember prompts, each as well as one alone would; none has room for everybody.
 pub fn remembering() -> Vec<Site> {
     let mut fleet: Vec<Site> = five().into_iter().take(4).collect();
     for (nth, site) in fleet.iter_mut().enumerate() {
@@ -117,8 +117,8 @@ pub fn remembering() -> Vec<Site> {
             spread: 0.4,
             reads: 8_000.0,
             writes: 70.0,
-            slots: 160,
-            queue: 200,
+            slots: 12,
+            queue: 100,
             cache: Some((60_000, 600_000)),
             ..site.clone()
         };

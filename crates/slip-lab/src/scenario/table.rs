@@ -107,8 +107,8 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "replicas",
         about: "Three machines of one's own, completing code; one of them four times as slow for ten minutes.",
         traffic: Kind::Code,
-        per_second: 12.0,
-        calls: 12_000,
+        per_second: 6.0,
+        calls: 7_000,
         fleet: fleets::replicas,
     },
     Scenario {
