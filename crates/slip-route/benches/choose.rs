@@ -4,7 +4,7 @@
 
 use fastrand::Rng;
 use slip_ir::{Dialect, Pico, Price, Rates, Raw, Want};
-use slip_route::{Ask, Catalog, Declared, Field, Instance, Policy, ProviderSeat, Rules, Step, View, choose};
+use slip_route::{Ask, Calm, Catalog, Declared, Field, Instance, Policy, ProviderSeat, Rules, Step, View, choose};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -58,7 +58,7 @@ fn main() {
                     for turn in 0..calls {
                         let view = View::calm(u64::from(turn));
                         let mut chosen = choose(&field, black_box(&ask), &want, &view, 0, &mut dice).expect("a route");
-                        assert!(matches!(black_box(chosen.plan.next(0)), Step::Try(_)));
+                        assert!(matches!(black_box(chosen.plan.next(0, &Calm)), Step::Try(_)));
                     }
                     start.elapsed().as_nanos() / u128::from(calls)
                 })

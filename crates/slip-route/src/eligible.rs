@@ -1,10 +1,11 @@
 //! Who may serve this request, and of everybody else, why not.
 
 use crate::field::{Endpoint, Field};
+use crate::health::Metric;
 use crate::plan::Allow;
 use crate::resolve::{Reach, Resolved};
 use crate::rules::Rules;
-use crate::view::View;
+use crate::view::{View, Vital};
 use crate::vocabulary::Params;
 use slip_ir::want::MediaSet;
 use slip_ir::{MediaKind, Nano, Op, Price, Want, request::format};
@@ -30,15 +31,20 @@ pub struct Candidate {
     pub price: Option<Nano>,
     /// Of all its instances.
     pub weight: u32,
-    pub failing: bool,
-    pub ttft_ms: Option<u32>,
-    pub tokens_per_second: Option<u32>,
+    /// The best of those of its instances that do not rest; in flight is all of theirs.
+    pub live: Vital,
+    /// Output tokens that are expected of a reply.
+    pub expects: u32,
+    /// [`Endpoint::key`].
+    pub key: u64,
+    /// This conversation was here before, and part of its prompt is thought to be cached.
+    pub sticky: bool,
+    /// Set by strategies that compute one: what they ordered by.
+    pub score: f64,
     /// Set by strategies that take turns: how many turns this endpoint had before. Its instances take turns by it.
     pub lap: Option<u64>,
     /// Lower tiers are tried first; a strategy orders inside one.
     pub(crate) tier: u32,
-    /// Which of its instances are cooling down (the first 64).
-    pub(crate) cold: u64,
 }
 
 impl Candidate {
@@ -120,6 +126,10 @@ pub enum Rule {
     /// Demoted, not refused: tried when nobody else is left.
     CooledDown,
     /// Demoted, not refused.
+    Probing,
+    /// Demoted, not refused.
+    Spent,
+    /// Demoted, not refused.
     SealedElsewhere,
     /// Demoted, not refused.
     Slow,
@@ -163,6 +173,8 @@ impl Rule {
             | Rule::NotFree
             | Rule::Variant
             | Rule::CooledDown
+            | Rule::Probing
+            | Rule::Spent
             | Rule::SealedElsewhere
             | Rule::Slow => None,
         }
@@ -192,6 +204,8 @@ impl Rule {
             Rule::Context { .. } => "context",
             Rule::MaxTokens { .. } => "max_tokens",
             Rule::CooledDown => "cooldown",
+            Rule::Probing => "probing",
+            Rule::Spent => "rate_limit",
             Rule::SealedElsewhere => "sealed_reasoning",
             Rule::Slow => "slow",
         }
@@ -231,6 +245,8 @@ impl fmt::Display for Rule {
                 write!(f, "it writes at most {has} tokens, and max_tokens is {needs}")
             }
             Rule::CooledDown => f.write_str("cooling down after failures, tried last"),
+            Rule::Probing => f.write_str("coming back after failures, and another request is trying it, tried last"),
+            Rule::Spent => f.write_str("its rate limit has no room for this prompt, tried last"),
             Rule::SealedElsewhere => {
                 f.write_str("it cannot read the sealed reasoning in this conversation, tried last")
             }
@@ -266,8 +282,6 @@ struct Needs {
     params: Params,
     wishes: Params,
     sealed: bool,
-    throughput: Option<f64>,
-    latency_ms: Option<f64>,
     has_max_price: bool,
 }
 
@@ -315,8 +329,6 @@ impl Needs {
             params: if rules.require_parameters { Params::of(want.params.iter().copied()) } else { Params::default() },
             wishes,
             sealed: want.sealed.iter().any(|f| !f.is_empty() && f != format::UNKNOWN),
-            throughput: rules.min_throughput.usual(),
-            latency_ms: rules.max_latency.usual().map(|s| s * 1000.0),
             has_max_price: [max.prompt, max.completion, max.audio, max.request].iter().any(Option::is_some),
         }
     }
@@ -417,25 +429,8 @@ fn too_dear(price: Option<&Price>, rules: &Rules, want: &Want) -> Option<Rule> {
 }
 
 fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpoint) -> (Candidate, Option<Rule>) {
-    let (mut cold, mut all_cold, mut failing) = (0u64, true, true);
-    let (mut ttft_ms, mut tokens_per_second): (Option<u32>, Option<u32>) = (None, None);
-    for (index, instance) in e.pool.iter().enumerate() {
-        let vital = q.view.vitals.vital(e.key, instance.id);
-        if vital.cooldown_until_ms > q.now_ms {
-            cold |= if index < 64 { 1 << index } else { 0 };
-            continue;
-        }
-        all_cold = false;
-        failing &= vital.failing;
-        ttft_ms = match (ttft_ms, vital.ttft_ms) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        tokens_per_second = tokens_per_second.max(vital.tokens_per_second);
-    }
+    let (live, rests) = live(q, e);
     let foreign = needs.sealed && !q.want.sealed.iter().any(|f| f == e.facts.seals);
-    let slow = needs.throughput.zip(tokens_per_second).is_some_and(|(min, is)| f64::from(is) < min)
-        || needs.latency_ms.zip(ttft_ms).is_some_and(|(max, is)| f64::from(is) > max);
     let order = match q.rules.order.iter().position(|n| e.answers_to(n)) {
         Some(at) => at as u32,
         None => tier::UNLISTED,
@@ -446,13 +441,13 @@ fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpo
         || wish.misses(e.variant.as_deref())
         || !q.want.media.iter().all(reads);
     // The caller's own order is stronger than the caller's preferences.
-    let slow = slow && order == tier::UNLISTED;
+    let slow = order == tier::UNLISTED && is_slow(q, e, &live);
     let mut tier = order << tier::ORDER;
     if !q.rules.mix_models {
         tier |= (place as u32) << tier::PLACE;
     }
     let marks = [
-        (all_cold, tier::COOLED, Some(Rule::CooledDown)),
+        (rests.is_some(), tier::COOLED, rests),
         (foreign, tier::FOREIGN, Some(Rule::SealedElsewhere)),
         (slow, tier::SLOW, Some(Rule::Slow)),
         (lacks, tier::LACKS, None),
@@ -464,28 +459,109 @@ fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpo
             why = why.or(rule);
         }
     }
+    // Where the caller says in which order, a conversation does not.
+    let sticky = q.view.sticky.filter(|s| s.endpoint == e.key && q.rules.order.is_empty());
+    let usual = q.want.prompt_tokens.saturating_mul(u64::from(live.cached_permille)) / 1000;
+    let cached = sticky.map_or(usual, |s| s.cached.max(usual));
     let candidate = Candidate {
         place: place as u16,
         at: at as u32,
-        price: e.price.as_deref().map(|p| estimate(p, q.want)),
+        price: e.price.as_deref().map(|p| effective(p, q.want, cached)),
         weight: e.facts.weight,
-        failing: failing && !all_cold,
-        ttft_ms,
-        tokens_per_second,
+        live,
+        expects: expected_output(q.want).min(u64::from(u32::MAX)) as u32,
+        key: e.key,
+        sticky: sticky.is_some(),
+        score: 0.0,
         lap: None,
         tier,
-        cold,
     };
     (candidate, why)
 }
 
+/// How an endpoint is through the best of its instances, and why all of them rest if they do.
+fn live(q: &Question<'_>, e: &Endpoint) -> (Vital, Option<Rule>) {
+    let (mut best, mut why): (Option<Vital>, Option<Rule>) = (None, None);
+    for instance in e.pool.iter() {
+        let vital = q.view.vitals.vital(e.key, instance.id);
+        if vital.rests(q.now_ms, q.want.prompt_tokens) {
+            why = Some(match vital {
+                Vital { cooldown_until_ms, .. } if cooldown_until_ms > q.now_ms => Rule::CooledDown,
+                Vital { probing: true, .. } => Rule::Probing,
+                _ => Rule::Spent,
+            });
+            continue;
+        }
+        let Some(best) = &mut best else {
+            best = Some(vital);
+            continue;
+        };
+        let least = |a: Option<u32>, b: Option<u32>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        best.failing &= vital.failing;
+        best.half_open &= vital.half_open;
+        best.warmth = best.warmth.max(vital.warmth);
+        best.odds = best.odds.max(vital.odds);
+        best.ttft_ms = least(best.ttft_ms, vital.ttft_ms);
+        best.peak_ms = least(best.peak_ms, vital.peak_ms);
+        best.tokens_per_second = best.tokens_per_second.max(vital.tokens_per_second);
+        best.cached_permille = best.cached_permille.max(vital.cached_permille);
+        best.in_flight = best.in_flight.saturating_add(vital.in_flight);
+    }
+    match best {
+        Some(best) => (best, None),
+        None => (Vital::default(), why),
+    }
+}
+
+/// Whether it is slower than the caller prefers, at the percentiles the caller named where they were measured. A percentile of
+/// speed is what that share of replies reach: at p90, nine in ten are as fast or faster.
+fn is_slow(q: &Question<'_>, e: &Endpoint, live: &Vital) -> bool {
+    let (throughput, latency) = (q.rules.min_throughput, q.rules.max_latency);
+    if throughput.is_empty() && latency.is_empty() {
+        return false;
+    }
+    let measured = |metric| {
+        let each = e.pool.iter().filter_map(|i| q.view.vitals.percentiles(e.key, i.id, metric));
+        each.max_by_key(|p| p.count)
+    };
+    let too_slow = !throughput.is_empty()
+        && match (measured(Metric::Throughput), live.tokens_per_second.zip(throughput.usual())) {
+            (Some(p), _) => !throughput.all(|share| p.at(1.0 - share), |is, least| is >= least),
+            (None, Some((is, least))) => f64::from(is) < least,
+            (None, None) => false,
+        };
+    let too_late = !latency.is_empty()
+        && match (measured(Metric::FirstContent), live.ttft_ms.zip(latency.usual())) {
+            (Some(p), _) => !latency.all(|share| p.at(share), |is, most| is <= most * 1000.0),
+            (None, Some((is, most))) => f64::from(is) > most * 1000.0,
+            (None, None) => false,
+        };
+    too_slow || too_late
+}
+
+/// Output tokens of the reply, for comparing endpoints only.
+fn expected_output(want: &Want) -> u64 {
+    want.max_tokens.unwrap_or(EXPECTED_OUTPUT).min(EXPECTED_OUTPUT).saturating_mul(u64::from(want.n.max(1)))
+}
+
 /// What a request like this usually costs here. For comparing endpoints only.
 pub fn estimate(price: &Price, want: &Want) -> Nano {
+    effective(price, want, 0)
+}
+
+/// The same with so many prompt tokens read from the provider's cache.
+fn effective(price: &Price, want: &Want, cached: u64) -> Nano {
     let rates = price.rates_for(want.prompt_tokens);
-    let output =
-        want.max_tokens.unwrap_or(EXPECTED_OUTPUT).min(EXPECTED_OUTPUT).saturating_mul(u64::from(want.n.max(1)));
-    let pico = u128::from(want.prompt_tokens) * u128::from(rates.input.0)
-        + u128::from(output) * u128::from(rates.output.0)
-        + u128::from(price.request.0);
+    let cached = if rates.cache_read.is_some() { cached.min(want.prompt_tokens) } else { 0 };
+    let lines = [
+        (want.prompt_tokens - cached, rates.input),
+        (cached, rates.cache_read.unwrap_or(rates.input)),
+        (expected_output(want), rates.output),
+        (1, price.request),
+    ];
+    let pico: u128 = lines.iter().map(|(count, rate)| u128::from(*count) * u128::from(rate.0)).sum();
     Nano(i64::try_from(pico / 1000).unwrap_or(i64::MAX))
 }

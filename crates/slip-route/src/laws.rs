@@ -8,7 +8,7 @@ use crate::resolve::Resolved;
 use crate::rules::Rules;
 use crate::strategy::STRATEGIES;
 use crate::testing::{declared, line, price, seat};
-use crate::view::{Board, View, Vital};
+use crate::view::{Board, Calm, View, Vital};
 use fastrand::Rng;
 use proptest::prelude::*;
 use slip_ir::{Fault, FaultKind, Origin, Raw, Remedy, Want};
@@ -102,7 +102,7 @@ fn start(field: &Arc<Field>, board: &Board, rules: &str, models: &[usize], seed:
         rules: Rules::parse(&Raw::parse(rules).unwrap()).unwrap(),
         allow: None,
     };
-    let view = View { vitals: board, turn: seed };
+    let view = View::of(board, seed);
     choose(field, &ask, &Want { prompt_tokens: 1_000, ..Want::default() }, &view, 0, &mut Rng::with_seed(seed))
         .ok()
         .map(|chosen| chosen.plan)
@@ -112,7 +112,7 @@ fn start(field: &Arc<Field>, board: &Board, rules: &str, models: &[usize], seed:
 fn run(mut plan: Plan, script: &[(Fault, Sent)]) -> (Vec<(u64, u32, String)>, u64, Option<Fault>) {
     let (mut now, mut tries, mut waited) = (0, Vec::new(), 0);
     for _ in 0..40 {
-        match plan.next(now) {
+        match plan.next(now, &Calm) {
             Step::Try(a) => {
                 assert_eq!(a.number as usize, tries.len() + 1);
                 tries.push((a.endpoint.key, a.instance.id, a.endpoint.model.id.to_string()));
@@ -178,7 +178,7 @@ proptest! {
         let rules = Rules::parse(&Raw::parse(rules).unwrap()).unwrap();
         let answer = eligible(&Question {
             field: &field, asked: &asked, want: &Want::default(), rules: &rules, allow: None,
-            view: View { vitals: &board, turn: 0 }, now_ms: 0,
+            view: View::of(&board, 0), now_ms: 0,
         });
         let mut all: Vec<u64> = asked.iter().flat_map(|a| field.reach(&a.reach)).map(|e| e.key).collect();
         let yes = answer.candidates.iter().map(|c| field.reach(&asked[c.place as usize].reach)[c.at as usize].key);
@@ -210,13 +210,14 @@ proptest! {
             let mut all = line(&prices);
             for (candidate, weight) in all.iter_mut().zip(&weights) {
                 candidate.weight = *weight;
-                candidate.failing = weight % 2 == 1;
-                candidate.ttft_ms = (*weight > 2).then_some(*weight);
+                candidate.live.failing = weight % 2 == 1;
+                candidate.live.ttft_ms = (*weight > 2).then_some(*weight);
             }
             let mut ranked = all.clone();
             strategy.rank(&mut ranked, &View::calm(turn), &mut Rng::with_seed(seed));
             for candidate in &mut ranked {
                 candidate.lap = None;
+                candidate.score = 0.0;
             }
             ranked.sort_by_key(|c| c.at);
             prop_assert_eq!(ranked, all, "{}", strategy.name());

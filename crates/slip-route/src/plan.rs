@@ -6,7 +6,7 @@ use crate::no_route::NoRoute;
 use crate::resolve::{Reach, Resolved, Unresolved, suffixes};
 use crate::rules::Rules;
 use crate::strategy::{self, Strategy};
-use crate::view::View;
+use crate::view::{Sticky, View};
 use fastrand::Rng;
 use slip_ir::{Fault, Want};
 use std::sync::Arc;
@@ -145,7 +145,14 @@ pub struct Plan {
     grace: Option<u32>,
     /// The caller (or the house) listed several models.
     many_models: bool,
-    name: &'static str,
+    /// By the place of the name asked for.
+    strategies: Vec<&'static dyn Strategy>,
+    /// What instances are picked by.
+    turn: u64,
+    affinity: Option<u64>,
+    sticky: Option<Sticky>,
+    /// Prompt tokens, for rate limits.
+    tokens: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -176,7 +183,8 @@ pub fn choose(
         return Err(NoRoute::NoEndpoint { models: ask.models.clone(), refusals: answer.refusals });
     }
     let mut line = answer.candidates;
-    let first = order(&mut line, &asked, &ask.rules, view, dice);
+    let strategies: Vec<_> = asked.iter().map(|asked| strategy_of(Some(asked), &ask.rules)).collect();
+    order(&mut line, &strategies, view, dice);
     if !ask.rules.allow_fallbacks && ask.rules.order.is_empty() {
         only_first(&mut line, ask.rules.mix_models);
     }
@@ -192,7 +200,11 @@ pub fn choose(
         next: Next::Open,
         grace: None,
         many_models,
-        name: first.name(),
+        strategies,
+        turn: view.turn,
+        affinity: view.affinity,
+        sticky: view.sticky.filter(|_| ask.rules.order.is_empty()),
+        tokens: want.prompt_tokens,
     };
     Ok(Chosen { plan, refusals: answer.refusals, demoted: answer.demoted, unserved })
 }
@@ -217,25 +229,15 @@ fn resolve(field: &Field, ask: &Ask) -> Result<(Vec<Resolved>, Vec<Unresolved>),
     }
 }
 
-/// Sorts by tier, and inside a tier by the strategy of whoever is asked there. Gives back the strategy of the first.
-fn order(
-    line: &mut [Candidate],
-    asked: &[Resolved],
-    rules: &Rules,
-    view: &View<'_>,
-    dice: &mut Rng,
-) -> &'static dyn Strategy {
+/// Sorts by tier, and inside a tier by the strategy of whoever is asked there.
+fn order(line: &mut [Candidate], strategies: &[&'static dyn Strategy], view: &View<'_>, dice: &mut Rng) {
     if !line.is_sorted_by_key(|c| c.tier) {
         line.sort_by_key(|c| c.tier);
     }
-    let mut first = None;
     for group in line.chunk_by_mut(|a, b| a.tier == b.tier) {
         let place = group.first().map_or(0, |c| usize::from(c.place));
-        let strategy = strategy_of(asked.get(place), rules);
-        first.get_or_insert(strategy);
-        strategy.rank(group, view, dice);
+        strategies.get(place).unwrap_or(&strategy::DEFAULT).rank(group, view, dice);
     }
-    first.unwrap_or(strategy::DEFAULT)
 }
 
 /// The request's own sort, then its balancer, then the suffix, then the house's. `order` alone switches balancing off.
@@ -245,7 +247,7 @@ fn strategy_of(asked: Option<&Resolved>, rules: &Rules) -> &'static dyn Strategy
         (Some(sort), _, _) => sort.strategy(),
         (None, Some(balancer), _) => balancer,
         (None, None, Some(house)) => house,
-        (None, None, None) if !rules.order.is_empty() => &strategy::price::Price,
+        (None, None, None) if !rules.order.is_empty() => &strategy::least_cost::LeastCost,
         _ => strategy::DEFAULT,
     }
 }
@@ -267,7 +269,11 @@ impl Plan {
 
     /// The name of the strategy that put the first candidate first.
     pub fn strategy(&self) -> &'static str {
-        self.name
+        self.line.first().map_or(strategy::DEFAULT, |c| self.strategy_for(c)).name()
+    }
+
+    fn strategy_for(&self, candidate: &Candidate) -> &'static dyn Strategy {
+        self.strategies.get(usize::from(candidate.place)).copied().unwrap_or(strategy::DEFAULT)
     }
 
     /// Everybody who may be tried, in order.

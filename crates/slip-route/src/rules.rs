@@ -26,9 +26,9 @@ pub enum Sort {
 impl Sort {
     pub const fn strategy(self) -> &'static dyn Strategy {
         match self {
-            Sort::Price => &strategy::price::Price,
+            Sort::Price => &strategy::least_cost::LeastCost,
             Sort::Throughput | Sort::Exacto => &strategy::throughput::Throughput,
-            Sort::Latency => &strategy::latency::Latency,
+            Sort::Latency => &strategy::least_latency::LeastLatency,
         }
     }
 }
@@ -43,9 +43,20 @@ pub struct Preferred {
 }
 
 impl Preferred {
-    /// The limit nearest to a usual figure, which is all that routing knows today.
+    pub fn is_empty(self) -> bool {
+        [self.p50, self.p75, self.p90, self.p99].iter().all(Option::is_none)
+    }
+
+    /// The limit nearest to a usual figure, for who has no percentiles yet.
     pub fn usual(self) -> Option<f64> {
         self.p50.or(self.p75).or(self.p90).or(self.p99)
+    }
+
+    /// Whether every limit that is set holds between it and the figure at that percentile.
+    pub fn all(self, at: impl Fn(f64) -> f64, holds: impl Fn(f64, f64) -> bool) -> bool {
+        [(self.p50, 0.5), (self.p75, 0.75), (self.p90, 0.9), (self.p99, 0.99)]
+            .into_iter()
+            .all(|(limit, share)| limit.is_none_or(|limit| holds(at(share), limit)))
     }
 }
 

@@ -3,12 +3,17 @@
 //! To add one: a file in `strategy/`, a row in [`STRATEGIES`].
 
 use crate::eligible::Candidate;
-use crate::view::View;
+use crate::field::Instance;
+use crate::view::{View, Vital};
 use fastrand::Rng;
 use std::fmt;
 
-pub mod latency;
-pub mod price;
+pub mod expected_cost;
+pub mod least_cost;
+pub mod least_latency;
+pub mod least_request;
+pub mod power_of_two;
+pub mod prefix_affinity;
 pub mod price_weighted;
 pub mod priority;
 pub mod random;
@@ -24,6 +29,12 @@ pub trait Strategy: Sync {
     fn about(&self) -> &'static str;
     /// Orders a group of equals: all of them healthy, or all cooling down, of one model unless the caller mixes models.
     fn rank(&self, line: &mut [Candidate], view: &View<'_>, dice: &mut Rng);
+    /// Which instance (base URL and key) of an endpoint takes the request; `pool` is never empty. By default one is drawn by the
+    /// weights. `lap` counts the turns this endpoint had.
+    fn pick(&self, pool: &[Seat], lap: Option<u64>, view: &View<'_>, dice: &mut Rng) -> usize {
+        let _ = (lap, view);
+        drawn(pool.iter().map(|seat| f64::from(seat.instance.weight.max(1))), dice)
+    }
 }
 
 impl fmt::Debug for dyn Strategy {
@@ -34,21 +45,60 @@ impl fmt::Debug for dyn Strategy {
 
 /// Every strategy; the first is the default.
 pub static STRATEGIES: &[&dyn Strategy] = &[
+    &expected_cost::ExpectedCost,
     &price_weighted::PriceWeighted,
-    &price::Price,
+    &least_cost::LeastCost,
     &throughput::Throughput,
-    &latency::Latency,
+    &least_latency::LeastLatency,
+    &least_request::LeastRequest,
+    &power_of_two::PowerOfTwo,
+    &prefix_affinity::PrefixAffinity,
     &round_robin::RoundRobin,
     &weighted::Weighted,
     &random::Random,
     &priority::Priority,
 ];
 
-pub static DEFAULT: &dyn Strategy = &price_weighted::PriceWeighted;
+pub static DEFAULT: &dyn Strategy = &expected_cost::ExpectedCost;
+
+/// Other words for the same.
+const SYNONYMS: [(&str, &str); 6] = [
+    ("price", "least-cost"),
+    ("latency", "least-latency"),
+    ("p2c", "power-of-two"),
+    ("least-connections", "least-request"),
+    ("shuffle", "random"),
+    ("failover", "priority"),
+];
+
+/// One instance of an endpoint that may take the request, and how it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    pub instance: Instance,
+    pub live: Vital,
+}
+
+/// An index drawn by weights, none of which is negative; the first when all are nothing.
+pub(crate) fn drawn(weights: impl Iterator<Item = f64> + Clone, dice: &mut Rng) -> usize {
+    let mut mark = dice.f64() * weights.clone().sum::<f64>();
+    let hit = weights.into_iter().position(|weight| {
+        mark -= weight;
+        mark < 0.0
+    });
+    hit.unwrap_or(0)
+}
+
+/// Brings one to the front and leaves the others in their order.
+pub(crate) fn to_front(line: &mut [Candidate], at: usize) {
+    if let Some(head) = line.get_mut(..=at) {
+        head.rotate_right(1);
+    }
+}
 
 /// By name; `round_robin` and `round-robin` are one.
 pub fn find(name: &str) -> Option<&'static dyn Strategy> {
     let name = name.trim().to_ascii_lowercase().replace('_', "-");
+    let name = SYNONYMS.iter().find(|(other, _)| *other == name).map_or(name.as_str(), |(_, name)| name);
     STRATEGIES.iter().copied().find(|s| s.name() == name)
 }
 
@@ -77,6 +127,9 @@ mod tests {
             assert!(strategy.about().ends_with('.'), "{}", strategy.name());
         }
         assert_eq!(STRATEGIES[0].name(), DEFAULT.name());
+        for (other, name) in SYNONYMS {
+            assert_eq!(find(other).map(|s| s.name()), Some(name));
+        }
         assert!(find("cheapest").is_none());
         assert!(unknown("round-robbin").contains("did you mean round-robin?"), "{}", unknown("round-robbin"));
     }

@@ -3,8 +3,8 @@
 use crate::catalog::{Catalog, Policy};
 use crate::eligible::Candidate;
 use crate::field::{Declared, Instance, ProviderSeat};
-use crate::strategy::Strategy;
-use crate::view::View;
+use crate::strategy::{Seat, Strategy};
+use crate::view::{View, Vital};
 use fastrand::Rng;
 use slip_ir::{Dialect, Nano, Pico, Price, Rates};
 
@@ -15,14 +15,24 @@ pub fn line(prices: &[Option<i64>]) -> Vec<Candidate> {
         at: at as u32,
         price: price.map(Nano),
         weight: 1,
-        failing: false,
-        ttft_ms: None,
-        tokens_per_second: None,
+        live: Vital::default(),
+        expects: 100,
+        key: at as u64,
+        sticky: false,
+        score: 0.0,
         lap: None,
         tier: 0,
-        cold: 0,
     };
     prices.iter().enumerate().map(one).collect()
+}
+
+/// Instances with so many requests under way and this time to first content.
+pub fn seats(each: &[(u32, Option<u32>)]) -> Vec<Seat> {
+    let one = |(id, (in_flight, peak_ms)): (usize, &(u32, Option<u32>))| Seat {
+        instance: Instance { id: id as u32, weight: 1 },
+        live: Vital { in_flight: *in_flight, peak_ms: *peak_ms, ..Vital::default() },
+    };
+    each.iter().enumerate().map(one).collect()
 }
 
 pub fn order(line: &[Candidate]) -> Vec<u32> {

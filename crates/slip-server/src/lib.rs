@@ -11,6 +11,7 @@ pub mod files;
 pub mod flow;
 pub mod routes;
 pub mod serve;
+pub mod sticky;
 pub mod telemetry;
 pub mod tokens;
 pub mod upstream;
@@ -21,6 +22,7 @@ use arc_swap::ArcSwap;
 use slip_store::{Ledger, Place, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use sticky::Conversations;
 use telemetry::Telemetry;
 use vitals::Vitals;
 use world::World;
@@ -32,6 +34,8 @@ pub struct App {
     pub ledger: Ledger,
     pub vitals: Arc<Vitals>,
     pub telemetry: Telemetry,
+    /// Where conversations were before.
+    pub conversations: Conversations,
     /// Counts requests; round robin takes turns by it.
     pub turn: AtomicU64,
     /// Requests whose record is open.
@@ -53,6 +57,7 @@ impl App {
             store,
             vitals,
             telemetry,
+            conversations: Conversations::default(),
             turn: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),

@@ -1,102 +1,130 @@
-//! How each endpoint instance has been doing lately: the little that routing needs today, lock-free to read.
+//! The health of everything that is called, under names that outlive a configuration, and the attempts that are under way.
+//!
+//! Who is to blame rests, and no more than that: a refused credential is the key's, a host that cannot be reached takes every model
+//! behind it along, everything else is the model's at that endpoint. What counts as a failure is `slip_route::health`'s to say.
 
 use crate::clock;
+use crate::upstream::Sent;
+use http::HeaderMap;
 use slip_ir::{Fault, FaultKind};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use slip_route::Health;
+use slip_route::health::{Answered, Breaker, Frozen};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-/// Weight of the newest sample in the moving averages.
-const ALPHA: f64 = 0.2;
-/// After this many failures in a row an instance rests.
-const STRIKES: u32 = 5;
-const REST: Duration = Duration::from_secs(10);
-const REST_MAX: Duration = Duration::from_secs(300);
-/// A credential that was refused is not tried again for this long.
-const CREDENTIAL_REST: Duration = Duration::from_secs(300);
-/// A rate limit without a stated end.
-const LIMIT_REST: Duration = Duration::from_secs(2);
-const LIMIT_REST_MAX: Duration = Duration::from_secs(60);
-
-/// One instance of one endpoint.
-#[derive(Default)]
-pub struct Vital {
-    /// Unix milliseconds; zero for never.
-    pub cooled_until: AtomicU64,
-    pub failed_at: AtomicU64,
-    strikes: AtomicU32,
-    /// Time to first content, microseconds, moving average; zero for unknown.
-    pub ttft_us: AtomicU64,
-    /// Output tokens per second × 1000, moving average; zero for unknown.
-    pub rate_milli: AtomicU64,
-}
-
-impl Vital {
-    /// A reply went to the caller. `failed` when it broke off after its first content.
-    pub fn answered(&self, began: Instant, first: Instant, ended: Instant, tokens: u64, failed: bool) {
-        average(&self.ttft_us, first.duration_since(began).as_micros() as f64);
-        let seconds = ended.duration_since(first).as_secs_f64();
-        if tokens > 1 && seconds > 0.001 {
-            average(&self.rate_milli, tokens as f64 / seconds * 1000.0);
-        }
-        if failed {
-            self.struck();
-        } else if self.strikes.load(Ordering::Relaxed) != 0 {
-            self.strikes.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// An attempt failed before its first content. Only what the provider is to blame for counts.
-    pub fn failed(&self, fault: &Fault) {
-        match fault.kind {
-            FaultKind::RateLimited => {
-                let rest = fault.retry_after.unwrap_or(LIMIT_REST).min(LIMIT_REST_MAX);
-                self.cool(rest);
-            }
-            FaultKind::UpstreamAuth | FaultKind::UpstreamQuota => self.cool(CREDENTIAL_REST),
-            FaultKind::Overloaded => {
-                if let Some(rest) = fault.retry_after {
-                    self.cool(rest.min(LIMIT_REST_MAX));
-                }
-                self.struck();
-            }
-            FaultKind::Upstream | FaultKind::UpstreamTimeout => self.struck(),
-            _ => {}
-        }
-    }
-
-    fn struck(&self) {
-        self.failed_at.store(clock::unix_ms(), Ordering::Relaxed);
-        let strikes = self.strikes.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if strikes >= STRIKES {
-            let doubled = REST * 2u32.saturating_pow((strikes - STRIKES).min(5));
-            self.cool(doubled.min(REST_MAX));
-        }
-    }
-
-    fn cool(&self, rest: Duration) {
-        self.cooled_until.fetch_max(clock::unix_ms() + clock::ms(rest), Ordering::Relaxed);
-    }
-}
-
-fn average(cell: &AtomicU64, sample: f64) {
-    let old = cell.load(Ordering::Relaxed);
-    let new = if old == 0 { sample } else { old as f64 + ALPHA * (sample - old as f64) };
-    // Two writers at once lose one sample, which an average can bear.
-    cell.store((new as u64).max(1), Ordering::Relaxed);
-}
+pub mod allowance;
+pub mod keep;
 
 /// All instances of all configurations this process has had, by name, so that a reload forgets nothing. Bounded by configuration.
 #[derive(Default)]
 pub struct Vitals {
-    known: Mutex<HashMap<String, Arc<Vital>>>,
+    known: Mutex<HashMap<String, Arc<Health>>>,
+    breakers: Mutex<HashMap<String, Arc<Breaker>>>,
+    /// What an earlier process knew, until somebody asks for it.
+    frozen: Mutex<BTreeMap<String, Frozen>>,
+}
+
+fn locked<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
 impl Vitals {
-    pub fn of(&self, name: &str) -> Arc<Vital> {
-        let mut known = self.known.lock().unwrap_or_else(|broken| broken.into_inner());
-        known.entry(name.to_owned()).or_default().clone()
+    pub fn of(&self, name: &str) -> Arc<Health> {
+        let mut known = locked(&self.known);
+        if let Some(health) = known.get(name) {
+            return health.clone();
+        }
+        let health = Arc::new(Health::default());
+        if let Some(frozen) = locked(&self.frozen).remove(name) {
+            health.thaw(&frozen, clock::unix_ms());
+        }
+        known.insert(name.to_owned(), health.clone());
+        health
+    }
+
+    /// Of a key or a host.
+    pub fn breaker(&self, name: &str) -> Arc<Breaker> {
+        locked(&self.breakers).entry(name.to_owned()).or_default().clone()
+    }
+
+    /// Everything worth keeping over a restart.
+    pub fn freeze(&self) -> BTreeMap<String, Frozen> {
+        let now = clock::unix_ms();
+        let mut all = locked(&self.frozen).clone();
+        all.extend(locked(&self.known).iter().filter_map(|(name, h)| Some((name.clone(), h.freeze(now)?))));
+        all
+    }
+
+    /// What an earlier process kept; taken up as endpoints are asked for.
+    pub fn thaw(&self, all: BTreeMap<String, Frozen>) {
+        *locked(&self.frozen) = all;
+    }
+}
+
+/// What an attempt is charged to: the model at its endpoint, the credential, the host.
+#[derive(Clone)]
+pub struct Charge {
+    pub health: Arc<Health>,
+    pub key: Arc<Breaker>,
+    pub host: Arc<Breaker>,
+}
+
+/// An attempt under way. Ends exactly once; dropped without a word it proves nothing.
+pub struct Flight {
+    charge: Charge,
+    over: bool,
+}
+
+impl Flight {
+    pub fn begin(charge: Charge, first: bool, prompt_tokens: u64) -> Flight {
+        let now = clock::unix_ms();
+        charge.health.begin(now, prompt_tokens);
+        if first {
+            charge.health.first_try(now);
+        }
+        charge.key.probe(now);
+        charge.host.probe(now);
+        Flight { charge, over: false }
+    }
+
+    /// The head of an answer: what it says of rate limits.
+    pub fn heard(&self, headers: &HeaderMap) {
+        if let Some(allowance) = allowance::read(headers, clock::unix_ms()) {
+            self.charge.health.allowed(clock::unix_ms(), &allowance);
+        }
+    }
+
+    pub fn failed(mut self, fault: &Fault, sent: Sent) {
+        let now = clock::unix_ms();
+        self.over = true;
+        self.charge.health.failed(now, fault);
+        match (fault.kind, sent) {
+            (FaultKind::UpstreamAuth | FaultKind::UpstreamQuota, _) => self.charge.key.gone(now),
+            (FaultKind::Upstream | FaultKind::UpstreamTimeout, Sent::NotSent) => self.charge.host.failed(now),
+            _ => {
+                // It answered, whatever it said.
+                self.charge.host.succeeded(now);
+                self.charge.key.unproven();
+            }
+        }
+    }
+
+    pub fn answered(mut self, reply: &Answered) {
+        let now = clock::unix_ms();
+        self.over = true;
+        self.charge.health.answered(now, reply);
+        self.charge.host.succeeded(now);
+        self.charge.key.succeeded(now);
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !self.over {
+            self.charge.health.left();
+            self.charge.key.unproven();
+            self.charge.host.unproven();
+        }
     }
 }
 
@@ -105,22 +133,57 @@ mod tests {
     use super::*;
     use slip_ir::Remedy;
 
+    fn charge(vitals: &Vitals, model: &str) -> Charge {
+        Charge { health: vitals.of(model), key: vitals.breaker("key"), host: vitals.breaker("host") }
+    }
+
+    fn fails(vitals: &Vitals, model: &str, kind: FaultKind, sent: Sent, times: u32) -> [bool; 3] {
+        for _ in 0..times {
+            let flight = Flight::begin(charge(vitals, model), true, 1);
+            flight.failed(&Fault::upstream(kind, Remedy::Elsewhere, "x"), sent);
+        }
+        let now = clock::unix_ms();
+        let charge = charge(vitals, model);
+        [
+            charge.health.vital(now).cooldown_until_ms,
+            charge.key.verdict(now).until_ms,
+            charge.host.verdict(now).until_ms,
+        ]
+        .map(|until| until > now)
+    }
+
     #[test]
-    fn only_what_the_provider_is_to_blame_for_makes_it_rest() {
-        let rests = |kind, times: u32, after: Option<u64>| {
-            let vital = Vital::default();
-            let mut fault = Fault::upstream(kind, Remedy::Elsewhere, "x");
-            fault.retry_after = after.map(Duration::from_secs);
-            (0..times).for_each(|_| vital.failed(&fault));
-            vital.cooled_until.load(Ordering::Relaxed).saturating_sub(clock::unix_ms()).div_ceil(1000)
-        };
-        assert_eq!(rests(FaultKind::BadRequest, 9, None), 0);
-        assert_eq!(rests(FaultKind::Upstream, 4, None), 0);
-        assert_eq!(rests(FaultKind::Upstream, 5, None), 10);
-        assert_eq!(rests(FaultKind::Upstream, 6, None), 20);
-        assert_eq!(rests(FaultKind::RateLimited, 1, None), 2);
-        assert_eq!(rests(FaultKind::RateLimited, 1, Some(7)), 7);
-        assert_eq!(rests(FaultKind::RateLimited, 1, Some(100_000)), 60);
-        assert_eq!(rests(FaultKind::UpstreamAuth, 1, None), 300);
+    fn the_smallest_guilty_unit_rests() {
+        let rows = [
+            (FaultKind::Upstream, Sent::Rejected, 3, [true, false, false]),
+            (FaultKind::UpstreamTimeout, Sent::Ambiguous, 3, [true, false, false]),
+            (FaultKind::Upstream, Sent::NotSent, 3, [true, false, true]),
+            (FaultKind::UpstreamAuth, Sent::Rejected, 1, [false, true, false]),
+            (FaultKind::UpstreamQuota, Sent::Rejected, 1, [false, true, false]),
+            (FaultKind::RateLimited, Sent::Rejected, 1, [true, false, false]),
+            (FaultKind::NotFound, Sent::Rejected, 1, [true, false, false]),
+            (FaultKind::BadRequest, Sent::Rejected, 9, [false, false, false]),
+            (FaultKind::ContextTooLong, Sent::Rejected, 9, [false, false, false]),
+        ];
+        for (kind, sent, times, want) in rows {
+            assert_eq!(fails(&Vitals::default(), "m", kind, sent, times), want, "{kind:?} {sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_flight_nobody_ended_is_over_all_the_same() {
+        let vitals = Vitals::default();
+        drop(Flight::begin(charge(&vitals, "m"), true, 1));
+        assert_eq!(vitals.of("m").vital(clock::unix_ms()).in_flight, 0);
+    }
+
+    #[test]
+    fn what_was_kept_waits_until_it_is_asked_for() {
+        let vitals = Vitals::default();
+        let frozen = Frozen { at_ms: clock::unix_ms(), ttft_ms: Some(120.0), ..Frozen::default() };
+        vitals.thaw(BTreeMap::from([("a".to_owned(), frozen.clone()), ("b".to_owned(), frozen)]));
+        assert_eq!(vitals.of("a").vital(clock::unix_ms()).ttft_ms, Some(120));
+        let kept = vitals.freeze();
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["a", "b"]);
     }
 }

@@ -3,16 +3,18 @@
 use crate::config::{Checked, Fetch, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
 use crate::tokens::Keeper;
 use crate::upstream::{Failed, Sent, Target, parse_base};
-use crate::vitals::{Vital, Vitals};
+use crate::vitals::{Charge, Vitals};
 use http::{HeaderName, HeaderValue};
 use slip_ir::{Dialect, Fault, FaultKind, MediaKind, Op, Remedy};
 use slip_providers::{Auth, Provider};
 use slip_route::catalog::Policy;
-use slip_route::{Catalog, Declared, Endpoint, Field, House, Instance, ProviderSeat};
+use slip_route::health::Breaker;
+use slip_route::{
+    Catalog, Declared, Endpoint, Field, Health, House, Instance, Metric, Percentiles, ProviderSeat, Vital,
+};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// One (base URL, key) pair of a provider, ready to be dialled.
 pub struct Seat {
@@ -22,6 +24,9 @@ pub struct Seat {
     pub keeper: Option<Arc<Keeper>>,
     /// Survives a reload: the name its health is kept under.
     name: String,
+    /// What else may be to blame for a failure.
+    key: Arc<Breaker>,
+    host: Arc<Breaker>,
 }
 
 pub struct World {
@@ -33,7 +38,7 @@ pub struct World {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub fetch: Fetch,
-    vitals: HashMap<(u64, u32), Arc<Vital>>,
+    vitals: HashMap<(u64, u32), Arc<Health>>,
     all: Arc<Vitals>,
 }
 
@@ -60,7 +65,7 @@ impl World {
         for p in &conf.providers {
             let provider = Arc::new(provider(p)?);
             let first = seats.len();
-            seat(p, &provider, &mut seats)?;
+            seat(p, &provider, &vitals, &mut seats)?;
             let instances = seats[first..]
                 .iter()
                 .zip(weights(p))
@@ -126,29 +131,49 @@ impl World {
     }
 
     /// The health of an endpoint through one instance. An endpoint made up from `provider/anything` shares one record per instance.
-    pub fn vital(&self, endpoint: &Endpoint, instance: u32) -> Arc<Vital> {
-        if let Some(vital) = self.vitals.get(&(endpoint.key, instance)) {
-            return vital.clone();
+    pub fn health(&self, endpoint: &Endpoint, instance: u32) -> Arc<Health> {
+        if let Some(health) = self.vitals.get(&(endpoint.key, instance)) {
+            return health.clone();
         }
         let name = self.seats.get(instance as usize).map_or("", |s| s.name.as_str());
         self.all.of(&vital_name(0, name))
     }
+
+    /// What an attempt there is charged to.
+    pub fn charge(&self, endpoint: &Endpoint, instance: u32) -> Result<Charge, Failed> {
+        let seat = self.seat(instance)?;
+        Ok(Charge { health: self.health(endpoint, instance), key: seat.key.clone(), host: seat.host.clone() })
+    }
+
+    /// How everybody is at this moment.
+    pub fn at(&self, now_ms: u64) -> Moment<'_> {
+        Moment { world: self, now_ms }
+    }
 }
 
-/// Somebody who failed this lately is tried after the others.
-const FAILING_MS: u64 = 30_000;
+/// Live facts as they are at one moment.
+pub struct Moment<'a> {
+    world: &'a World,
+    now_ms: u64,
+}
 
-impl slip_route::Vitals for World {
-    fn vital(&self, endpoint: u64, instance: u32) -> slip_route::Vital {
-        let Some(vital) = self.vitals.get(&(endpoint, instance)) else { return slip_route::Vital::default() };
-        let failed_at = vital.failed_at.load(Ordering::Relaxed);
-        let measured = |n: u64| (n > 0).then(|| u32::try_from(n / 1000).unwrap_or(u32::MAX));
-        slip_route::Vital {
-            cooldown_until_ms: vital.cooled_until.load(Ordering::Relaxed),
-            failing: failed_at > 0 && crate::clock::unix_ms().saturating_sub(failed_at) < FAILING_MS,
-            ttft_ms: measured(vital.ttft_us.load(Ordering::Relaxed)),
-            tokens_per_second: measured(vital.rate_milli.load(Ordering::Relaxed)),
+impl slip_route::Vitals for Moment<'_> {
+    fn vital(&self, endpoint: u64, instance: u32) -> Vital {
+        let health = self.world.vitals.get(&(endpoint, instance));
+        let mut vital = health.map_or_else(Vital::default, |health| health.vital(self.now_ms));
+        // Whoever else it depends on rests: so does it.
+        if let Some(seat) = self.world.seats.get(instance as usize) {
+            for verdict in [seat.key.verdict(self.now_ms), seat.host.verdict(self.now_ms)] {
+                vital.cooldown_until_ms = vital.cooldown_until_ms.max(verdict.until_ms);
+                vital.half_open |= verdict.half_open;
+                vital.probing |= verdict.probing;
+            }
         }
+        vital
+    }
+
+    fn percentiles(&self, endpoint: u64, instance: u32, metric: Metric) -> Option<Percentiles> {
+        self.world.vitals.get(&(endpoint, instance))?.percentiles(metric, self.now_ms)
     }
 }
 
@@ -224,7 +249,7 @@ fn versioned(prefix: String, dialect: Dialect) -> String {
     }
 }
 
-fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Result<(), BadWorld> {
+fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut Vec<Seat>) -> Result<(), BadWorld> {
     let bad = |why: String| BadWorld { at: format!("providers.{}", p.slug), why };
     let keeper = p.credential.clone().map(|credential| Arc::new(Keeper::new(&provider.title, credential)));
     for base in bases(p, provider) {
@@ -270,6 +295,8 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, seats: &mut Vec<Seat>) -> Re
                 target: Target { origin: origin.clone(), prefix: prefix.as_str().into(), headers: headers.into() },
                 keeper: keeper.clone(),
                 name: format!("{} {base} #{n}", p.slug),
+                key: vitals.breaker(&format!("key {} #{n}", p.slug)),
+                host: vitals.breaker(&format!("host {}:{}", origin.host, origin.port)),
             });
         }
     }

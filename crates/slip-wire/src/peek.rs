@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod chat;
+mod conversation;
 mod gemini;
 mod meaning;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use slip_server::App;
 use slip_server::clock;
 use slip_server::config::Checked;
 use slip_server::serve::Running;
-use slip_server::vitals::Vitals;
+use slip_server::vitals::{Vitals, keep};
 use slip_store::Place;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -41,9 +41,10 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     let (listen, drain) = (conf.listen, conf.drain_timeout);
     let ground = Ground::prepare(conf).await?;
     let vitals = Arc::new(Vitals::default());
+    keep::load(&vitals, &data_dir);
     let world = ground.world(vitals.clone())?;
     report(&found, &world);
-    let app = App::new(Place::Dir(data_dir.clone()), vitals, world)
+    let app = App::new(Place::Dir(data_dir.clone()), vitals.clone(), world)
         .map_err(|e| Ending::new(Code::Unavailable, unusable(&data_dir, &e)))?;
     let keys = first_run::keys(&app, &data_dir, &crate::env).await?;
     let running = start(app.clone(), listen, args.workers)?;
@@ -61,6 +62,7 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
     }
     let ms = clock::ms(clock::now().duration_since(began));
     eprintln!("Ready in {ms} ms.{}", exposure(running.address));
+    keep::keep(vitals.clone(), data_dir.clone());
     let reloading = tokio::spawn(reload::watch(app.clone(), args, ground, seen, hangup));
     interrupts.next().await;
     eprintln!(
@@ -77,6 +79,9 @@ pub async fn serve(args: cli::Serve) -> Result<(), Ending> {
         }
     };
     reloading.abort();
+    if let Err(e) = keep::save(&vitals, &data_dir) {
+        eprintln!("warning: how the endpoints were doing could not be kept: {e}");
+    }
     ended
 }
 

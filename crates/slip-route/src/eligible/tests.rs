@@ -40,7 +40,7 @@ impl Case {
             want: &self.want,
             rules: &Rules::parse(&Raw::parse(self.rules).unwrap()).unwrap(),
             allow: self.allow.as_ref(),
-            view: View { vitals, turn: 0 },
+            view: View::of(vitals, 0),
             now_ms: 1_000,
         }));
     }
@@ -248,8 +248,8 @@ fn a_pool_is_as_well_as_its_warmest_instance() {
     let warm = Vital { ttft_ms: Some(30), failing: true, ..Vital::default() };
     case.ask(&Board([((key, 2), cold), ((key, 9), warm)].into()), |answer| {
         let beta = answer.candidates.iter().find(|c| c.at == 2).unwrap();
-        assert!(!beta.cooled() && beta.failing);
-        assert_eq!((beta.cold, beta.weight, beta.ttft_ms), (0b01, 4, Some(30)));
+        assert!(!beta.cooled() && beta.live.failing);
+        assert_eq!((beta.weight, beta.live.ttft_ms), (4, Some(30)));
     });
     case.ask(&Board([((key, 2), cold), ((key, 9), cold)].into()), |answer| {
         assert!(answer.candidates.iter().find(|c| c.at == 2).unwrap().cooled());

@@ -2,13 +2,14 @@
 
 use super::{Attempt, MAX_ATTEMPTS, MAX_SAME, Next, Past, Plan, Sent, Step, verdict};
 use crate::field::Instance;
-use crate::strategy::turns;
+use crate::strategy::Seat;
+use crate::view::{View, Vitals};
 use slip_ir::{Fault, FaultKind, Remedy};
 use std::time::Duration;
 
 impl Plan {
     /// What to do now. After `Wait`, ask again; after `Stop`, it stays `Stop`.
-    pub fn next(&mut self, now_ms: u64) -> Step {
+    pub fn next(&mut self, now_ms: u64, vitals: &dyn Vitals) -> Step {
         if let Next::Over(fault) = &self.next {
             return Step::Stop(fault.clone());
         }
@@ -24,7 +25,7 @@ impl Plan {
         if let Next::Sibling(candidate) = self.next {
             self.next = Next::Open;
             if self.tries(candidate) < MAX_SAME
-                && let Some(instance) = self.draw(candidate)
+                && let Some(instance) = self.draw(candidate, now_ms, vitals)
             {
                 return self.attempt(candidate, instance);
             }
@@ -33,12 +34,12 @@ impl Plan {
             let candidate = self.cursor;
             self.cursor += 1;
             if !self.barred(candidate)
-                && let Some(instance) = self.draw(candidate)
+                && let Some(instance) = self.draw(candidate, now_ms, vitals)
             {
                 return self.attempt(candidate, instance);
             }
         }
-        self.second_lap(now_ms)
+        self.second_lap(now_ms, vitals)
     }
 
     /// Tells the plan that an attempt failed before anything reached the caller. After the first content there is no plan any
@@ -82,7 +83,7 @@ impl Plan {
     }
 
     /// Everybody had a turn. Untouched instances first, then, after a pause, whoever said "again".
-    fn second_lap(&mut self, now_ms: u64) -> Step {
+    fn second_lap(&mut self, now_ms: u64, vitals: &dyn Vitals) -> Step {
         if self.grace.is_some() || self.past.is_empty() {
             return self.over();
         }
@@ -90,11 +91,12 @@ impl Plan {
             let last = self.past.iter().rfind(|p| p.candidate == candidate).map(|p| p.fault.remedy);
             if matches!(last, Some(Remedy::Elsewhere | Remedy::Again))
                 && !self.barred(candidate)
-                && let Some(instance) = self.draw(candidate)
+                && let Some(instance) = self.draw(candidate, now_ms, vitals)
             {
                 return self.attempt(candidate, instance);
             }
         }
+        let alone = self.line.len() == 1;
         // Who can be asked again the soonest.
         let mut best: Option<(usize, Instance, u64)> = None;
         for candidate in 0..self.line.len() {
@@ -102,7 +104,7 @@ impl Plan {
                 continue;
             }
             let Some(past) = self.past.iter().rfind(|p| p.candidate == candidate) else { continue };
-            let Some(pause) = verdict::pause(&past.fault, &mut self.dice) else { continue };
+            let Some(pause) = verdict::pause(&past.fault, alone, &mut self.dice) else { continue };
             let due = past.at_ms.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
             if best.is_none_or(|(_, _, soonest)| due < soonest) {
                 best = Some((candidate, past.instance, due));
@@ -157,38 +159,35 @@ impl Plan {
         bars.any(|p| model.is_none_or(|m| *m == p.endpoint.model.id))
     }
 
-    /// An instance of this candidate not tried before, a warm one if there is: by turns where the strategy takes turns, else drawn
-    /// by weight.
-    fn draw(&mut self, candidate: usize) -> Option<Instance> {
+    /// An instance of this candidate not tried before, one that does not rest if there is: the one the conversation used before,
+    /// else the strategy's choice.
+    fn draw(&mut self, candidate: usize, now_ms: u64, vitals: &dyn Vitals) -> Option<Instance> {
         let one = *self.line.get(candidate)?;
-        let pool = self.endpoint(&one)?.pool.clone();
+        let endpoint = self.endpoint(&one)?;
+        let (key, pool) = (endpoint.key, endpoint.pool.clone());
         if let ([only], true) = (&*pool, self.past.is_empty()) {
             return Some(*only);
         }
-        let tried = |i: &Instance| self.past.iter().any(|p| p.candidate == candidate && p.instance.id == i.id);
-        let cold = |at: usize| at < 64 && one.cold & (1 << at) != 0;
-        let share = |chill: bool| {
-            let pool = &pool;
-            pool.iter().enumerate().map(move |(at, i)| if tried(i) || cold(at) != chill { 0 } else { i.weight.max(1) })
-        };
-        for chill in [false, true] {
-            let total: u64 = share(chill).map(u64::from).sum();
-            if total == 0 {
-                continue;
-            }
-            let at = match one.lap {
-                Some(lap) => turns::whose(share(chill), lap)?.0,
-                None => {
-                    let mut mark = self.dice.u64(0..total);
-                    share(chill).position(|weight| {
-                        let hit = mark < u64::from(weight);
-                        mark = mark.saturating_sub(u64::from(weight));
-                        hit
-                    })?
-                }
-            };
-            return pool.get(at).copied();
+        let tried = |i: &&Instance| !self.past.iter().any(|p| p.candidate == candidate && p.instance.id == i.id);
+        let seat = |i: &Instance| Seat { instance: *i, live: vitals.vital(key, i.id) };
+        let (mut resting, mut awake) = (Vec::new(), Vec::with_capacity(pool.len()));
+        for seat in pool.iter().filter(tried).map(seat) {
+            if seat.live.rests(now_ms, self.tokens) { resting.push(seat) } else { awake.push(seat) }
         }
-        None
+        let seats = if awake.is_empty() { resting } else { awake };
+        if let Some(before) = self.sticky.filter(|s| s.endpoint == key && one.sticky)
+            && let Some(seat) = seats.iter().find(|seat| seat.instance.id == before.instance)
+        {
+            return Some(seat.instance);
+        }
+        let at = match seats.len() {
+            0 => return None,
+            1 => 0,
+            _ => {
+                let view = View { vitals, turn: self.turn, affinity: self.affinity, sticky: None };
+                self.strategy_for(&one).pick(&seats, one.lap, &view, &mut self.dice)
+            }
+        };
+        seats.get(at).or(seats.first()).map(|seat| seat.instance)
     }
 }

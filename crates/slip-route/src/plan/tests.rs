@@ -4,7 +4,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::field::{House, ProviderSeat};
 use crate::testing::{declared, price, seat, small};
-use crate::view::{Board, Vital};
+use crate::view::{Board, Calm, Vital};
 use slip_ir::{FaultKind, Origin, Raw, Remedy};
 use std::collections::HashMap;
 
@@ -49,7 +49,7 @@ fn fault(kind: FaultKind, remedy: Remedy) -> Fault {
 fn run(mut plan: Plan, script: &[(Fault, Sent)]) -> (Vec<String>, Option<Fault>) {
     let (mut now, mut path, mut script) = (0, Vec::new(), script.iter());
     loop {
-        match plan.next(now) {
+        match plan.next(now, &Calm) {
             Step::Try(attempt) => {
                 path.push(format!("{}#{}", attempt.endpoint.tag, attempt.instance.id));
                 assert!(path.len() < 20);
@@ -62,7 +62,7 @@ fn run(mut plan: Plan, script: &[(Fault, Sent)]) -> (Vec<String>, Option<Fault>)
                 now += pause.as_millis() as u64;
             }
             Step::Stop(fault) => {
-                assert!(matches!(plan.next(now), Step::Stop(_)), "it stays over");
+                assert!(matches!(plan.next(now, &Calm), Step::Stop(_)), "it stays over");
                 return (path, Some(fault));
             }
         }
@@ -227,13 +227,13 @@ fn the_first_model_is_exhausted_before_the_second_unless_they_compete() {
 fn the_request_decides_before_the_suffix_and_the_suffix_before_the_house() {
     let field = world(&[&[1], &[2]]);
     let rows = [
-        ("m/one", "{}", "price-weighted"),
+        ("m/one", "{}", "expected-cost"),
         ("m/one:nitro", "{}", "throughput"),
-        ("m/one:nitro", SORTED, "price"),
+        ("m/one:nitro", SORTED, "least-cost"),
         ("m/one:exacto", "{}", "throughput"),
         ("m/one:nitro", r#"{"load_balancer":"random"}"#, "random"),
-        ("m/one", r#"{"load_balancer":"random","sort":"latency"}"#, "latency"),
-        ("m/one", r#"{"order":["b"]}"#, "price"),
+        ("m/one", r#"{"load_balancer":"random","sort":"latency"}"#, "least-latency"),
+        ("m/one", r#"{"order":["b"]}"#, "least-cost"),
         ("m/one", r#"{"order":["b"],"load_balancer":"random"}"#, "random"),
     ];
     for (model, rules, want) in rows {
@@ -248,7 +248,7 @@ fn who_cools_down_is_tried_last_whatever_the_caller_prefers() {
     let board = Board([((key, 1), Vital { cooldown_until_ms: 500, ..Vital::default() })].into());
     let line = |now, rules: &str| -> Vec<String> {
         let ask = ask(&["m/one", "m/two"], rules);
-        let view = View { vitals: &board, turn: 0 };
+        let view = View::of(&board, 0);
         let chosen = choose(&field, &ask, &Want::default(), &view, now, &mut Rng::with_seed(1)).unwrap();
         assert_eq!(chosen.demoted.len(), usize::from(now < 500));
         chosen.plan.line().map(|(_, e)| format!("{}:{}", e.unwrap().tag, e.unwrap().model.id)).collect()
@@ -270,9 +270,9 @@ fn cold_keys_rest_and_warm_ones_share_by_weight_or_take_turns() {
     let mut draws = |rules: &str, turns: u64| {
         let mut count: HashMap<u32, u64> = HashMap::new();
         for turn in 0..turns {
-            let view = View { vitals: &board, turn };
+            let view = View::of(&board, turn);
             let mut plan = choose(&field, &ask(&["m/one"], rules), &Want::default(), &view, 0, &mut dice).unwrap().plan;
-            let Step::Try(attempt) = plan.next(0) else { panic!("somebody is warm") };
+            let Step::Try(attempt) = plan.next(0, &board) else { panic!("somebody is warm") };
             *count.entry(attempt.instance.id).or_default() += 1;
         }
         (count.get(&1).copied().unwrap_or(0), count.get(&2).copied().unwrap_or(0), count.contains_key(&3))
@@ -294,7 +294,7 @@ fn the_caller_hears_what_tells_most() {
     check(&field, &one, &[limited.clone(), limited.clone(), down.clone()], all, Some(FaultKind::Upstream));
     let mut plan = plan(&field, &one);
     for (fault, sent) in [&limited, &down] {
-        let Step::Try(attempt) = plan.next(5) else { panic!("three are left") };
+        let Step::Try(attempt) = plan.next(5, &Calm) else { panic!("three are left") };
         plan.failed(&attempt, fault, *sent, 5);
     }
     let past: Vec<_> = plan.past().iter().map(|p| (p.number, p.endpoint.tag.to_string(), p.fault.kind)).collect();

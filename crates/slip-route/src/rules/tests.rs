@@ -84,7 +84,7 @@ fn a_wrong_type_is_refused_with_its_path() {
         (r#"{"max_price":{"prompt":-1}}"#, "provider.max_price.prompt: expected an amount in USD"),
         (r#"{"max_price":{"prompt":"cheap"}}"#, "provider.max_price.prompt: expected an amount in USD"),
         (r#"{"max_price":{"request":[]}}"#, "provider.max_price.request: expected an amount in USD"),
-        (r#"{"load_balancer":"sticky"}"#, "provider.load_balancer: not one of price-weighted, price, "),
+        (r#"{"load_balancer":"sticky"}"#, "provider.load_balancer: not one of expected-cost, price-weighted, "),
         (&long, "provider.order: at most 256 entries, got 257"),
     ];
     for (text, want) in rows {

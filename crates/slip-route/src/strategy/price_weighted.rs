@@ -1,15 +1,17 @@
-//! `price-weighted`, the default: the well before the ailing; the first of them drawn by the inverse square of what this very
-//! request would cost, the others behind it by price.
+//! `price-weighted`: the well before the ailing; the first of them drawn by the inverse square of what this very
+//! request would cost, prompt caches counted, the others behind it by price. A conversation stays where its prompt is cached while
+//! that is cheaper.
 //!
 //! At 1 and 3 dollars the cheaper one is drawn nine times in ten. This is OpenRouter's documented default
-//! (its page on provider routing, read 2026-11).
+//! as it was published until 2026.
 //!
 //! ```toml
 //! [models."house/fair"]
-//! endpoints = ["lab/one", "sim/echo"]       # nothing more to write
+//! endpoints = ["lab/one", "sim/echo"]
+//! load_balancer = "price-weighted"
 //! ```
 
-use super::Strategy;
+use super::{Strategy, drawn, to_front};
 use crate::eligible::Candidate;
 use crate::view::View;
 use fastrand::Rng;
@@ -26,25 +28,24 @@ impl Strategy for PriceWeighted {
     }
 
     fn rank(&self, line: &mut [Candidate], _: &View<'_>, dice: &mut Rng) {
-        line.sort_by_key(|c| (c.failing, c.dearness()));
+        line.sort_by_key(|c| (c.live.failing, c.dearness()));
         // Who failed is drawn only when nobody is well.
-        let well = line.iter().take_while(|c| !c.failing).count();
+        let well = line.iter().take_while(|c| !c.live.failing).count();
         let Some(draw) = line.get_mut(..if well == 0 { line.len() } else { well }).filter(|d| d.len() > 1) else {
             return;
         };
+        if let Some(at) = draw.iter().position(|c| c.sticky)
+            && draw.first().is_some_and(|first| draw.get(at).is_some_and(|c| c.dearness() <= first.dearness()))
+        {
+            return to_front(draw, at);
+        }
         // Sorted, so the first price is the lowest and the last known one the dearest: what an unknown price counts as.
         let nano = |c: &Candidate| c.price.map(|p| p.0.max(1) as f64);
         let dearest = draw.iter().rev().find_map(nano).unwrap_or(1.0);
         let cheapest = draw.first().and_then(nano).unwrap_or(dearest);
         let weight = |c: &Candidate| (cheapest / nano(c).unwrap_or(dearest)).powi(2);
-        let mut mark = dice.f64() * draw.iter().map(weight).sum::<f64>();
-        let drawn = draw.iter().position(|c| {
-            mark -= weight(c);
-            mark < 0.0
-        });
-        if let Some(head) = draw.get_mut(..=drawn.unwrap_or(0)) {
-            head.rotate_right(1);
-        }
+        let at = drawn(draw.iter().map(weight), dice);
+        to_front(draw, at);
     }
 }
 
@@ -76,8 +77,8 @@ mod tests {
     #[test]
     fn the_others_follow_by_price_and_those_that_failed_come_last() {
         let mut all = line(&[Some(1), Some(9_000), Some(8_000), Some(500), None]);
-        all[0].failing = true;
-        all[3].failing = true;
+        all[0].live.failing = true;
+        all[3].live.failing = true;
         for seed in 0..50 {
             let mut line = all.clone();
             rank(&PriceWeighted, &mut line, 0, seed);

@@ -6,7 +6,7 @@
 //! load_balancer = "round-robin"
 //! ```
 
-use super::{Strategy, turns};
+use super::{Seat, Strategy, turns};
 use crate::eligible::Candidate;
 use crate::view::View;
 use fastrand::Rng;
@@ -31,6 +31,11 @@ impl Strategy for RoundRobin {
             candidate.lap = Some(nth);
         }
         line.rotate_left(first);
+    }
+
+    fn pick(&self, pool: &[Seat], lap: Option<u64>, view: &View<'_>, _: &mut Rng) -> usize {
+        let weights = pool.iter().map(|seat| seat.instance.weight.max(1));
+        turns::whose(weights, lap.unwrap_or(view.turn)).map_or(0, |(at, _)| at)
     }
 }
 

@@ -24,7 +24,7 @@ impl Strategy for Throughput {
     }
 
     fn rank(&self, line: &mut [Candidate], _: &View<'_>, _: &mut Rng) {
-        line.sort_by_key(|c| (Reverse(c.tokens_per_second), c.dearness()));
+        line.sort_by_key(|c| (Reverse(c.live.tokens_per_second), c.dearness()));
     }
 }
 
@@ -36,8 +36,8 @@ mod tests {
     #[test]
     fn fastest_first_then_the_unmeasured_by_price() {
         let mut all = line(&[Some(3), Some(2), Some(1), Some(1)]);
-        all[0].tokens_per_second = Some(40);
-        all[3].tokens_per_second = Some(90);
+        all[0].live.tokens_per_second = Some(40);
+        all[3].live.tokens_per_second = Some(90);
         rank(&Throughput, &mut all, 0, 1);
         assert_eq!(order(&all), [3, 0, 2, 1]);
     }

@@ -4,6 +4,7 @@ mod generation;
 mod google;
 mod images;
 mod key;
+pub mod live;
 mod models;
 pub mod ollama;
 mod system;

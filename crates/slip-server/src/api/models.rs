@@ -7,9 +7,9 @@ use http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
 use slip_ir::{Fault, FaultKind, Op, Pico, Price, Rates};
 use slip_route::field::Listed;
-use slip_route::{Endpoint, Model};
+use slip_route::health::Window;
+use slip_route::{Endpoint, Metric, Model};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 const LIMIT: usize = 500;
 const LIMIT_MAX: usize = 1000;
@@ -346,8 +346,7 @@ fn rates(r: &Rates) -> Map<String, Value> {
 fn endpoint(world: &World, model: &Model, e: &Endpoint) -> Value {
     let params = said(model, e.params.as_deref().unwrap_or(&model.params));
     let tools = params.contains(&"tool_choice") || params.contains(&"tools");
-    let now = crate::clock::unix_ms();
-    let resting = e.pool.iter().all(|i| world.vital(e, i.id).cooled_until.load(Ordering::Relaxed) > now);
+    let live = super::live::Live::of(world, e, crate::clock::unix_ms());
     json!({
         "name": format!("{} | {}", e.provider_name, model.id),
         "model_id": &*model.canonical,
@@ -365,12 +364,12 @@ fn endpoint(world: &World, model: &Model, e: &Endpoint) -> Value {
         "supports_diarization": false,
         "native_tools": {},
         "service_tier": null,
-        "status": if resting { -1 } else { 0 },
-        "uptime_last_5m": null,
-        "uptime_last_30m": null,
-        "uptime_last_1d": null,
-        "latency_last_30m": null,
-        "throughput_last_30m": null,
+        "status": live.status(),
+        "uptime_last_5m": live.uptime(Window::FiveMinutes),
+        "uptime_last_30m": live.uptime(Window::HalfHour),
+        "uptime_last_1d": live.uptime(Window::Day),
+        "latency_last_30m": live.percentiles(Metric::FirstContent),
+        "throughput_last_30m": live.percentiles(Metric::Throughput),
         "supports_implicit_caching": e.implicit_caching,
     })
 }

@@ -2,6 +2,7 @@
 //! quick about it, and estimated here if not: programs ask this often, between two turns, and nothing is generated or paid. There
 //! is no record of it, and no failure of its own.
 
+use super::admit::Caller;
 use super::read::{self, Call, Inbound};
 use super::settle::InFlight;
 use super::{choose, hold, judge, lower, refuse};
@@ -23,7 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Says that the count is ours.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-slipswitch-estimated");
 
-pub async fn count(app: Arc<App>, call: Call, request: Request<Incoming>, arrived: Instant) -> Response<Body> {
+pub async fn count(
+    app: Arc<App>,
+    caller: Caller,
+    call: Call,
+    request: Request<Incoming>,
+    arrived: Instant,
+) -> Response<Body> {
     let dialect = call.dialect;
     let world = app.world();
     let Some(_place) = InFlight::enter(&app, world.limits.max_concurrent) else {
@@ -37,7 +44,7 @@ pub async fn count(app: Arc<App>, call: Call, request: Request<Incoming>, arrive
         Err(fault) => return refuse::refuse(dialect, &fault, None),
     };
     let Some(inquiry) = &inbound.inquiry else { return refuse::refuse(dialect, &super::internal(), None) };
-    if let Some((answer, provider)) = asked(&app, &world, &inbound, inquiry, arrived).await {
+    if let Some((answer, provider)) = asked(&app, &world, &caller, &inbound, inquiry, arrived).await {
         let mut response = refuse::json(http::StatusCode::OK, answer.to_vec());
         refuse::provider(response.headers_mut(), &provider);
         return response;
@@ -55,12 +62,14 @@ pub async fn count(app: Arc<App>, call: Call, request: Request<Incoming>, arrive
 async fn asked(
     app: &App,
     world: &World,
+    caller: &Caller,
     inbound: &Inbound,
     inquiry: &Inquiry,
     arrived: Instant,
 ) -> Option<(bytes::Bytes, String)> {
-    let choose::Chosen { mut plan, .. } = choose::choose(app, inbound, world).ok()?;
-    let Step::Try(attempt) = plan.next(clock::unix_ms()) else { return None };
+    let choose::Chosen { mut plan, .. } = choose::choose(app, inbound, caller, world).ok()?;
+    let now = clock::unix_ms();
+    let Step::Try(attempt) = plan.next(now, &world.at(now)) else { return None };
     let endpoint = &attempt.endpoint;
     let seat = world.seat(attempt.instance.id).ok()?;
     let service = seat.provider.service(inquiry.op)?;

@@ -23,6 +23,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::routes::{self, Found, To};
 use crate::upstream::{self, Failed};
+use crate::vitals::Flight;
 use crate::world::World;
 use crate::{App, api};
 use admit::{Caller, admit};
@@ -35,7 +36,7 @@ use refuse::refuse;
 use relay::Relay;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind, Loss, Op, Origin};
+use slip_ir::{Dialect, Fault, FaultKind, Loss, Op, Origin, Remedy};
 use slip_route::{Plan, Step};
 use slip_wire::ops::Manner;
 use slip_wire::{Stamp, seals};
@@ -78,7 +79,7 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                 // On the heap, and gone when the head of the reply is written: a connection keeps room for the largest future it
                 // may have to run for as long as it lives.
                 (Some(Ok(call)), _) if call.counts() => {
-                    return Box::pin(count::count(app, call, request, arrived)).await;
+                    return Box::pin(count::count(app, caller, call, request, arrived)).await;
                 }
                 (Some(Ok(call)), _) => return Box::pin(journey(app, caller, call, request, arrived)).await,
                 (Some(Err(fault)), _) => Err(fault),
@@ -189,7 +190,8 @@ async fn journey(
         return loaded.unwrap_or_else(|fault| refuse(dialect, &fault, None));
     }
     let id = api::generation_id();
-    let choose::Chosen { plan, refusals, strict } = match choose::choose(&app, &inbound, &world) {
+    let choose::Chosen { plan, refusals, strict, conversation } = match choose::choose(&app, &inbound, &caller, &world)
+    {
         Ok(chosen) => chosen,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
@@ -199,12 +201,13 @@ async fn journey(
     };
     let mut book = Book::open(place, slot, id.clone(), &inbound, &caller, arrived);
     book.refusals(refusals.len());
+    book.converses(conversation);
     let strict = Strict::new(strict, refusals);
     let stream = inbound.peek.stream;
     let service = inbound.inquiry.is_some();
     let timeouts = world.timeouts;
     let over = arrived + timeouts.total;
-    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), over };
+    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), over, flight: None };
     if !stream {
         return trip.whole().await;
     }
@@ -260,6 +263,8 @@ struct Trip {
     strict: Strict,
     book: Box<Book>,
     over: Instant,
+    /// The attempt under way.
+    flight: Option<Flight>,
 }
 
 /// What one attempt produced: a whole reply or the opening of a stream.
@@ -315,11 +320,13 @@ impl Trip {
     /// Try, and try elsewhere, until one answers or the plan says stop.
     async fn attempts(&mut self) -> Result<Won, Fault> {
         loop {
-            match self.plan.next(clock::unix_ms()) {
+            let now = clock::unix_ms();
+            match self.plan.next(now, &self.world.at(now)) {
                 Step::Try(attempt) => {
                     let endpoint = attempt.endpoint.clone();
-                    let vital = self.world.vital(&endpoint, attempt.instance.id);
-                    self.book.attempt(&endpoint, self.spoken(&attempt));
+                    let Some(flight) = self.take_off(&attempt, now) else { continue };
+                    self.flight = Some(flight);
+                    self.book.attempt(&endpoint, attempt.instance.id, self.spoken(&attempt));
                     let mut began = clock::now();
                     let mut outcome = self.attempt(&attempt, began, Seals::Kept).await;
                     if let Err(failed) = &outcome
@@ -337,17 +344,22 @@ impl Trip {
                                 Answer::Whole(_) => clock::now(),
                                 Answer::Stream(opening) => opening.first,
                             };
-                            self.book.commit(won.stamp.clone(), lens, losses, first, vital);
+                            self.book.commit(won.stamp.clone(), lens, losses, first, self.flight.take());
                             return Ok(won);
                         }
                         Err(Failed { mut fault, sent }) => {
                             if fault.origin != Origin::Caller {
                                 fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
                             }
-                            vital.failed(&fault);
+                            let flight = self.flight.take();
                             match fault.kind {
                                 FaultKind::NoEndpoint => self.book.refused(),
-                                _ => self.book.tried(&endpoint, began, Some(&fault)),
+                                _ => {
+                                    if let Some(flight) = flight {
+                                        flight.failed(&fault, sent);
+                                    }
+                                    self.book.tried(&endpoint, began, Some(&fault));
+                                }
                             }
                             self.plan.failed(&attempt, &fault, sent, clock::unix_ms());
                         }
@@ -358,6 +370,25 @@ impl Trip {
             }
             if clock::now() >= self.over {
                 return Err(hold::out_of_time(self.world.timeouts.total));
+            }
+        }
+    }
+
+    /// The attempt begins, unless it is a retry and those asked of this endpoint lately are retries enough.
+    fn take_off(&mut self, attempt: &slip_route::Attempt, now_ms: u64) -> Option<Flight> {
+        let prompt = self.inbound.peek.want.prompt_tokens;
+        let (charge, retry) = (self.world.charge(&attempt.endpoint, attempt.instance.id), attempt.number > 1);
+        match charge {
+            Ok(charge) if !retry || charge.health.may_retry(now_ms) => Some(Flight::begin(charge, !retry, prompt)),
+            Ok(_) => {
+                let says = "so many of its requests were retries lately that no more are sent";
+                let fault = Fault::new(FaultKind::NoEndpoint, Origin::House, Remedy::Elsewhere, says);
+                self.plan.failed(attempt, &fault, upstream::Sent::NotSent, now_ms);
+                None
+            }
+            Err(Failed { fault, sent }) => {
+                self.plan.failed(attempt, &fault, sent, now_ms);
+                None
             }
         }
     }
@@ -441,6 +472,9 @@ impl Trip {
         let accept = if stream { spoken.quirks.framing(spoken.dialect).media_type() } else { "application/json" };
         let response =
             upstream::open(target, &outbound.path, outbound.body, accept, &outbound.headers, deadlines).await?;
+        if let Some(flight) = &self.flight {
+            flight.heard(response.headers());
+        }
         let asked = self.inbound.inquiry.as_ref().zip(service.map(|s| s.shape));
         let bench = judge::Bench {
             upstream: spoken.dialect,

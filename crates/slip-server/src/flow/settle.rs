@@ -6,10 +6,12 @@ use super::shield::internal;
 use super::told;
 use crate::App;
 use crate::clock;
-use crate::vitals::Vital;
+use crate::sticky::{STAYS_LONG_MS, STAYS_MS};
+use crate::vitals::Flight;
 use http::HeaderValue;
 use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Usage};
-use slip_route::Endpoint;
+use slip_route::health::Answered;
+use slip_route::{Endpoint, Sticky};
 use slip_store::{Attempt, Failure, Generation, Slot};
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
@@ -33,6 +35,18 @@ fn short(mut text: String, most: usize) -> String {
 
 fn failure(fault: &Fault) -> Failure {
     Failure { kind: fault.kind.reason(), message: short(fault.says.to_string(), MAX_MESSAGE) }
+}
+
+/// Providers cache no prompt shorter than this (OpenAI's and Anthropic's pages on prompt caching, read 2026-11).
+const LEAST_CACHED: u64 = 1024;
+
+/// Who is being asked.
+#[derive(Clone, Copy)]
+struct Stop {
+    endpoint: u64,
+    instance: u32,
+    /// It caches prompts without being told to, and reading them is cheaper.
+    caches: bool,
 }
 
 /// Counts a request as in flight, from before its body is read to when its record is closed.
@@ -62,7 +76,11 @@ pub struct Book {
     /// Time spent waiting for providers, so that what is left is ours.
     upstream_us: u64,
     stamp: Option<Arc<Stamp>>,
-    vital: Option<Arc<Vital>>,
+    /// The attempt whose reply goes to the caller.
+    flight: Option<Flight>,
+    /// The conversation, and where it is now.
+    conversation: Option<u64>,
+    at: Option<Stop>,
     first: Option<Instant>,
     /// When the attempt that answered began.
     began: Instant,
@@ -106,7 +124,9 @@ impl Book {
             started,
             upstream_us: 0,
             stamp: None,
-            vital: None,
+            flight: None,
+            conversation: None,
+            at: None,
             first: None,
             began: started,
             losses: Vec::new(),
@@ -134,13 +154,21 @@ impl Book {
         self.row.refusals = u32::try_from(count).unwrap_or(u32::MAX);
     }
 
+    /// Under which the endpoint is remembered that it used.
+    pub fn converses(&mut self, conversation: Option<u64>) {
+        self.conversation = conversation;
+    }
+
     /// One more endpoint was ruled out, before anything was sent.
     pub fn refused(&mut self) {
         self.row.refusals = self.row.refusals.saturating_add(1);
     }
 
     /// An attempt begins: from now on this is who the record is about.
-    pub fn attempt(&mut self, endpoint: &Endpoint, spoken: Dialect) {
+    pub fn attempt(&mut self, endpoint: &Endpoint, instance: u32, spoken: Dialect) {
+        let rates = endpoint.price.as_ref().map(|p| &p.rates);
+        let cheaper = rates.is_some_and(|r| r.cache_read.is_some_and(|read| read < r.input));
+        self.at = Some(Stop { endpoint: endpoint.key, instance, caches: endpoint.implicit_caching && cheaper });
         self.row.model = endpoint.model.canonical.clone();
         self.row.provider_slug = endpoint.provider.clone();
         self.row.provider_name = endpoint.provider_name.clone();
@@ -170,7 +198,7 @@ impl Book {
         lens: &'static str,
         losses: Vec<Loss>,
         first: Instant,
-        vital: Arc<Vital>,
+        flight: Option<Flight>,
     ) {
         self.row.lens = lens;
         self.losses = losses;
@@ -181,7 +209,7 @@ impl Book {
         let total = u64::try_from(first.duration_since(self.started).as_micros()).unwrap_or(u64::MAX);
         self.row.overhead_us = total.saturating_sub(self.upstream_us);
         self.stamp = Some(stamp);
-        self.vital = Some(vital);
+        self.flight = flight;
         self.first = Some(first);
     }
 
@@ -213,11 +241,41 @@ impl Book {
         let usage = tally.usage.unwrap_or_default();
         price(row, self.stamp.as_deref(), usage);
         row.total_ms = clock::ms(now.duration_since(self.started));
-        if let (Some(vital), Some(first)) = (&self.vital, self.first) {
-            let failed = tally.fault.is_some() && !cancelled;
-            vital.answered(self.began, first, now, row.tokens.completion_total(), failed);
+        // A caller who left proves nothing of the endpoint: the flight is dropped.
+        if let Some(flight) = self.flight.take().filter(|_| !cancelled) {
+            let micros =
+                |until: Instant| u64::try_from(until.duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
+            let tokens = &row.tokens;
+            flight.answered(&Answered {
+                first_us: self.first.filter(|_| row.streamed).map(micros),
+                total_us: micros(now),
+                prompt: tokens.prompt_total(),
+                cached: tokens.cache_read,
+                output: tokens.completion_total(),
+                cost: u64::try_from(row.cost.0).unwrap_or(0),
+                broke: tally.fault.is_some(),
+                bad_call: None,
+            });
         }
+        let (ended_well, tokens) = (tally.fault.is_none() && !cancelled, row.tokens.clone());
         slot.write(std::mem::take(row));
+        if ended_well {
+            self.stay(&tokens);
+        }
+    }
+
+    /// Where the next turn of this conversation had better go: to whose prompt cache holds this one.
+    fn stay(&self, tokens: &Usage) {
+        let (Some(conversation), Some(at)) = (self.conversation, self.at) else { return };
+        let said = tokens.cache_read + tokens.cache_write + tokens.cache_write_1h;
+        let cached = if said == 0 && at.caches { tokens.prompt_total() } else { said };
+        if cached < LEAST_CACHED {
+            return;
+        }
+        let long = tokens.cache_write_1h > 0;
+        let until = clock::unix_ms() + if long { STAYS_LONG_MS } else { STAYS_MS };
+        let sticky = Sticky { endpoint: at.endpoint, instance: at.instance, cached };
+        self.app().conversations.remember(conversation, sticky, until);
     }
 
     /// Nothing came of it; the caller was told so.

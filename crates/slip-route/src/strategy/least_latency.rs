@@ -1,9 +1,9 @@
-//! `latency`: quickest to the first content first. Also `provider.sort: "latency"`.
+//! `least-latency` (or `latency`): quickest to the first content first. Also `provider.sort: "latency"`.
 //!
 //! ```toml
 //! [models."house/quick"]
 //! endpoints = ["lab/one", "sim/echo"]
-//! load_balancer = "latency"
+//! load_balancer = "least-latency"
 //! ```
 
 use super::Strategy;
@@ -11,11 +11,11 @@ use crate::eligible::Candidate;
 use crate::view::View;
 use fastrand::Rng;
 
-pub struct Latency;
+pub struct LeastLatency;
 
-impl Strategy for Latency {
+impl Strategy for LeastLatency {
     fn name(&self) -> &'static str {
-        "latency"
+        "least-latency"
     }
 
     fn about(&self) -> &'static str {
@@ -23,7 +23,7 @@ impl Strategy for Latency {
     }
 
     fn rank(&self, line: &mut [Candidate], _: &View<'_>, _: &mut Rng) {
-        line.sort_by_key(|c| (c.ttft_ms.unwrap_or(u32::MAX), c.dearness()));
+        line.sort_by_key(|c| (c.live.ttft_ms.unwrap_or(u32::MAX), c.dearness()));
     }
 }
 
@@ -35,9 +35,9 @@ mod tests {
     #[test]
     fn quickest_first_then_the_unmeasured_by_price() {
         let mut all = line(&[Some(3), Some(2), Some(1), Some(1)]);
-        all[0].ttft_ms = Some(400);
-        all[3].ttft_ms = Some(90);
-        rank(&Latency, &mut all, 0, 1);
+        all[0].live.ttft_ms = Some(400);
+        all[3].live.ttft_ms = Some(90);
+        rank(&LeastLatency, &mut all, 0, 1);
         assert_eq!(order(&all), [3, 0, 2, 1]);
     }
 }

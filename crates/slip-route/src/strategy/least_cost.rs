@@ -1,9 +1,9 @@
-//! `price`: cheapest first, by what this very request would cost. Also `provider.sort: "price"` and `:floor`.
+//! `least-cost` (or `price`): cheapest first, by what this very request would cost. Also `provider.sort: "price"` and `:floor`.
 //!
 //! ```toml
 //! [models."house/cheap"]
 //! endpoints = ["lab/one", "sim/echo"]
-//! load_balancer = "price"
+//! load_balancer = "least-cost"
 //! ```
 
 use super::Strategy;
@@ -11,11 +11,11 @@ use crate::eligible::Candidate;
 use crate::view::View;
 use fastrand::Rng;
 
-pub struct Price;
+pub struct LeastCost;
 
-impl Strategy for Price {
+impl Strategy for LeastCost {
     fn name(&self) -> &'static str {
-        "price"
+        "least-cost"
     }
 
     fn about(&self) -> &'static str {
@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn cheapest_first_unknown_last_ties_as_listed() {
         let mut all = line(&[Some(30), None, Some(10), Some(30), Some(0)]);
-        rank(&Price, &mut all, 0, 1);
+        rank(&LeastCost, &mut all, 0, 1);
         assert_eq!(order(&all), [4, 2, 0, 3, 1]);
     }
 }

@@ -1,0 +1,286 @@
+//! How one endpoint through one instance has been doing: written after every attempt, read by every decision.
+//!
+//! Pure: no clock, no dice, no lock. Every method takes `now_ms` (milliseconds since 1970, or of a simulation) and is a handful of
+//! relaxed atomics, so that two writers at once may lose one sample of an average, which an average can bear, and never block a
+//! reader. What is counted (in flight, totals) is exact. Bounded: about a kilobyte, and 26 more once there is traffic.
+
+mod average;
+mod breaker;
+mod budget;
+mod frozen;
+mod headroom;
+mod odds;
+mod sketch;
+#[cfg(test)]
+mod tests;
+mod totals;
+mod uptime;
+
+use crate::view::Vital;
+use average::Average;
+pub use breaker::{Breaker, Verdict};
+use budget::Budget;
+pub use frozen::Frozen;
+use headroom::Headroom;
+pub use headroom::{Allowance, Left};
+use odds::Odds;
+use sketch::{Sketch, Sums};
+use slip_ir::{Fault, FaultKind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+pub use totals::{Class, Totals};
+pub use uptime::{Uptime, Window};
+
+/// What an attempt that answered was like.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Answered {
+    /// From the attempt's beginning to its first content, in microseconds; `None` for a reply that came whole.
+    pub first_us: Option<u64>,
+    /// To its end, in microseconds.
+    pub total_us: u64,
+    /// All prompt tokens, and those of them that the provider read from its cache.
+    pub prompt: u64,
+    pub cached: u64,
+    pub output: u64,
+    /// What it cost, in nano-USD.
+    pub cost: u64,
+    /// It broke off after its first content.
+    pub broke: bool,
+    /// Of a reply with tool calls, whether one of them was not what a caller could use.
+    pub bad_call: Option<bool>,
+}
+
+/// Numbers with percentiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Milliseconds to the first content.
+    FirstContent,
+    /// Output tokens per second, from end to end.
+    Throughput,
+    /// Milliseconds from beginning to end.
+    Total,
+}
+
+/// How far percentiles look back: decisions go by the short one, people are shown the long one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    FiveMinutes,
+    HalfHour,
+}
+
+/// Where values lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Percentiles {
+    pub count: u64,
+    pub p1: f64,
+    pub p10: f64,
+    pub p25: f64,
+    pub p50: f64,
+    pub p75: f64,
+    pub p90: f64,
+    pub p99: f64,
+}
+
+impl Percentiles {
+    /// The figure of which so large a share of the samples is not above it; the nearest that is kept.
+    pub fn at(&self, share: f64) -> f64 {
+        let kept = [
+            (0.01, self.p1),
+            (0.1, self.p10),
+            (0.25, self.p25),
+            (0.5, self.p50),
+            (0.75, self.p75),
+            (0.9, self.p90),
+            (0.99, self.p99),
+        ];
+        let nearest = kept.into_iter().min_by(|(a, _), (b, _)| (a - share).abs().total_cmp(&(b - share).abs()));
+        nearest.map_or(self.p50, |(_, figure)| figure)
+    }
+}
+
+/// What is kept only of those who have traffic.
+#[derive(Default)]
+struct Past {
+    first: Sketch,
+    rate: Sketch,
+    total: Sketch,
+    uptime: Uptime,
+}
+
+/// See the head of this file.
+#[derive(Default)]
+pub struct Health {
+    breaker: Breaker,
+    odds: Odds,
+    /// Milliseconds to the first content: what is usual, and what it lately rose to.
+    first: Average,
+    peak: Average,
+    /// Output tokens per second.
+    rate: Average,
+    /// Output tokens of a reply.
+    output: Average,
+    /// Prompt tokens read from the provider's cache, in thousandths.
+    cached: Average,
+    in_flight: AtomicU32,
+    headroom: Headroom,
+    budget: Budget,
+    totals: Totals,
+    past: OnceLock<Box<Past>>,
+}
+
+impl Health {
+    /// An attempt begins. `tokens` is what its prompt is thought to have. Every `begin` is followed by exactly one of
+    /// [`Health::answered`], [`Health::failed`] and [`Health::left`].
+    pub fn begin(&self, now_ms: u64, tokens: u64) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.headroom.spend(now_ms, tokens);
+        self.breaker.probe(now_ms);
+    }
+
+    /// Whether a retry may be sent here: retries are a fifth of the requests, and a few more.
+    pub fn may_retry(&self, now_ms: u64) -> bool {
+        self.budget.withdraw(now_ms)
+    }
+
+    /// A first attempt, which earns others the right to retry.
+    pub fn first_try(&self, now_ms: u64) {
+        self.budget.deposit(now_ms);
+    }
+
+    /// A reply went to the caller, to its end or broken off.
+    pub fn answered(&self, now_ms: u64, reply: &Answered) {
+        self.ended();
+        let past = self.past();
+        let ms = |us: u64| us as f64 / 1000.0;
+        let first = reply.first_us.map(ms);
+        if let Some(first) = first {
+            self.first.add(now_ms, first);
+            self.peak.rise(now_ms, first);
+            past.first.add(now_ms, first);
+        }
+        if !reply.broke {
+            past.total.add(now_ms, ms(reply.total_us));
+            let speaking_ms = ms(reply.total_us) - first.unwrap_or(0.0);
+            if reply.output > 1 && speaking_ms > 1.0 {
+                self.rate.add(now_ms, reply.output as f64 / speaking_ms * 1000.0);
+            }
+            if reply.output > 1 && reply.total_us > 1000 {
+                past.rate.add(now_ms, reply.output as f64 / ms(reply.total_us) * 1000.0);
+            }
+            if reply.output > 0 {
+                self.output.add(now_ms, reply.output as f64);
+            }
+        }
+        if reply.prompt > 0 {
+            self.cached.add(now_ms, reply.cached.min(reply.prompt) as f64 / reply.prompt as f64 * 1000.0);
+        }
+        self.totals.answered(reply);
+        self.odds.add(now_ms, !reply.broke);
+        past.uptime.add(now_ms, !reply.broke);
+        if reply.broke { self.breaker.failed(now_ms) } else { self.breaker.succeeded(now_ms) }
+    }
+
+    /// An attempt failed before its first content. Only what the endpoint is to blame for counts against it.
+    pub fn failed(&self, now_ms: u64, fault: &Fault) {
+        self.ended();
+        let class = Class::of(fault.kind);
+        self.totals.failed(class);
+        match fault.kind {
+            FaultKind::RateLimited => self.breaker.limited(now_ms, fault.retry_after),
+            FaultKind::Upstream | FaultKind::UpstreamTimeout | FaultKind::Overloaded => {
+                if fault.kind == FaultKind::Overloaded
+                    && let Some(after) = fault.retry_after
+                {
+                    self.breaker.rest(now_ms, after);
+                }
+                self.odds.add(now_ms, false);
+                self.past().uptime.add(now_ms, false);
+                self.breaker.failed(now_ms);
+            }
+            // The model is not there, whoever asks.
+            FaultKind::UnknownModel | FaultKind::NotFound => self.breaker.gone(now_ms),
+            _ => self.breaker.unproven(),
+        }
+    }
+
+    /// The caller went away, or nothing was sent after all.
+    pub fn left(&self) {
+        self.ended();
+        self.breaker.unproven();
+    }
+
+    /// What the provider said of its rate limits.
+    pub fn allowed(&self, now_ms: u64, allowance: &Allowance) {
+        self.headroom.hear(now_ms, allowance);
+    }
+
+    /// A probe of its own found it dead or alive.
+    pub fn probed(&self, now_ms: u64, alive: bool) {
+        if alive { self.breaker.revive(now_ms) } else { self.breaker.gone(now_ms) }
+    }
+
+    /// What a decision at this moment may know.
+    pub fn vital(&self, now_ms: u64) -> Vital {
+        let verdict = self.breaker.verdict(now_ms);
+        let (requests_left, tokens_left) = self.headroom.left(now_ms);
+        let whole = |average: &Average| average.get(now_ms).map(|value| value.max(1.0) as u32);
+        Vital {
+            cooldown_until_ms: verdict.until_ms,
+            failing: verdict.failed_lately,
+            half_open: verdict.half_open,
+            probing: verdict.probing,
+            warmth: verdict.warmth,
+            odds: self.odds.get(now_ms),
+            ttft_ms: whole(&self.first),
+            peak_ms: self.peak.sunk(now_ms, self.first.get(now_ms)).map(|value| value.max(1.0) as u32),
+            tokens_per_second: whole(&self.rate),
+            output_tokens: whole(&self.output),
+            cached_permille: self.cached.get(now_ms).map_or(0, |share| share.clamp(0.0, 1000.0) as u16),
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            requests_left,
+            tokens_left,
+        }
+    }
+
+    /// Of the last five minutes; `None` when nothing was measured.
+    pub fn percentiles(&self, metric: Metric, now_ms: u64) -> Option<Percentiles> {
+        Health::together([self], metric, Span::FiveMinutes, now_ms)
+    }
+
+    /// Of several, as if they were one.
+    pub fn together<'a>(
+        all: impl IntoIterator<Item = &'a Health>,
+        metric: Metric,
+        span: Span,
+        now_ms: u64,
+    ) -> Option<Percentiles> {
+        let mut sums = Sums::default();
+        for past in all.into_iter().filter_map(|health| health.past.get()) {
+            let sketch = match metric {
+                Metric::FirstContent => &past.first,
+                Metric::Throughput => &past.rate,
+                Metric::Total => &past.total,
+            };
+            sketch.pour(span, now_ms, &mut sums);
+        }
+        sums.read()
+    }
+
+    /// Successes and failures in a window; rate limits and callers' own errors are neither.
+    pub fn uptime(&self, window: Window, now_ms: u64) -> (u64, u64) {
+        self.past.get().map_or((0, 0), |past| past.uptime.read(window, now_ms))
+    }
+
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    fn past(&self) -> &Past {
+        self.past.get_or_init(Box::default)
+    }
+
+    fn ended(&self) {
+        let one_less = |n: u32| Some(n.saturating_sub(1));
+        let _ = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+    }
+}

@@ -1,0 +1,64 @@
+//! How likely the next attempt is to succeed: successes and failures, fading with time, beside a belief in the best.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// After this long a sample counts for a third of itself.
+const FADE_MS: f64 = 60_000.0;
+/// What is believed of somebody nobody has tried: so many attempts, nearly all of them well.
+const BELIEF: f64 = 10.0;
+const BELIEF_WELL: f64 = 9.95;
+
+/// Faded counts of successes and failures (`f32` each) in one word, and when they were written in another. A reader between the two
+/// writes fades a little wrongly, once.
+#[derive(Default)]
+pub(super) struct Odds {
+    counts: AtomicU64,
+    at_ms: AtomicU64,
+}
+
+impl Odds {
+    fn load(&self, now_ms: u64) -> (f64, f64) {
+        let word = self.counts.load(Ordering::Relaxed);
+        if word == 0 {
+            return (0.0, 0.0);
+        }
+        let age = now_ms.saturating_sub(self.at_ms.load(Ordering::Relaxed));
+        let fade = (-(age as f64) / FADE_MS).exp();
+        let half = |bits: u64| f64::from(f32::from_bits(bits as u32)) * fade;
+        (half(word >> 32), half(word))
+    }
+
+    pub(super) fn add(&self, now_ms: u64, well: bool) {
+        let (mut good, mut bad) = self.load(now_ms);
+        if well {
+            good += 1.0
+        } else {
+            bad += 1.0
+        }
+        let bits = |n: f64| u64::from((n as f32).to_bits());
+        self.counts.store(bits(good) << 32 | bits(bad), Ordering::Relaxed);
+        self.at_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Between 0 and 1, neither included.
+    pub(super) fn get(&self, now_ms: u64) -> f32 {
+        let (good, bad) = self.load(now_ms);
+        ((good + BELIEF_WELL) / (good + bad + BELIEF)) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_lower_it_and_time_forgives_them() {
+        let odds = Odds::default();
+        assert!(odds.get(0) > 0.99);
+        (0..10).for_each(|_| odds.add(1_000, false));
+        assert!((0.49..0.51).contains(&odds.get(1_000)), "{}", odds.get(1_000));
+        assert!(odds.get(301_000) > 0.98);
+        (0..200).for_each(|_| odds.add(302_000, true));
+        assert!(odds.get(302_000) > 0.995);
+    }
+}

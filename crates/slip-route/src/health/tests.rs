@@ -1,0 +1,101 @@
+use super::*;
+use slip_ir::Remedy;
+use std::time::Duration;
+
+fn fault(kind: FaultKind, after: Option<u64>) -> Fault {
+    Fault { retry_after: after.map(Duration::from_secs), ..Fault::upstream(kind, Remedy::Elsewhere, "x") }
+}
+
+#[test]
+fn only_what_the_endpoint_is_to_blame_for_makes_it_rest() {
+    let rests = |kind, times: u32, after: Option<u64>| {
+        let health = Health::default();
+        for _ in 0..times {
+            health.begin(1_000, 10);
+            health.failed(1_000, &fault(kind, after));
+        }
+        assert_eq!(health.vital(1_000).in_flight, 0);
+        health.vital(1_000).cooldown_until_ms.saturating_sub(1_000) / 1000
+    };
+    assert_eq!(rests(FaultKind::BadRequest, 9, None), 0);
+    assert_eq!(rests(FaultKind::UpstreamAuth, 9, None), 0, "that is the key's rest, not the model's");
+    assert_eq!(rests(FaultKind::Upstream, 2, None), 0);
+    assert_eq!(rests(FaultKind::Upstream, 3, None), 5);
+    assert_eq!(rests(FaultKind::UpstreamTimeout, 3, None), 5);
+    assert_eq!(rests(FaultKind::Overloaded, 1, Some(9)), 9);
+    assert_eq!(rests(FaultKind::RateLimited, 1, None), 2);
+    assert_eq!(rests(FaultKind::RateLimited, 1, Some(7)), 7);
+    assert_eq!(rests(FaultKind::RateLimited, 1, Some(100_000)), 60);
+    assert_eq!(rests(FaultKind::UnknownModel, 1, None), 300);
+}
+
+#[test]
+fn what_it_is_like_is_told() {
+    let health = Health::default();
+    assert_eq!(health.vital(0), Vital { odds: health.vital(0).odds, ..Vital::default() });
+    assert_eq!(health.percentiles(Metric::FirstContent, 0), None);
+    for n in 1..=20u64 {
+        let now = n * 1_000;
+        health.begin(now, 100);
+        let reply = Answered {
+            first_us: Some(200_000),
+            total_us: 1_200_000,
+            prompt: 1_000,
+            cached: 250,
+            output: 100,
+            cost: 5_000,
+            ..Answered::default()
+        };
+        health.answered(now + 1_200, &reply);
+    }
+    let vital = health.vital(22_000);
+    assert_eq!((vital.ttft_ms, vital.tokens_per_second, vital.output_tokens), (Some(200), Some(100), Some(100)));
+    assert_eq!((vital.cached_permille, vital.in_flight), (250, 0));
+    assert!(vital.odds > 0.99 && !vital.failing);
+    let first = health.percentiles(Metric::FirstContent, 22_000).unwrap();
+    assert!(first.count == 20 && (188.0..213.0).contains(&first.p50), "{first:?}");
+    // From end to end: 100 tokens in 1.2 s.
+    assert!((80.0..88.0).contains(&health.percentiles(Metric::Throughput, 22_000).unwrap().p50));
+    assert_eq!(health.uptime(Window::Day, 22_000), (20, 0));
+    assert_eq!((health.totals().of(Class::Ok), health.totals().cost()), (20, 100_000));
+}
+
+#[test]
+fn a_stream_that_broke_off_is_a_failure_and_a_sample_of_its_beginning() {
+    let health = Health::default();
+    let broke = Answered { first_us: Some(90_000), total_us: 100_000, output: 3, broke: true, ..Answered::default() };
+    (0..3).for_each(|_| health.answered(1_000, &broke));
+    let vital = health.vital(1_000);
+    assert!(vital.failing && vital.cooldown_until_ms == 6_000 && vital.odds < 0.8, "{vital:?}");
+    assert_eq!((vital.ttft_ms, vital.tokens_per_second), (Some(90), None));
+    assert_eq!(health.uptime(Window::FiveMinutes, 1_000), (0, 3));
+}
+
+#[test]
+fn a_caller_who_leaves_proves_nothing() {
+    let health = Health::default();
+    (0..3).for_each(|_| health.failed(0, &fault(FaultKind::Upstream, None)));
+    health.begin(5_000, 1);
+    assert!(health.vital(5_000).probing);
+    health.left();
+    assert!(health.vital(5_000).half_open && !health.vital(5_000).probing);
+}
+
+#[test]
+fn a_restart_keeps_what_is_usual_and_forgets_what_passes() {
+    let health = Health::default();
+    assert_eq!(health.freeze(1_000), None);
+    let reply = Answered { first_us: Some(50_000), total_us: 1_050_000, output: 80, ..Answered::default() };
+    health.answered(1_000, &reply);
+    health.failed(1_000, &fault(FaultKind::RateLimited, Some(30)));
+    let frozen = health.freeze(2_000).unwrap();
+    let again = Health::default();
+    again.thaw(&serde_json::from_str(&serde_json::to_string(&frozen).unwrap()).unwrap(), 3_000);
+    let vital = again.vital(3_000);
+    assert_eq!((vital.ttft_ms, vital.tokens_per_second, vital.cooldown_until_ms), (Some(50), Some(80), 31_000));
+    assert!(!vital.failing && vital.in_flight == 0);
+    let later = Health::default();
+    later.thaw(&Frozen { ttft_ms: Some(f64::NAN), rests_until_ms: u64::MAX, ..frozen }, 86_400_000);
+    assert_eq!(later.vital(86_400_000).ttft_ms, None);
+    assert_eq!(later.vital(86_400_000).cooldown_until_ms, 86_700_000);
+}

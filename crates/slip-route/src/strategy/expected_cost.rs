@@ -1,0 +1,163 @@
+//! `expected-cost`, the default: what an answer here is likely to cost in money and waiting, failures and all; one is drawn by the
+//! inverse square of that, the others follow in its order. A conversation stays where its prompt is cached while that is cheaper.
+//!
+//! ```text
+//! (price + SECOND · wait + SECOND · FAILURE · (1 − odds)) / odds
+//! ```
+//!
+//! The price is of this very request with the endpoint's usual share of cached prompt tokens, `odds` how likely it is to answer,
+//! the wait its time to first content, longer for what is under way there, and its usual time for so many tokens. Where nothing
+//! was measured and nobody failed, it is a draw by the inverse square of the price: at 1 and 3 dollars the cheaper one nine times
+//! in ten.
+//!
+//! ```toml
+//! [models."house/fair"]
+//! endpoints = ["lab/one", "sim/echo"]       # nothing more to write
+//! ```
+
+use super::{Seat, Strategy, drawn, to_front};
+use crate::eligible::Candidate;
+use crate::view::View;
+use fastrand::Rng;
+
+/// What a second of waiting is worth, in nano-USD: a hundredth of a cent.
+pub const SECOND: f64 = 100_000.0;
+/// What a failed attempt is worth beside its repetition, in seconds.
+const FAILURE: f64 = 3.0;
+/// So many requests under way double the wait for the first content.
+const ROOM: f64 = 32.0;
+/// Even the hopeless are not infinitely dear.
+const HOPE: f64 = 0.02;
+
+pub struct ExpectedCost;
+
+/// What the unmeasured are taken to be: as the usual one of those who were.
+struct Usual {
+    price: f64,
+    first_ms: f64,
+    speed: Option<f64>,
+}
+
+fn median(mut all: Vec<f64>) -> Option<f64> {
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied()
+}
+
+impl Usual {
+    fn of(line: &[Candidate]) -> Usual {
+        let each = |of: fn(&Candidate) -> Option<u32>| median(line.iter().filter_map(of).map(f64::from).collect());
+        Usual {
+            // An unknown price counts as the dearest known.
+            price: line.iter().filter_map(|c| c.price).map(|p| p.0 as f64).fold(0.0, f64::max),
+            first_ms: each(|c| c.live.ttft_ms).unwrap_or(0.0),
+            speed: each(|c| c.live.tokens_per_second),
+        }
+    }
+}
+
+/// In nano-USD.
+fn score(c: &Candidate, usual: &Usual) -> f64 {
+    let price = c.price.map_or(usual.price, |p| p.0 as f64);
+    let queue = 1.0 + f64::from(c.live.in_flight) / ROOM;
+    let first = c.live.ttft_ms.map_or(usual.first_ms, f64::from) / 1000.0 * queue;
+    let speed = c.live.tokens_per_second.map(f64::from).or(usual.speed);
+    let wait = first + speed.map_or(0.0, |speed| f64::from(c.expects) / speed.max(1.0));
+    let odds = f64::from(c.live.odds).clamp(HOPE, 1.0);
+    (price + SECOND * (wait + FAILURE * (1.0 - odds))) / odds
+}
+
+impl Strategy for ExpectedCost {
+    fn name(&self) -> &'static str {
+        "expected-cost"
+    }
+
+    fn about(&self) -> &'static str {
+        "One drawn by the inverse square of what an answer is likely to cost in money and waiting; the others by the same."
+    }
+
+    fn rank(&self, line: &mut [Candidate], _: &View<'_>, dice: &mut Rng) {
+        if line.len() < 2 {
+            return;
+        }
+        let usual = Usual::of(line);
+        for candidate in line.iter_mut() {
+            candidate.score = score(candidate, &usual);
+        }
+        line.sort_by(|a, b| a.score.total_cmp(&b.score).then(a.price.is_none().cmp(&b.price.is_none())));
+        let least = line.first().map_or(1.0, |c| c.score).max(1.0);
+        if let Some(at) = line.iter().position(|c| c.sticky)
+            && line.get(at).is_some_and(|c| c.score <= least)
+        {
+            return to_front(line, at);
+        }
+        let weight = |c: &Candidate| (least / c.score.max(1.0)).powi(2) * f64::from(c.live.warmth);
+        let first = drawn(line.iter().map(weight), dice);
+        to_front(line, first);
+    }
+
+    /// Of two drawn by weight, the one with less under way.
+    fn pick(&self, pool: &[Seat], _: Option<u64>, _: &View<'_>, dice: &mut Rng) -> usize {
+        let weights = |but: Option<usize>| {
+            let weight = |seat: &Seat| f64::from(seat.instance.weight.max(1)) * f64::from(seat.live.warmth);
+            pool.iter().enumerate().map(move |(at, seat)| if Some(at) == but { 0.0 } else { weight(seat) })
+        };
+        let one = drawn(weights(None), dice);
+        let other = drawn(weights(Some(one)), dice);
+        let load = |at: usize| {
+            pool.get(at).map_or(f64::MAX, |s| f64::from(s.live.in_flight) / f64::from(s.instance.weight.max(1)))
+        };
+        if load(other) < load(one) { other } else { one }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{firsts, line, order, rank};
+
+    #[test]
+    fn a_third_of_the_price_is_nine_times_the_traffic() {
+        let count = firsts(&ExpectedCost, &line(&[Some(3_000_000), Some(1_000_000)]), 10_000);
+        assert!((850..1150).contains(&count[0]), "{count:?}");
+    }
+
+    #[test]
+    fn an_unknown_price_counts_as_the_dearest_known_and_nothing_is_taken_first() {
+        let count = firsts(&ExpectedCost, &line(&[None, Some(1_000), Some(2_000)]), 9_000);
+        assert!((1350..1650).contains(&count[0]) && (1350..1650).contains(&count[2]), "{count:?}");
+        let count = firsts(&ExpectedCost, &line(&[None, None]), 1_000);
+        assert!((400..600).contains(&count[0]), "{count:?}");
+        let count = firsts(&ExpectedCost, &line(&[Some(200_000), Some(0)]), 1_000);
+        assert_eq!(count, [0, 1_000]);
+    }
+
+    #[test]
+    fn waiting_and_failing_cost_too() {
+        let mut all = line(&[Some(100_000), Some(100_000), Some(100_000)]);
+        for (candidate, ttft) in all.iter_mut().zip([9_000, 300, 300]) {
+            candidate.live.ttft_ms = Some(ttft);
+        }
+        all[2].live.odds = 0.5;
+        let count = firsts(&ExpectedCost, &all, 1_000);
+        assert!(count[0] < 50 && count[1] > 850 && count[2] < 150, "{count:?}");
+        rank(&ExpectedCost, &mut all, 0, 9);
+        assert_eq!(order(&all), [1, 2, 0]);
+    }
+
+    #[test]
+    fn who_recovers_gets_a_tenth_of_the_traffic_first() {
+        let mut all = line(&[Some(100_000), Some(100_000)]);
+        all[0].live.warmth = 0.1;
+        let count = firsts(&ExpectedCost, &all, 10_000);
+        assert!((800..1_020).contains(&count[0]), "{count:?}");
+    }
+
+    #[test]
+    fn a_conversation_stays_until_leaving_is_worth_more_than_its_cache() {
+        let mut all = line(&[Some(80_000), Some(100_000)]);
+        all[0].sticky = true;
+        assert_eq!(firsts(&ExpectedCost, &all, 100), [100, 0]);
+        all[1].price = Some(slip_ir::Nano(40_000));
+        assert!(firsts(&ExpectedCost, &all, 100)[1] > 50);
+    }
+}
