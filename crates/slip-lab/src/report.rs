@@ -90,11 +90,17 @@ impl Report {
             let word = if met(value) { "met" } else { "**missed**" };
             let _ = writeln!(text, "| {target} | {value:.2}{unit} ({scenario}) | {word} |");
         };
-        row("success ≥ 99.99 %", worst(Figure::Success, false, &sound), &|v| v >= 99.99, " %");
+        row("success ≥ 99.99 %, \"broken\" apart", worst(Figure::Success, false, &sound), &|v| v >= 99.99, " %");
         row("first try ≥ 98.5 %", worst(Figure::FirstTry, false, &everywhere), &|v| v >= 98.5, " %");
         row("429 < 1 % of calls near the limits", worst(Figure::Limited, true, &limited), &|v| v < 1.0, " %");
-        row("an outage left after ≤ 3 tries …", worst(Figure::LeftTries, true, &outages), &|v| v <= 3.0, "");
-        row("… or ≤ 2 s", worst(Figure::LeftSeconds, true, &outages), &|v| v <= 2.0, " s");
+        // Either will do: what comes of it in tries, in a busy place, or in seconds.
+        let slowest = self.chapters.iter().filter(|c| outages(c.scenario)).filter_map(|c| {
+            let runs = self.default_of(c)?;
+            let (tries, seconds) = (runs.mean(Figure::LeftTries), runs.mean(Figure::LeftSeconds));
+            Some((c.scenario.name, (tries / 3.0).min(seconds / 2.0) * 3.0))
+        });
+        let slowest = slowest.max_by(|a, b| a.1.total_cmp(&b.1));
+        row("an outage left after ≤ 3 tries or 2 s (in tries)", slowest, &|v| v <= 3.0, "");
         row("traffic back ≤ 30 s after recovery", worst(Figure::BackSeconds, true, &back), &|v| v <= 30.0, " s");
         let reuse = self.chapters.iter().find(|c| c.scenario.name == "prefixes").and_then(|c| self.default_of(c));
         let kept = reuse.map(|runs| ("prefixes", runs.mean(Figure::Reuse) / self.alone * 100.0));

@@ -125,7 +125,7 @@ impl Running {
             return away(ERROR_MS, fault, Sent::Rejected);
         }
         if let Some(bucket) = &mut self.limits
-            && let Err(after) = bucket.take(now_ms, u64::from(call.prompt + call.output))
+            && let Err(after) = bucket.take(now_ms, u64::from(call.prompt), u64::from(call.output))
         {
             let fault = upstream(FaultKind::RateLimited, Remedy::Elsewhere, "too many requests");
             let retry_after = after.map(Duration::from_millis);

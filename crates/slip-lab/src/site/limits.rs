@@ -47,14 +47,15 @@ impl Bucket {
         Bucket { limit, requests, tokens, filled_ms: 0 }
     }
 
-    /// Takes what a request needs, or says no and, where the provider tells, how long until it is there.
-    pub fn take(&mut self, now_ms: u64, tokens: u64) -> Result<(), Option<u64>> {
+    /// Takes what a request needs, or says no and, where the provider tells, how long until it is there. The answer is counted too
+    /// but asked for by nobody: how long it will be is not known yet.
+    pub fn take(&mut self, now_ms: u64, prompt: u64, output: u64) -> Result<(), Option<u64>> {
         self.fill(now_ms);
         // A request larger than the bucket passes when the bucket is full.
-        let needs = (tokens as f64).min(caps(&self.limit).1);
+        let needs = (prompt as f64).min(caps(&self.limit).1);
         if self.requests >= 1.0 && self.tokens >= needs {
             self.requests -= 1.0;
-            self.tokens -= needs;
+            self.tokens -= needs + output as f64;
             return Ok(());
         }
         let wait = |lacks: f64, per_minute: f64| (lacks.max(0.0) / per_minute * 60_000.0).ceil() as u64;
@@ -69,7 +70,7 @@ impl Bucket {
         let reset = |lacks: f64, per_minute: f64| (lacks / per_minute * 60_000.0) as u64;
         (self.limit.tells == Tells::Headers).then_some(Headroom {
             requests: self.requests as u64,
-            tokens: self.tokens as u64,
+            tokens: self.tokens.max(0.0) as u64,
             requests_limit: requests as u64,
             tokens_limit: tokens as u64,
             requests_reset_ms: reset(requests - self.requests, self.limit.requests),
@@ -98,9 +99,9 @@ mod tests {
     fn a_minute_of_requests_passes_in_a_minute_and_no_more() {
         for tells in [Tells::Nothing, Tells::RetryAfter] {
             let mut bucket = Bucket::new(Limit { requests: 60.0, tokens: 1e9, tells });
-            let passed = (0..120_000u64).step_by(100).filter(|now| bucket.take(*now, 10).is_ok()).count();
+            let passed = (0..120_000u64).step_by(100).filter(|now| bucket.take(*now, 10, 5).is_ok()).count();
             assert!((128..=131).contains(&passed), "ten at once, then one a second: {passed}");
-            let says = bucket.take(120_000, 10).err().flatten();
+            let says = bucket.take(120_000, 10, 0).err().flatten();
             assert_eq!(says.is_some(), tells == Tells::RetryAfter);
         }
     }
@@ -108,11 +109,11 @@ mod tests {
     #[test]
     fn tokens_count_too_and_the_headers_say_what_is_left() {
         let mut bucket = Bucket::new(Limit { requests: 600.0, tokens: 60_000.0, tells: Tells::Headers });
-        assert!(bucket.take(0, 9_000).is_ok());
-        assert_eq!(bucket.take(0, 9_000), Err(Some(8_000)));
+        assert!(bucket.take(0, 8_000, 1_000).is_ok());
+        assert_eq!(bucket.take(0, 9_000, 0), Err(Some(8_000)));
         let left = bucket.headroom(0).unwrap();
         assert_eq!((left.requests, left.tokens, left.tokens_limit, left.tokens_reset_ms), (99, 1_000, 10_000, 9_000));
-        assert!(bucket.take(8_000, 9_000).is_ok());
-        assert!(bucket.take(20_000, 1_000_000).is_ok(), "larger than the bucket passes when it is full");
+        assert!(bucket.take(8_000, 9_000, 500).is_ok());
+        assert!(bucket.take(20_000, 1_000_000, 0).is_ok(), "larger than the bucket passes when it is full");
     }
 }
