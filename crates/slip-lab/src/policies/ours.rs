@@ -137,6 +137,7 @@ impl Policy for Ours {
                         health.first_try(now);
                     }
                     health.begin(now, u64::from(moment.call.prompt));
+                    health.waits(now);
                     open.attempt = Some(attempt);
                     return Step::Try(site);
                 }
@@ -164,7 +165,7 @@ impl Policy for Ours {
         let Some(open) = self.open.get(&ended.request).filter(|_| !ended.broken) else { return };
         let (Some(conversation), Some(attempt)) = (open.conversation, &open.attempt) else { return };
         let caches = self.caches.get(ended.site).copied().unwrap_or(false);
-        let cached = if ended.used.cached == 0 && caches { prompt } else { ended.used.cached };
+        let cached = if caches { prompt } else { ended.used.cached };
         if cached >= LEAST_CACHED {
             let sticky = Sticky { endpoint: attempt.endpoint.key, instance: attempt.instance.id, cached };
             self.conversations.insert(conversation, (sticky, now + STAYS_MS));
@@ -174,10 +175,17 @@ impl Policy for Ours {
     fn failed(&mut self, now_ms: u64, failed: &Failed<'_>) {
         let now = DAWN_MS + now_ms;
         if let Some(health) = self.health.get(failed.site) {
+            health.unheard(DAWN_MS + failed.began_ms);
             health.failed(now, failed.fault);
         }
         if let Some(Open { plan, attempt: Some(attempt), .. }) = self.open.get_mut(&failed.request) {
             plan.failed(attempt, failed.fault, failed.sent, now);
+        }
+    }
+
+    fn first(&mut self, now_ms: u64, site: usize, ttft_ms: u64) {
+        if let Some(health) = self.health.get(site) {
+            health.spoke(DAWN_MS + now_ms, DAWN_MS + now_ms - ttft_ms);
         }
     }
 
