@@ -36,6 +36,8 @@ pub struct Candidate {
     pub live: Vital,
     /// Output tokens that are expected of a reply.
     pub expects: u32,
+    /// Prompt tokens that are expected to be read from the provider's cache.
+    pub cached: u64,
     /// [`Endpoint::key`].
     pub key: u64,
     /// This conversation was here before, and part of its prompt is thought to be cached.
@@ -306,6 +308,7 @@ pub fn eligible(q: &Question<'_>) -> Answer {
             answer.candidates.push(candidate);
         }
     });
+    expect(q, &mut answer.candidates);
     answer
 }
 
@@ -329,6 +332,23 @@ pub(crate) fn each<'a>(q: &Question<'a>, mut visit: impl FnMut(&Stand<'a>)) {
             if seen.as_mut().is_none_or(|s| s.insert(endpoint.key)) {
                 visit(&Stand { place, at, asked, named, endpoint });
             }
+        }
+    }
+}
+
+/// Prices all of one model for a reply as long as theirs usually are, where that was measured. One length for all of them: how long
+/// a reply gets is the prompt's doing far more than the endpoint's.
+fn expect(q: &Question<'_>, line: &mut [Candidate]) {
+    for group in line.chunk_by_mut(|a, b| a.place == b.place) {
+        let measured = group.iter().filter_map(|c| c.live.output_tokens);
+        let (sum, count) = measured.fold((0, 0), |(sum, count), tokens| (sum + u64::from(tokens), count + 1));
+        let Some(usual) = sum.checked_div(count) else { continue };
+        let Some(asked) = group.first().and_then(|c| q.asked.get(usize::from(c.place))) else { continue };
+        let (reach, output) = (q.field.reach(&asked.reach), expected_output(q.want, usual));
+        for candidate in group {
+            let price = reach.get(candidate.at as usize).and_then(|e| e.price.as_deref());
+            candidate.price = price.map(|p| effective(p, q.want, candidate.cached, output));
+            candidate.expects = u32::try_from(output).unwrap_or(u32::MAX);
         }
     }
 }
@@ -507,13 +527,15 @@ fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpo
     let sticky = q.view.sticky.filter(|s| s.endpoint == e.key && q.rules.order.is_empty());
     let usual = q.want.prompt_tokens.saturating_mul(u64::from(live.cached_permille)) / 1000;
     let cached = sticky.map_or(usual, |s| s.cached.max(usual));
+    let output = expected_output(q.want, EXPECTED_OUTPUT);
     let candidate = Candidate {
         place: place as u16,
         at: at as u32,
-        price: e.price.as_deref().map(|p| effective(p, q.want, cached)),
+        price: e.price.as_deref().map(|p| effective(p, q.want, cached, output)),
         weight: e.facts.weight,
         live,
-        expects: expected_output(q.want).min(u64::from(u32::MAX)) as u32,
+        expects: u32::try_from(output).unwrap_or(u32::MAX),
+        cached,
         key: e.key,
         sticky: sticky.is_some(),
         score: 0.0,
@@ -552,6 +574,9 @@ pub(crate) fn live(q: &Question<'_>, e: &Endpoint) -> (Vital, Option<Rule>) {
         best.peak_ms = least(best.peak_ms, vital.peak_ms);
         best.tokens_per_second = best.tokens_per_second.max(vital.tokens_per_second);
         best.cached_permille = best.cached_permille.max(vital.cached_permille);
+        best.whole = best.whole.max(vital.whole);
+        best.silent_ms = best.silent_ms.min(vital.silent_ms);
+        best.output_tokens = best.output_tokens.or(vital.output_tokens);
         best.in_flight = best.in_flight.saturating_add(vital.in_flight);
     }
     match best {
@@ -586,24 +611,24 @@ fn is_slow(q: &Question<'_>, e: &Endpoint, live: &Vital) -> bool {
     too_slow || too_late
 }
 
-/// Output tokens of the reply, for comparing endpoints only.
-pub fn expected_output(want: &Want) -> u64 {
-    want.max_tokens.unwrap_or(EXPECTED_OUTPUT).min(EXPECTED_OUTPUT).saturating_mul(u64::from(want.n.max(1)))
+/// Output tokens of the reply where so many are usual, for comparing endpoints only.
+pub fn expected_output(want: &Want, usual: u64) -> u64 {
+    want.max_tokens.unwrap_or(usual).min(usual).saturating_mul(u64::from(want.n.max(1)))
 }
 
 /// What a request like this usually costs here. For comparing endpoints only.
 pub fn estimate(price: &Price, want: &Want) -> Nano {
-    effective(price, want, 0)
+    effective(price, want, 0, expected_output(want, EXPECTED_OUTPUT))
 }
 
 /// The same with so many prompt tokens read from the provider's cache.
-fn effective(price: &Price, want: &Want, cached: u64) -> Nano {
+fn effective(price: &Price, want: &Want, cached: u64, output: u64) -> Nano {
     let rates = price.rates_for(want.prompt_tokens);
     let cached = if rates.cache_read.is_some() { cached.min(want.prompt_tokens) } else { 0 };
     let lines = [
         (want.prompt_tokens - cached, rates.input),
         (cached, rates.cache_read.unwrap_or(rates.input)),
-        (expected_output(want), rates.output),
+        (output, rates.output),
         (1, price.request),
     ];
     let pico: u128 = lines.iter().map(|(count, rate)| u128::from(*count) * u128::from(rate.0)).sum();

@@ -10,6 +10,8 @@ mod budget;
 mod frozen;
 mod headroom;
 mod odds;
+mod pace;
+mod silence;
 mod sketch;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,8 @@ pub use frozen::Frozen;
 use headroom::Headroom;
 pub use headroom::{Allowance, Left};
 use odds::Odds;
+use pace::Pace;
+use silence::Silence;
 use sketch::{Sketch, Sums};
 use slip_ir::{Fault, FaultKind};
 use std::sync::OnceLock;
@@ -49,6 +53,10 @@ pub struct Answered {
     /// Of a reply with tool calls, whether one of them was not what a caller could use.
     pub bad_call: Option<bool>,
 }
+
+/// What is believed of the unknown: that an attempt gets an answer, and that an answer comes to its end.
+const ANSWERS: f64 = 0.995;
+const ENDS_WELL: f64 = 0.999;
 
 /// Numbers with percentiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +124,9 @@ struct Past {
 pub struct Health {
     breaker: Breaker,
     odds: Odds,
+    /// Of answers that began.
+    whole: Odds,
+    silence: Silence,
     /// Milliseconds to the first content: what is usual, and what it lately rose to.
     first: Average,
     peak: Average,
@@ -127,6 +138,7 @@ pub struct Health {
     cached: Average,
     in_flight: AtomicU32,
     headroom: Headroom,
+    pace: Pace,
     budget: Budget,
     totals: Totals,
     past: OnceLock<Box<Past>>,
@@ -138,7 +150,25 @@ impl Health {
     pub fn begin(&self, now_ms: u64, tokens: u64) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.headroom.spend(now_ms, tokens);
+        self.pace.spend(now_ms);
         self.breaker.probe(now_ms);
+    }
+
+    /// Somebody waits for the first content of an attempt that begins: of a stream, for a whole reply is silent till its end. Every
+    /// `waits` is followed by exactly one of [`Health::spoke`] and [`Health::unheard`].
+    pub fn waits(&self, now_ms: u64) {
+        self.silence.begin(now_ms);
+    }
+
+    /// The first content of an attempt that began then.
+    pub fn spoke(&self, now_ms: u64, began_ms: u64) {
+        self.silence.end(began_ms);
+        self.breaker.passed(now_ms, began_ms);
+    }
+
+    /// There will be none.
+    pub fn unheard(&self, began_ms: u64) {
+        self.silence.end(began_ms);
     }
 
     /// Whether a retry may be sent here: retries are a fifth of the requests, and a few more.
@@ -181,9 +211,14 @@ impl Health {
             self.cached.add(now_ms, reply.cached.min(reply.prompt) as f64 / reply.prompt as f64 * 1000.0);
         }
         self.totals.answered(reply);
-        self.odds.add(now_ms, !reply.broke);
+        self.odds.add(now_ms, true);
+        self.whole.add(now_ms, !reply.broke);
         past.uptime.add(now_ms, !reply.broke);
-        if reply.broke { self.breaker.failed(now_ms) } else { self.breaker.succeeded(now_ms) }
+        let began_ms = now_ms.saturating_sub(reply.total_us / 1000);
+        if reply.first_us.is_none() {
+            self.breaker.passed(now_ms, began_ms);
+        }
+        if reply.broke { self.breaker.failed(now_ms) } else { self.breaker.ended_well(began_ms) }
     }
 
     /// An attempt failed before its first content. Only what the endpoint is to blame for counts against it.
@@ -196,7 +231,12 @@ impl Health {
         }
         self.totals.failed(Class::of(fault.kind));
         match fault.kind {
-            FaultKind::RateLimited => self.breaker.limited(now_ms, fault.retry_after),
+            FaultKind::RateLimited => {
+                self.breaker.limited(now_ms, fault.retry_after);
+                if self.headroom.left(now_ms) == (None, None) {
+                    self.pace.slow(now_ms);
+                }
+            }
             FaultKind::Upstream | FaultKind::UpstreamTimeout | FaultKind::Overloaded => {
                 if fault.kind == FaultKind::Overloaded
                     && let Some(after) = fault.retry_after
@@ -231,6 +271,7 @@ impl Health {
     pub fn vital(&self, now_ms: u64) -> Vital {
         let verdict = self.breaker.verdict(now_ms);
         let (requests_left, tokens_left) = self.headroom.left(now_ms);
+        let requests_left = if self.pace.is_spent(now_ms) { Some(0) } else { requests_left };
         let whole = |average: &Average| average.get(now_ms).map(|value| value.max(1.0) as u32);
         Vital {
             cooldown_until_ms: verdict.until_ms,
@@ -238,13 +279,15 @@ impl Health {
             half_open: verdict.half_open,
             probing: verdict.probing,
             warmth: verdict.warmth,
-            odds: self.odds.get(now_ms),
+            odds: self.odds.get(now_ms, ANSWERS),
+            whole: self.whole.get(now_ms, ENDS_WELL),
             ttft_ms: whole(&self.first),
             peak_ms: self.peak.sunk(now_ms, self.first.get(now_ms)).map(|value| value.max(1.0) as u32),
             tokens_per_second: whole(&self.rate),
             output_tokens: whole(&self.output),
             cached_permille: self.cached.get(now_ms).map_or(0, |share| share.clamp(0.0, 1000.0) as u16),
             in_flight: self.in_flight.load(Ordering::Relaxed),
+            silent_ms: self.silence.mean_ms(now_ms),
             requests_left,
             tokens_left,
         }

@@ -17,6 +17,7 @@ pub fn line(prices: &[Option<i64>]) -> Vec<Candidate> {
         weight: 1,
         live: Vital::default(),
         expects: 100,
+        cached: 0,
         key: at as u64,
         sticky: false,
         score: 0.0,

@@ -18,6 +18,8 @@ pub struct Vital {
     pub warmth: f32,
     /// How likely an attempt is to succeed, up to 1.
     pub odds: f32,
+    /// How likely an answer that began is to come to its end, up to 1.
+    pub whole: f32,
     /// Usual time to first content.
     pub ttft_ms: Option<u32>,
     /// The same where it lately rose: up at once, down by and by.
@@ -30,6 +32,8 @@ pub struct Vital {
     pub cached_permille: u16,
     /// Attempts under way.
     pub in_flight: u32,
+    /// How long those of them that had no content yet have waited, on average.
+    pub silent_ms: u32,
     /// What is left of the provider's rate limits, where it says.
     pub requests_left: Option<u32>,
     pub tokens_left: Option<u32>,
@@ -44,12 +48,14 @@ impl Default for Vital {
             probing: false,
             warmth: 1.0,
             odds: 1.0,
+            whole: 1.0,
             ttft_ms: None,
             peak_ms: None,
             tokens_per_second: None,
             output_tokens: None,
             cached_permille: 0,
             in_flight: 0,
+            silent_ms: 0,
             requests_left: None,
             tokens_left: None,
         }

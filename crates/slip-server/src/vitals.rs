@@ -72,19 +72,25 @@ pub struct Charge {
 /// An attempt under way. Ends exactly once; dropped without a word it proves nothing.
 pub struct Flight {
     charge: Charge,
+    /// When it began, while somebody waits for its first content.
+    silent: Option<u64>,
     over: bool,
 }
 
 impl Flight {
-    pub fn begin(charge: Charge, first: bool, prompt_tokens: u64) -> Flight {
+    /// `first`: of its request. `stream`: somebody waits for its first content.
+    pub fn begin(charge: Charge, first: bool, stream: bool, prompt_tokens: u64) -> Flight {
         let now = clock::unix_ms();
         charge.health.begin(now, prompt_tokens);
         if first {
             charge.health.first_try(now);
         }
+        if stream {
+            charge.health.waits(now);
+        }
         charge.key.probe(now);
         charge.host.probe(now);
-        Flight { charge, over: false }
+        Flight { charge, silent: stream.then_some(now), over: false }
     }
 
     /// The head of an answer: what it says of rate limits.
@@ -94,9 +100,17 @@ impl Flight {
         }
     }
 
+    /// Its first content came.
+    pub fn spoke(&mut self) {
+        if let Some(began) = self.silent.take() {
+            self.charge.health.spoke(clock::unix_ms(), began);
+        }
+    }
+
     pub fn failed(mut self, fault: &Fault, sent: Sent) {
         let now = clock::unix_ms();
         self.over = true;
+        self.hush();
         self.charge.health.failed(now, fault);
         match (fault.kind, sent) {
             (FaultKind::UpstreamAuth | FaultKind::UpstreamQuota, _) => self.charge.key.gone(now),
@@ -112,14 +126,23 @@ impl Flight {
     pub fn answered(mut self, reply: &Answered) {
         let now = clock::unix_ms();
         self.over = true;
+        self.spoke();
         self.charge.health.answered(now, reply);
         self.charge.host.succeeded(now);
         self.charge.key.succeeded(now);
+    }
+
+    /// There will be no content.
+    fn hush(&mut self) {
+        if let Some(began) = self.silent.take() {
+            self.charge.health.unheard(began);
+        }
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
+        self.hush();
         if !self.over {
             self.charge.health.left();
             self.charge.key.unproven();
@@ -139,7 +162,7 @@ mod tests {
 
     fn fails(vitals: &Vitals, model: &str, kind: FaultKind, sent: Sent, times: u32) -> [bool; 3] {
         for _ in 0..times {
-            let flight = Flight::begin(charge(vitals, model), true, 1);
+            let flight = Flight::begin(charge(vitals, model), true, true, 1);
             flight.failed(&Fault::upstream(kind, Remedy::Elsewhere, "x"), sent);
         }
         let now = clock::unix_ms();
@@ -173,8 +196,25 @@ mod tests {
     #[test]
     fn a_flight_nobody_ended_is_over_all_the_same() {
         let vitals = Vitals::default();
-        drop(Flight::begin(charge(&vitals, "m"), true, 1));
+        drop(Flight::begin(charge(&vitals, "m"), true, true, 1));
         assert_eq!(vitals.of("m").vital(clock::unix_ms()).in_flight, 0);
+    }
+
+    #[test]
+    fn nobody_is_waited_for_when_all_have_spoken_failed_or_left() {
+        let vitals = Vitals::default();
+        let begin = || Flight::begin(charge(&vitals, "m"), true, true, 1);
+        let (mut spoke, ended, failed, left) = (begin(), begin(), begin(), begin());
+        let _whole = Flight::begin(charge(&vitals, "m"), true, false, 1);
+        spoke.spoke();
+        ended.answered(&Answered::default());
+        failed.failed(&Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, "x"), Sent::Rejected);
+        drop(left);
+        assert_eq!(vitals.of("m").vital(clock::unix_ms() + 60_000).silent_ms, 0);
+        spoke.answered(&Answered::default());
+        let last = begin();
+        assert!(vitals.of("m").vital(clock::unix_ms() + 60_000).silent_ms >= 60_000);
+        drop(last);
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Chores of the repository: `cargo xtask test | lint | bench | clients | conformance | fuzz`. Each installs what it needs, below `target/` or
+//! Chores of the repository: `cargo xtask test | lint | bench | clients | conformance | fuzz | sim`. Each installs what it needs, below `target/` or
 //! from Debian's packages.
 
 mod bench;
 mod clients;
 mod fuzz;
 mod sh;
+mod sim;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -38,6 +39,8 @@ enum Command {
     },
     /// The benchmark of docs/performance.md, beside nginx in the same run.
     Bench(bench::Args),
+    /// Simulate routing: our strategies beside others, in a table of scenarios.
+    Sim(sim::Args),
 }
 
 fn main() -> Result<()> {
@@ -48,6 +51,7 @@ fn main() -> Result<()> {
         Command::Conformance => conformance(),
         Command::Fuzz { seconds, target } => fuzz::fuzz(fuzz::Effort::Hunt { seconds }, target.as_deref()),
         Command::Bench(args) => bench::bench(&args),
+        Command::Sim(args) => sim::sim(&args),
     }
 }
 

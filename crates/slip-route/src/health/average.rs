@@ -62,6 +62,11 @@ impl Average {
         self.store(value, tick(now_ms));
     }
 
+    /// What was written last, and how long ago.
+    pub(super) fn at(&self, now_ms: u64) -> Option<(f64, u64)> {
+        self.load().map(|(value, at)| (value, Average::age(at, now_ms)))
+    }
+
     /// `None` when nothing was measured, or too long ago.
     pub(super) fn get(&self, now_ms: u64) -> Option<f64> {
         let (value, at) = self.load()?;

@@ -12,7 +12,7 @@ pub const STRIKES: u32 = 3;
 /// Successes that close it again.
 pub const WINS: u32 = 2;
 const REST_MS: u64 = 5_000;
-const REST_MAX_MS: u64 = 60_000;
+const REST_MAX_MS: u64 = 30_000;
 /// A rate limit without a stated end: doubling from the first to the second.
 const LIMIT_MS: u64 = 2_000;
 const LIMIT_MAX_MS: u64 = 60_000;
@@ -84,21 +84,34 @@ impl Breaker {
         }
     }
 
+    /// It is as it should be: what it said last, and what it says from now on.
     pub fn succeeded(&self, now_ms: u64) {
-        if self.strikes.load(Ordering::Relaxed) != 0 {
-            self.strikes.store(0, Ordering::Relaxed);
-        }
-        if self.limits.load(Ordering::Relaxed) != 0 {
-            self.limits.store(0, Ordering::Relaxed);
-        }
-        // An answer that was on its way before the rest began says nothing about what comes after it.
-        if self.is_tripped() && self.until_ms.load(Ordering::Relaxed) <= now_ms {
+        self.passed(now_ms, now_ms);
+        self.ended_well(now_ms);
+    }
+
+    /// The first content of an attempt that began then: who was on trial has passed it.
+    pub fn passed(&self, now_ms: u64, began_ms: u64) {
+        // An answer that was on its way before the rest was over says nothing about what comes after it.
+        if self.is_tripped() && self.until_ms.load(Ordering::Relaxed) <= began_ms {
             self.probe_ms.store(0, Ordering::Relaxed);
             if self.wins.fetch_add(1, Ordering::Relaxed) + 1 >= WINS {
                 self.rests.store(0, Ordering::Relaxed);
                 self.wins.store(0, Ordering::Relaxed);
+                self.strikes.store(0, Ordering::Relaxed);
                 self.closed_ms.store(now_ms, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// An attempt that began then came to a good end.
+    pub fn ended_well(&self, began_ms: u64) {
+        // Nor does one that was on its way before the last failure.
+        if self.strikes.load(Ordering::Relaxed) != 0 && self.failed_ms.load(Ordering::Relaxed) <= began_ms {
+            self.strikes.store(0, Ordering::Relaxed);
+        }
+        if self.limits.load(Ordering::Relaxed) != 0 {
+            self.limits.store(0, Ordering::Relaxed);
         }
     }
 
@@ -195,10 +208,10 @@ mod tests {
     }
 
     #[test]
-    fn every_failed_probe_doubles_the_rest_to_a_minute() {
+    fn every_failed_probe_doubles_the_rest_to_half_a_minute() {
         let breaker = open(0);
         let mut now = 5_000;
-        for rest in [10_000, 20_000, 40_000, 60_000, 60_000] {
+        for rest in [10_000, 20_000, 30_000, 30_000] {
             assert!(breaker.verdict(now).half_open);
             breaker.probe(now);
             breaker.failed(now);
@@ -214,6 +227,35 @@ mod tests {
         assert_eq!(breaker.verdict(1_100).until_ms, 6_000);
         breaker.succeeded(1_200);
         assert!(breaker.verdict(6_000).half_open);
+    }
+
+    #[test]
+    fn an_answer_that_began_before_a_failure_does_not_make_up_for_it() {
+        let breaker = Breaker::default();
+        breaker.failed(1_000);
+        breaker.failed(2_000);
+        breaker.ended_well(1_500);
+        breaker.failed(3_000);
+        assert_eq!(breaker.verdict(3_000).until_ms, 8_000);
+        let breaker = Breaker::default();
+        breaker.failed(1_000);
+        breaker.failed(2_000);
+        breaker.ended_well(2_500);
+        breaker.failed(3_000);
+        assert_eq!(breaker.verdict(3_000).until_ms, 0);
+    }
+
+    #[test]
+    fn who_is_on_trial_has_passed_when_it_speaks_twice() {
+        let breaker = open(0);
+        breaker.passed(5_500, 4_000);
+        assert!(breaker.verdict(5_500).half_open, "that one was asked before the rest was over");
+        for now in [5_600, 5_700] {
+            breaker.probe(now);
+            breaker.passed(now, now);
+            assert!(!breaker.verdict(now).probing);
+        }
+        assert!(!breaker.verdict(5_700).half_open && !breaker.verdict(5_700).failed_lately);
     }
 
     #[test]

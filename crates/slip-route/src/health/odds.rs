@@ -1,12 +1,11 @@
-//! How likely the next attempt is to succeed: successes and failures, fading with time, beside a belief in the best.
+//! How likely something is to go well: what went well and what did not, fading with time, beside a belief in the best.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// After this long a sample counts for a third of itself.
 const FADE_MS: f64 = 60_000.0;
-/// What is believed of somebody nobody has tried: so many attempts, nearly all of them well.
-const BELIEF: f64 = 10.0;
-const BELIEF_WELL: f64 = 9.95;
+/// What is believed of somebody nobody has tried weighs as much as so many attempts.
+const BELIEF: f64 = 5.0;
 
 /// Faded counts of successes and failures (`f32` each) in one word, and when they were written in another. A reader between the two
 /// writes fades a little wrongly, once.
@@ -40,10 +39,10 @@ impl Odds {
         self.at_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    /// Between 0 and 1, neither included.
-    pub(super) fn get(&self, now_ms: u64) -> f32 {
+    /// Between 0 and 1, neither included. `belief` is of somebody nobody has tried.
+    pub(super) fn get(&self, now_ms: u64, belief: f64) -> f32 {
         let (good, bad) = self.load(now_ms);
-        ((good + BELIEF_WELL) / (good + bad + BELIEF)) as f32
+        ((good + BELIEF * belief) / (good + bad + BELIEF)) as f32
     }
 }
 
@@ -54,11 +53,12 @@ mod tests {
     #[test]
     fn failures_lower_it_and_time_forgives_them() {
         let odds = Odds::default();
-        assert!(odds.get(0) > 0.99);
-        (0..10).for_each(|_| odds.add(1_000, false));
-        assert!((0.49..0.51).contains(&odds.get(1_000)), "{}", odds.get(1_000));
-        assert!(odds.get(301_000) > 0.98);
+        let get = |now| odds.get(now, 0.995);
+        assert!(get(0) > 0.99);
+        (0..5).for_each(|_| odds.add(1_000, false));
+        assert!((0.49..0.51).contains(&get(1_000)), "{}", get(1_000));
+        assert!(get(301_000) > 0.98);
         (0..200).for_each(|_| odds.add(302_000, true));
-        assert!(odds.get(302_000) > 0.995);
+        assert!(get(302_000) > 0.995);
     }
 }

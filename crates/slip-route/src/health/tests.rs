@@ -34,7 +34,7 @@ fn only_what_the_endpoint_is_to_blame_for_makes_it_rest() {
 #[test]
 fn what_it_is_like_is_told() {
     let health = Health::default();
-    assert_eq!(health.vital(0), Vital { odds: health.vital(0).odds, ..Vital::default() });
+    assert_eq!(health.vital(0), Vital { odds: health.vital(0).odds, whole: health.vital(0).whole, ..Vital::default() });
     assert_eq!(health.percentiles(Metric::FirstContent, 0), None);
     for n in 1..=20u64 {
         let now = n * 1_000;
@@ -68,9 +68,35 @@ fn a_stream_that_broke_off_is_a_failure_and_a_sample_of_its_beginning() {
     let broke = Answered { first_us: Some(90_000), total_us: 100_000, output: 3, broke: true, ..Answered::default() };
     (0..3).for_each(|_| health.answered(1_000, &broke));
     let vital = health.vital(1_000);
-    assert!(vital.failing && vital.cooldown_until_ms == 6_000 && vital.odds < 0.8, "{vital:?}");
+    assert!(vital.failing && vital.cooldown_until_ms == 6_000 && vital.whole < 0.8, "{vital:?}");
     assert_eq!((vital.ttft_ms, vital.tokens_per_second), (Some(90), None));
     assert_eq!(health.uptime(Window::FiveMinutes, 1_000), (0, 3));
+}
+
+#[test]
+fn who_takes_calls_and_says_nothing_shows_before_anybody_gives_up() {
+    let health = Health::default();
+    health.waits(1_000);
+    health.waits(2_000);
+    assert_eq!(health.vital(11_500).silent_ms, 10_000);
+    health.spoke(11_500, 1_000);
+    health.unheard(2_000);
+    assert_eq!(health.vital(11_500).silent_ms, 0);
+}
+
+#[test]
+fn who_limits_without_counting_down_is_paced_and_who_counts_is_believed() {
+    let limited = |said: Option<Left>| {
+        let health = Health::default();
+        for n in 0..20 {
+            health.begin(1_000 + n * 100, 10);
+        }
+        health.allowed(3_000, &Allowance { requests: said, tokens: None });
+        health.failed(3_000, &fault(FaultKind::RateLimited, Some(1)));
+        (health.vital(3_050).requests_left, health.vital(10_000).requests_left)
+    };
+    assert_eq!(limited(None), (Some(0), None));
+    assert_eq!(limited(Some(Left { left: 7, reset_ms: 5_000 })), (Some(7), None));
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! `expected-cost`, the default: what an answer here is likely to cost in money and waiting, failures and all; one is drawn by the
-//! inverse square of that, the others follow in its order. A conversation stays where its prompt is cached while that is cheaper.
+//! inverse fourth power of that, the others follow in its order. A conversation stays where its prompt is cached while that is cheaper.
 //!
 //! ```text
-//! (price + SECOND · wait + SECOND · FAILURE · (1 − odds)) / odds
+//! (price + SECOND · (wait + FAILURE · (1 − odds))) / odds + SECOND · BREAK · (1 − whole)
 //! ```
 //!
 //! The price is of this very request with the endpoint's usual share of cached prompt tokens, `odds` how likely it is to answer,
-//! the wait its time to first content, longer for what is under way there, and its usual time for so many tokens. Where nothing
-//! was measured and nobody failed, it is a draw by the inverse square of the price: at 1 and 3 dollars the cheaper one nine times
-//! in ten.
+//! `whole` how likely an answer is to come to its end, the wait its time to first content, longer for what is under way there and
+//! no less than what others wait there now, and its usual time for so many tokens. Where nothing
+//! was measured and nobody failed, it is a draw by the price alone: at 1 and 2 dollars the cheaper one sixteen times in seventeen.
+//!
+//! The constants were found with `cargo xtask sim`; `docs/routing.md` has what they come to, and what others would.
 //!
 //! ```toml
 //! [models."house/fair"]
@@ -20,12 +22,21 @@ use crate::eligible::Candidate;
 use crate::view::{View, Vital};
 use fastrand::Rng;
 
-/// What a second of waiting is worth, in nano-USD: a hundredth of a cent.
-pub const SECOND: f64 = 100_000.0;
+/// What a second of waiting is worth, in nano-USD: 18 cents an hour.
+pub const SECOND: f64 = 50_000.0;
 /// What a failed attempt is worth beside its repetition, in seconds.
 const FAILURE: f64 = 3.0;
-/// So many requests under way double the wait for the first content.
-const ROOM: f64 = 32.0;
+/// What an answer is worth that breaks off, in seconds: nobody else can be tried any more, so it is the caller's failure.
+const BREAK: f64 = 200.0;
+/// So many requests under way more than the mean of all double the wait for the first content. Beside the mean, because what many
+/// are is a matter of the house: a hundred are nothing to somebody who always has them.
+const ROOM: f64 = 2.0;
+/// Those who still wait have on average half their wait behind them.
+const HALFWAY: f64 = 2.0;
+/// Who failed and has not answered since is likely to fail again: that halves its odds.
+const DOUBT: f64 = 0.5;
+/// The greater, the more of the traffic goes to the best.
+const EXPONENT: f64 = 4.0;
 /// Even the hopeless are not infinitely dear.
 const HOPE: f64 = 0.02;
 
@@ -36,6 +47,8 @@ struct Usual {
     price: f64,
     first_ms: f64,
     speed: Option<f64>,
+    /// The mean of what is under way at each.
+    under_way: f64,
 }
 
 fn median(mut all: Vec<f64>) -> Option<f64> {
@@ -51,6 +64,7 @@ impl Usual {
             price: line.iter().filter_map(|c| c.price).map(|p| p.0 as f64).fold(0.0, f64::max),
             first_ms: each(|c| c.live.ttft_ms).unwrap_or(0.0),
             speed: each(|c| c.live.tokens_per_second),
+            under_way: line.iter().map(|c| f64::from(c.live.in_flight)).sum::<f64>() / line.len().max(1) as f64,
         }
     }
 }
@@ -58,12 +72,15 @@ impl Usual {
 /// In nano-USD.
 fn score(c: &Candidate, usual: &Usual) -> f64 {
     let price = c.price.map_or(usual.price, |p| p.0 as f64);
-    let queue = 1.0 + f64::from(c.live.in_flight) / ROOM;
-    let first = c.live.ttft_ms.map_or(usual.first_ms, f64::from) / 1000.0 * queue;
+    let queue = 1.0 + f64::from(c.live.in_flight) / (ROOM + usual.under_way);
+    let first = c.live.ttft_ms.map_or(usual.first_ms, f64::from) * queue;
+    let first = first.max(HALFWAY * f64::from(c.live.silent_ms)) / 1000.0;
     let speed = c.live.tokens_per_second.map(f64::from).or(usual.speed);
     let wait = first + speed.map_or(0.0, |speed| f64::from(c.expects) / speed.max(1.0));
-    let odds = f64::from(c.live.odds).clamp(HOPE, 1.0);
-    (price + SECOND * (wait + FAILURE * (1.0 - odds))) / odds
+    let doubt = if c.live.failing { DOUBT } else { 1.0 };
+    let odds = (f64::from(c.live.odds) * doubt).clamp(HOPE, 1.0);
+    let breaks = 1.0 - f64::from(c.live.whole);
+    (price + SECOND * (wait + FAILURE * (1.0 - odds))) / odds + SECOND * BREAK * breaks
 }
 
 /// What a score is made of, in nano-USD; together they are the score.
@@ -87,7 +104,7 @@ pub fn parts(line: &[Candidate]) -> Vec<Parts> {
     let one = |c: &Candidate| {
         let price = c.price.map_or(usual.price, |p| p.0 as f64);
         // One that never fails costs its price and the waiting for it.
-        let sound = Candidate { live: Vital { odds: 1.0, ..c.live }, ..*c };
+        let sound = Candidate { live: Vital { odds: 1.0, whole: 1.0, failing: false, ..c.live }, ..*c };
         let sound = score(&sound, &usual);
         Parts { price, waiting: sound - price, failure: score(c, &usual) - sound }
     };
@@ -100,7 +117,7 @@ impl Strategy for ExpectedCost {
     }
 
     fn about(&self) -> &'static str {
-        "One drawn by the inverse square of what an answer is likely to cost in money and waiting; the others by the same."
+        "One drawn by the inverse fourth power of what an answer is likely to cost in money and waiting; the others by the same."
     }
 
     fn rank(&self, line: &mut [Candidate], _: &View<'_>, dice: &mut Rng) {
@@ -118,7 +135,7 @@ impl Strategy for ExpectedCost {
         {
             return to_front(line, at);
         }
-        let weight = |c: &Candidate| (least / c.score.max(1.0)).powi(2) * f64::from(c.live.warmth);
+        let weight = |c: &Candidate| (least / c.score.max(1.0)).powf(EXPONENT) * f64::from(c.live.warmth);
         let first = drawn(line.iter().map(weight), dice);
         to_front(line, first);
     }
@@ -144,15 +161,15 @@ mod tests {
     use crate::testing::{firsts, line, order, rank};
 
     #[test]
-    fn a_third_of_the_price_is_nine_times_the_traffic() {
-        let count = firsts(&ExpectedCost, &line(&[Some(3_000_000), Some(1_000_000)]), 10_000);
-        assert!((850..1150).contains(&count[0]), "{count:?}");
+    fn half_the_price_is_sixteen_times_the_traffic() {
+        let count = firsts(&ExpectedCost, &line(&[Some(2_000_000), Some(1_000_000)]), 10_000);
+        assert!((500..680).contains(&count[0]), "{count:?}");
     }
 
     #[test]
     fn an_unknown_price_counts_as_the_dearest_known_and_nothing_is_taken_first() {
         let count = firsts(&ExpectedCost, &line(&[None, Some(1_000), Some(2_000)]), 9_000);
-        assert!((1350..1650).contains(&count[0]) && (1350..1650).contains(&count[2]), "{count:?}");
+        assert!((420..590).contains(&count[0]) && (420..590).contains(&count[2]), "{count:?}");
         let count = firsts(&ExpectedCost, &line(&[None, None]), 1_000);
         assert!((400..600).contains(&count[0]), "{count:?}");
         let count = firsts(&ExpectedCost, &line(&[Some(200_000), Some(0)]), 1_000);
@@ -170,6 +187,23 @@ mod tests {
         assert!(count[0] < 50 && count[1] > 850 && count[2] < 150, "{count:?}");
         rank(&ExpectedCost, &mut all, 0, 9);
         assert_eq!(order(&all), [1, 2, 0]);
+    }
+
+    #[test]
+    fn silence_broken_answers_and_a_failure_just_now_send_it_elsewhere() {
+        let ails: [fn(&mut crate::view::Vital); 4] = [
+            |v| v.silent_ms = 10_000,
+            |v| v.whole = 0.9,
+            |v| v.failing = true,
+            |v| (v.in_flight, v.ttft_ms) = (40, Some(2_000)),
+        ];
+        for ail in ails {
+            let mut all = line(&[Some(100_000), Some(100_000)]);
+            all.iter_mut().for_each(|c| c.live.ttft_ms = Some(500));
+            ail(&mut all[0].live);
+            let count = firsts(&ExpectedCost, &all, 1_000);
+            assert!(count[0] < 250, "{count:?}");
+        }
     }
 
     #[test]

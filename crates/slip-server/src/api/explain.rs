@@ -5,7 +5,7 @@ use crate::flow::admit::Caller;
 use crate::flow::read::Inbound;
 use serde_json::{Map, Value, json};
 use slip_ir::{Fault, MediaKind, Nano, Price, Want};
-use slip_route::eligible::expected_output;
+use slip_route::eligible::{EXPECTED_OUTPUT, expected_output};
 use slip_route::explain::{Chance, Told, Verdict};
 use slip_route::resolve::{Reach, Wish};
 use slip_route::{Explained, NoRoute, Rule, View, Vital};
@@ -90,7 +90,7 @@ fn wants(want: &Want) -> Value {
         "stream": want.stream,
         "prompt_tokens": want.prompt_tokens,
         "max_tokens": want.max_tokens,
-        "expected_output_tokens": expected_output(want),
+        "expected_output_tokens": expected_output(want, EXPECTED_OUTPUT),
         "choices": want.n.max(1),
         "tools": want.tools,
         "json_object": want.json_object,

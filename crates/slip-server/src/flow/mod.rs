@@ -372,6 +372,9 @@ impl Trip {
                                 Answer::Whole(_) => clock::now(),
                                 Answer::Stream(opening) => opening.first,
                             };
+                            if let Some(flight) = &mut self.flight {
+                                flight.spoke();
+                            }
                             self.book.commit(won.stamp.clone(), lens, losses, first, self.flight.take());
                             return Ok(won);
                         }
@@ -404,11 +407,11 @@ impl Trip {
 
     /// The attempt begins, unless it is a retry and those asked of this endpoint lately are retries enough.
     fn take_off(&mut self, attempt: &slip_route::Attempt, now_ms: u64) -> Option<Flight> {
-        let prompt = self.inbound.peek.want.prompt_tokens;
+        let (prompt, stream) = (self.inbound.peek.want.prompt_tokens, self.inbound.peek.stream);
         let (charge, retry) = (self.world.charge(&attempt.endpoint, attempt.instance.id), attempt.number > 1);
         match charge {
             Ok(charge) if !retry || self.world.steady || charge.health.may_retry(now_ms) => {
-                Some(Flight::begin(charge, !retry, prompt))
+                Some(Flight::begin(charge, !retry, stream, prompt))
             }
             Ok(_) => {
                 let says = "so many of its requests were retries lately that no more are sent";

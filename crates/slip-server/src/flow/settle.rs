@@ -315,7 +315,8 @@ impl Book {
     fn stay(&self, tokens: &Usage) {
         let (Some(conversation), Some(at)) = (self.conversation, self.at) else { return };
         let said = tokens.cache_read + tokens.cache_write + tokens.cache_write_1h;
-        let cached = if said == 0 && at.caches { tokens.prompt_total() } else { said };
+        // Who caches by itself says what it read, which is the beginning of what it now holds.
+        let cached = if at.caches { tokens.prompt_total() } else { said };
         if cached < LEAST_CACHED {
             return;
         }

@@ -20,11 +20,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("slip-store", &["slip-ir"]),
     ("slip-server", &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-store"]),
     ("slip-sim", &["slip-ir"]),
+    ("slip-lab", &["slip-ir", "slip-route"]),
     ("slipswitch", &["slip-ir", "slip-server", "slip-sim", "slip-store", "slip-route", "slip-providers"]),
 ];
 
 /// Crates without I/O, clock or chance of their own.
-const PURE: &[&str] = &["slip-ir", "slip-wire", "slip-providers", "slip-route"];
+const PURE: &[&str] = &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-lab"];
 /// What would bring those in.
 const IMPURE: &[&str] = &[
     "tokio",

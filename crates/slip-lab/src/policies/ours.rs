@@ -1,0 +1,206 @@
+//! Every strategy of slip-route, through the code the gateway runs: `choose`, the plan's own steps, and the live statistics that
+//! are written after every attempt. What is the server's around them (whom a conversation used before, the right to retry) is
+//! done here as it is there.
+
+use super::Entry;
+use crate::policy::{Ended, Failed, Moment, Policy, Step, want};
+use crate::site::{Headroom, Site};
+use fastrand::Rng;
+use slip_ir::{Dialect, Fault, FaultKind, Op, Ops, Origin, Remedy};
+use slip_route::health::{Allowance, Answered, Health, Left};
+use slip_route::plan::{self, Sent};
+use slip_route::{
+    Ask, Attempt, Catalog, Declared, Field, Instance, Plan, ProviderSeat, Rules, STRATEGIES, Sticky, View, Vital,
+    Vitals, choose, strategy,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const MODEL: &str = "lab/model";
+/// How long a conversation is remembered, and how long a prompt must be: `slip-server`'s.
+const STAYS_MS: u64 = 600_000;
+const LEAST_CACHED: u64 = 1_024;
+/// A simulation begins at zero, which to live statistics means never.
+const DAWN_MS: u64 = 1_700_000_000_000;
+
+/// A row for each strategy, the default first.
+pub fn entries() -> impl Iterator<Item = Entry> {
+    STRATEGIES.iter().map(|s| Entry {
+        name: s.name(),
+        about: s.about(),
+        ours: true,
+        make: |fleet, name| Box::new(Ours::new(fleet, name)),
+    })
+}
+
+pub struct Ours {
+    field: Arc<Field>,
+    ask: Ask,
+    /// By the place of the site; instances are numbered the same.
+    health: Vec<Health>,
+    /// Whether it caches prompts without being told to, and reading them is cheaper.
+    caches: Vec<bool>,
+    places: HashMap<u64, usize>,
+    open: HashMap<u32, Open>,
+    conversations: HashMap<u64, (Sticky, u64)>,
+    turn: u64,
+}
+
+/// A request on its way.
+struct Open {
+    plan: Plan,
+    attempt: Option<Attempt>,
+    conversation: Option<u64>,
+}
+
+/// The statistics at a moment.
+struct At<'a>(&'a [Health], u64);
+
+impl Vitals for At<'_> {
+    fn vital(&self, _: u64, instance: u32) -> Vital {
+        self.0.get(instance as usize).map(|health| health.vital(self.1)).unwrap_or_default()
+    }
+}
+
+impl Ours {
+    pub fn new(fleet: &[Site], strategy: &str) -> Ours {
+        let field = Arc::new(field(fleet));
+        let rules = Rules { balancer: strategy::find(strategy), ..Rules::default() };
+        Ours {
+            health: fleet.iter().map(|_| Health::default()).collect(),
+            caches: fleet.iter().map(|site| site.cache.is_some()).collect(),
+            places: field.endpoints().iter().enumerate().map(|(at, e)| (e.key, at)).collect(),
+            field,
+            ask: Ask { models: vec![MODEL.to_owned()], rules, allow: None },
+            open: HashMap::new(),
+            conversations: HashMap::new(),
+            turn: 0,
+        }
+    }
+
+    fn start(&mut self, moment: &Moment<'_>, now: u64, dice: &mut Rng) -> Option<()> {
+        self.turn += 1;
+        let conversation = moment.call.conversation();
+        let before = conversation.and_then(|key| self.conversations.get(&key));
+        let vitals = At(&self.health, now);
+        let view = View {
+            vitals: &vitals,
+            turn: self.turn,
+            affinity: conversation,
+            sticky: before.filter(|(_, until)| *until > now).map(|(sticky, _)| *sticky),
+        };
+        let plan = choose(&self.field, &self.ask, &want(moment.call), &view, now, dice).ok()?.plan;
+        self.open.insert(moment.request, Open { plan, attempt: None, conversation });
+        Some(())
+    }
+}
+
+/// A provider a site, each with one key.
+fn field(fleet: &[Site]) -> Field {
+    let seat = |(at, site): (usize, &Site)| ProviderSeat {
+        slug: site.name.to_owned(),
+        name: site.name.to_owned(),
+        dialect: Dialect::OpenAiChat,
+        policy: Default::default(),
+        ops: Ops::of(Op::ALL),
+        instances: vec![Instance { id: at as u32, weight: 1 }],
+        only_declared: true,
+        models: vec![Declared { id: MODEL.to_owned(), price: Some(site.price()), ..Declared::default() }],
+    };
+    let seats = fleet.iter().enumerate().map(seat).collect();
+    Field::build(&Catalog::default(), seats, Vec::new()).unwrap_or_default()
+}
+
+impl Policy for Ours {
+    fn next(&mut self, moment: &Moment<'_>, dice: &mut Rng) -> Step {
+        let (now, request) = (DAWN_MS + moment.now_ms, moment.request);
+        if !self.open.contains_key(&request) && self.start(moment, now, dice).is_none() {
+            return Step::Stop;
+        }
+        let Some(open) = self.open.get_mut(&request) else { return Step::Stop };
+        loop {
+            match open.plan.next(now, &At(&self.health, now)) {
+                plan::Step::Wait(pause) => return Step::Wait(pause.as_millis() as u64),
+                plan::Step::Stop(_) => return Step::Stop,
+                plan::Step::Try(attempt) => {
+                    let site = self.places.get(&attempt.endpoint.key).copied();
+                    let Some((site, health)) = site.and_then(|at| Some((at, self.health.get(at)?))) else {
+                        return Step::Stop;
+                    };
+                    if attempt.number > 1 && !health.may_retry(now) {
+                        let says = "so many of its requests were retries lately that no more are sent";
+                        let fault = Fault::new(FaultKind::NoEndpoint, Origin::House, Remedy::Elsewhere, says);
+                        open.plan.failed(&attempt, &fault, Sent::NotSent, now);
+                        continue;
+                    }
+                    if attempt.number == 1 {
+                        health.first_try(now);
+                    }
+                    health.begin(now, u64::from(moment.call.prompt));
+                    health.waits(now);
+                    open.attempt = Some(attempt);
+                    return Step::Try(site);
+                }
+            }
+        }
+    }
+
+    fn ended(&mut self, now_ms: u64, ended: &Ended) {
+        let now = DAWN_MS + now_ms;
+        let Some(health) = self.health.get(ended.site) else { return };
+        let prompt = ended.used.fresh + ended.used.cached;
+        health.answered(
+            now,
+            &Answered {
+                first_us: Some((ended.first_ms - ended.began_ms) * 1_000),
+                total_us: (now_ms - ended.began_ms) * 1_000,
+                prompt,
+                cached: ended.used.cached,
+                output: ended.used.output,
+                cost: u64::try_from(ended.cost.0).unwrap_or(0),
+                broke: ended.broken,
+                bad_call: None,
+            },
+        );
+        let Some(open) = self.open.get(&ended.request).filter(|_| !ended.broken) else { return };
+        let (Some(conversation), Some(attempt)) = (open.conversation, &open.attempt) else { return };
+        let caches = self.caches.get(ended.site).copied().unwrap_or(false);
+        let cached = if caches { prompt } else { ended.used.cached };
+        if cached >= LEAST_CACHED {
+            let sticky = Sticky { endpoint: attempt.endpoint.key, instance: attempt.instance.id, cached };
+            self.conversations.insert(conversation, (sticky, now + STAYS_MS));
+        }
+    }
+
+    fn failed(&mut self, now_ms: u64, failed: &Failed<'_>) {
+        let now = DAWN_MS + now_ms;
+        if let Some(health) = self.health.get(failed.site) {
+            health.unheard(DAWN_MS + failed.began_ms);
+            health.failed(now, failed.fault);
+        }
+        if let Some(Open { plan, attempt: Some(attempt), .. }) = self.open.get_mut(&failed.request) {
+            plan.failed(attempt, failed.fault, failed.sent, now);
+        }
+    }
+
+    fn first(&mut self, now_ms: u64, site: usize, ttft_ms: u64) {
+        if let Some(health) = self.health.get(site) {
+            health.spoke(DAWN_MS + now_ms, DAWN_MS + now_ms - ttft_ms);
+        }
+    }
+
+    fn headers(&mut self, now_ms: u64, site: usize, headroom: &Headroom) {
+        let left = |left, reset_ms| Some(Left { left, reset_ms });
+        let said = Allowance {
+            requests: left(headroom.requests, headroom.requests_reset_ms),
+            tokens: left(headroom.tokens, headroom.tokens_reset_ms),
+        };
+        if let Some(health) = self.health.get(site) {
+            health.allowed(DAWN_MS + now_ms, &said);
+        }
+    }
+
+    fn closed(&mut self, request: u32) {
+        self.open.remove(&request);
+    }
+}
