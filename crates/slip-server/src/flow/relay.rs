@@ -123,6 +123,10 @@ impl Relay {
 
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut moved = false;
+        // A stream that always has more to read never comes to its timer.
+        if self.run.is_some() && clock::now() >= self.over {
+            self.finish(End::Fault(late("did not end within", self.timeouts.total)));
+        }
         while let Some(run) = &mut self.run {
             match Pin::new(&mut run.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -194,8 +198,7 @@ impl Relay {
                 } else {
                     (self.timeouts.idle, "stalled: nothing came for")
                 };
-                let says = format!("the provider's stream {what} {}", show(limit));
-                self.finish(End::Fault(Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)));
+                self.finish(End::Fault(late(what, limit)));
                 return Poll::Ready(());
             }
             let speak = self.spoke + self.timeouts.keepalive;
@@ -220,6 +223,11 @@ impl Relay {
         book.settle(tally, false);
         drop(body);
     }
+}
+
+fn late(what: &str, limit: Duration) -> Fault {
+    let says = format!("the provider's stream {what} {}", show(limit));
+    Fault::upstream(FaultKind::UpstreamTimeout, Remedy::Stop, says)
 }
 
 /// Whether a piece of a stream says nothing but "still here". A stream of comments alone is a stalled one.

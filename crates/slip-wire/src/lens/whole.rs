@@ -84,6 +84,10 @@ pub fn stream_from_reply(
     out: &mut BytesMut,
 ) -> Result<Tally, Fault> {
     let (events, tally) = decoded(upstream, caller, body, stamp, quirks, None)?;
+    if upstream == Dialect::OpenAiChat && tally.content == 0 && tally.finish.is_none() {
+        // As a whole reply it would be none either.
+        return Err(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, "the provider answered without a choice"));
+    }
     stream(caller, &events, &tally, stamp, out);
     Ok(tally)
 }

@@ -1,6 +1,8 @@
 //! Faults upstream: before the first content another endpoint is tried, after it never, and the record tells the truth.
 
+mod answers;
 mod blame;
+mod callers;
 mod crowd;
 mod endings;
 mod greed;

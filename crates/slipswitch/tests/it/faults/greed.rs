@@ -80,13 +80,60 @@ async fn interim_heads_without_end_hold_neither_the_request_nor_its_neighbours()
     assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
 }
 
+const ENDLESS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+const CONTENT: &str =
+    "data: {\"id\":\"a\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"on and on and on\"}}]}\n\n";
+
+#[tokio::test]
+async fn an_answer_without_end_ends_when_its_time_is_up() {
+    let upstream = endless(ENDLESS, CONTENT);
+    let gateway = Gateway::start(&config(upstream, "total = \"1s\""));
+    let began = clock::now();
+    let mut stream = gateway.open(CHAT, &ask("lab/one", true)).await;
+    let (id, mut last) = (stream.id(), String::new());
+    while let Some(piece) = stream.next().await {
+        // As fast as it comes, so that the gateway always has more to read.
+        last = piece;
+        assert!(began.elapsed() < Duration::from_secs(15), "it goes on");
+    }
+    assert!(last.contains("\"finish_reason\":\"error\"") && last.contains("did not end within 1 s"), "{last:.500}");
+    let record = gateway.record_left(&id).await;
+    assert_eq!(record["slipswitch"]["error"]["reason"], "upstream_timeout", "{record}");
+    assert!(record["tokens_completion"].as_u64().is_some_and(|n| n > 10), "what was said is charged: {record}");
+    gateway.is_well("an answer without end").await;
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_hear_that_nobody_listens_any_more_holds_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            std::thread::spawn(move || {
+                read_request(&mut stream);
+                let _ = stream.write_all(ENDLESS.as_bytes());
+                for _ in 0..1000 {
+                    let _ = stream.write_all(CONTENT.as_bytes());
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            });
+        }
+    });
+    let gateway = Gateway::start(&config(address, ""));
+    let mut stream = gateway.open(CHAT, &ask("lab/one", true)).await;
+    stream.until("on and on").await;
+    let id = stream.id();
+    drop(stream);
+    let record = gateway.record_left(&id).await;
+    assert_eq!((&record["cancelled"], &record["slipswitch"]["status"]), (&json!(true), &json!(499)), "{record}");
+    let metrics = gateway.send(Method::GET, "/metrics", &[], Bytes::new()).await.text();
+    assert!(metrics.contains("slipswitch_inflight 0"), "{metrics}");
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_caller_that_stops_reading_is_given_up() {
-    let upstream = endless(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n",
-        "data: {\"id\":\"a\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"on and on and on\"}}]}\n\n",
-    );
+    let upstream = endless(ENDLESS, CONTENT);
     let gateway = Gateway::start(&config(upstream, "idle = \"1s\""));
     let mut caller = TcpStream::connect(gateway.address).expect("the gateway listens");
     let body = ask("lab/one", true).to_string();
