@@ -47,7 +47,7 @@ impl Plan {
     pub fn failed(&mut self, attempt: &Attempt, fault: &Fault, sent: Sent, now_ms: u64) {
         // Whoever lists several models wants the next when this one says no, for whatever reason: what one refuses another may take.
         let refused = fault.remedy == Remedy::Stop && sent == Sent::Rejected && fault.status.is_some();
-        let remedy = if refused && self.many_models { Remedy::OtherModel } else { fault.remedy };
+        let remedy = if refused && self.asked.len() > 1 { Remedy::OtherModel } else { fault.remedy };
         self.past.push(Past {
             number: attempt.number,
             endpoint: attempt.endpoint.clone(),
