@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod eligible;
 pub mod field;
+pub mod governor;
 pub mod health;
 pub mod no_route;
 pub mod plan;
@@ -24,6 +25,7 @@ mod testing;
 pub use catalog::{Catalog, Model, Policy};
 pub use eligible::{Candidate, Refusal, Rule};
 pub use field::{Declared, Endpoint, Field, House, Instance, ProviderSeat};
+pub use governor::Governor;
 pub use health::{Health, Metric, Percentiles};
 pub use no_route::NoRoute;
 pub use plan::{Allow, Ask, Attempt, Chosen, Past, Plan, Sent, Step, choose};

@@ -1,6 +1,8 @@
 //! What one configuration came to: everything a request reads, immutable, swapped as a whole.
 
-use crate::config::{Checked, Fetch, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
+use crate::config::{
+    Checked, Fetch, Hedge, HouseConf, Limits, ModelConf, Patience, ProviderConf, ProviderKind, Timeouts,
+};
 use crate::tokens::Keeper;
 use crate::upstream::{Failed, Sent, Target, parse_base};
 use crate::vitals::{Charge, Vitals};
@@ -10,7 +12,8 @@ use slip_providers::{Auth, Provider};
 use slip_route::catalog::Policy;
 use slip_route::health::Breaker;
 use slip_route::{
-    Catalog, Declared, Endpoint, Field, Health, House, Instance, Metric, Percentiles, ProviderSeat, Vital,
+    Catalog, Declared, Endpoint, Field, Governor, Health, House, Instance, Metric, Percentiles, ProviderSeat, Resolved,
+    Vital, resolve::Reach,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -22,6 +25,8 @@ pub struct Seat {
     pub target: Target,
     /// Looks after a credential that is more than fixed headers.
     pub keeper: Option<Arc<Keeper>>,
+    /// How long to wait for it.
+    pub patience: Patience,
     /// Survives a reload: the name its health is kept under.
     name: String,
     /// What else may be to blame for a failure.
@@ -29,8 +34,32 @@ pub struct Seat {
     host: Arc<Breaker>,
 }
 
+/// What the configuration says of one house name, besides where it leads.
+pub struct Route {
+    name: String,
+    /// How long to wait for answers under it.
+    pub patience: Patience,
+    /// When another endpoint is asked beside the first.
+    pub hedge: Option<Hedge>,
+    /// Sees to it that this stays rare.
+    pub governor: Arc<Governor>,
+}
+
+impl Route {
+    fn of(house: &HouseConf) -> Route {
+        Route {
+            name: house.name.clone(),
+            patience: house.patience,
+            hedge: house.hedge,
+            governor: Arc::new(Governor::default()),
+        }
+    }
+}
+
 pub struct World {
     pub field: Arc<Field>,
+    /// By the number of the house name in `field`.
+    routes: Vec<Route>,
     /// By [`Instance::id`].
     seats: Vec<Seat>,
     /// The providers that are switched on.
@@ -102,6 +131,7 @@ impl World {
         }
         Ok(World {
             field: Arc::new(field),
+            routes: conf.houses.iter().map(Route::of).collect(),
             seats,
             providers,
             timeouts: conf.timeouts,
@@ -112,14 +142,26 @@ impl World {
         })
     }
 
-    /// Begin to look after credentials; those that the world before has already go on as they are.
+    /// Begin to look after credentials; those that the world before has already go on as they are, and so do counts.
     pub fn wake(&mut self, before: Option<&World>) {
+        for route in &mut self.routes {
+            let known = before.and_then(|w| w.routes.iter().find(|old| old.name == route.name));
+            route.governor = known.map_or_else(|| route.governor.clone(), |old| old.governor.clone());
+        }
         let known: Vec<&Arc<Keeper>> = before.iter().flat_map(|w| &w.seats).filter_map(|s| s.keeper.as_ref()).collect();
         for keeper in self.seats.iter_mut().filter_map(|seat| seat.keeper.as_mut()) {
             match known.iter().find(|old| old.is(keeper)) {
                 Some(old) => *keeper = Arc::clone(old),
                 None => keeper.start(),
             }
+        }
+    }
+
+    /// What is said of the house name that was asked for, if it was one.
+    pub fn route(&self, asked: Option<&Resolved>) -> Option<&Route> {
+        match asked?.reach {
+            Reach::House(at) => self.routes.get(at),
+            _ => None,
         }
     }
 
@@ -294,6 +336,7 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut
                 provider: provider.clone(),
                 target: Target { origin: origin.clone(), prefix: prefix.as_str().into(), headers: headers.into() },
                 keeper: keeper.clone(),
+                patience: p.patience,
                 name: format!("{} {base} #{n}", p.slug),
                 key: vitals.breaker(&format!("key {} #{n}", p.slug)),
                 host: vitals.breaker(&format!("host {}:{}", origin.host, origin.port)),

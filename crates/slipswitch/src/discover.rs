@@ -3,7 +3,7 @@
 use http_body_util::{BodyExt, Limited};
 use slip_providers::{ALL, Issuer, Local, Provider};
 use slip_server::clock;
-use slip_server::config::{self, Checked, Credential, ModelConf, Policy, ProviderConf, ProviderKind, Secret};
+use slip_server::config::{self, Checked, Credential, ModelConf, Patience, Policy, ProviderConf, ProviderKind, Secret};
 use slip_server::upstream::{self, Deadlines, Target, parse_base};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,6 +141,7 @@ fn builtin(provider: &Provider) -> ProviderConf {
         credential: None,
         only_declared: false,
         policy: Policy::default(),
+        patience: Patience::default(),
         models: Vec::new(),
     }
 }

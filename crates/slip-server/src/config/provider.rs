@@ -39,6 +39,7 @@ impl Checker<'_> {
             credential: cloud.credential,
             only_declared,
             policy: raw.policy.unwrap_or_default(),
+            patience: self.patience(&path, raw.timeouts.as_ref()),
             models,
             kind,
         })

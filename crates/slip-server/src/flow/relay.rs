@@ -75,7 +75,7 @@ impl Relay {
         };
         let finished = run.as_ref().is_some_and(|run| run.lens.phase() == Phase::Finished);
         let look = if finished { TAIL } else { timeouts.keepalive.min(timeouts.idle) };
-        let timer = Box::pin(sleep_until((first + look).into()));
+        let timer = Box::pin(sleep_until((first + look).min(over).into()));
         Relay {
             out,
             run,
@@ -194,7 +194,7 @@ impl Relay {
             if self.keepalive && now >= speak {
                 self.out.extend_from_slice(KEEPALIVE);
                 self.spoke = now;
-                self.timer.as_mut().reset((now + self.timeouts.keepalive).min(idle).into());
+                self.timer.as_mut().reset((now + self.timeouts.keepalive).min(idle).min(self.over).into());
                 return Poll::Ready(());
             }
             let next = if self.keepalive { idle.min(speak) } else { idle };

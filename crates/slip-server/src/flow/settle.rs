@@ -81,6 +81,8 @@ pub struct Book {
     /// The conversation, and where it is now.
     conversation: Option<u64>,
     at: Option<Stop>,
+    /// The attempt under way was made beside another.
+    hedge: bool,
     first: Option<Instant>,
     /// When the attempt that answered began.
     began: Instant,
@@ -127,6 +129,7 @@ impl Book {
             flight: None,
             conversation: None,
             at: None,
+            hedge: false,
             first: None,
             began: started,
             losses: Vec::new(),
@@ -169,6 +172,7 @@ impl Book {
         let rates = endpoint.price.as_ref().map(|p| &p.rates);
         let cheaper = rates.is_some_and(|r| r.cache_read.is_some_and(|read| read < r.input));
         self.at = Some(Stop { endpoint: endpoint.key, instance, caches: endpoint.implicit_caching && cheaper });
+        self.hedge = false;
         self.row.model = endpoint.model.canonical.clone();
         self.row.provider_slug = endpoint.provider.clone();
         self.row.provider_name = endpoint.provider_name.clone();
@@ -188,6 +192,32 @@ impl Book {
             latency_ms: clock::ms(spent),
             fault: fault.map(|f| f.kind.reason()),
             upstream_id: None,
+            hedge: self.hedge,
+            cancelled: false,
+        });
+    }
+
+    /// Whether the attempt that is spoken of was made beside another.
+    pub fn hedge(&mut self, hedge: bool) {
+        self.hedge = hedge;
+    }
+
+    /// One that began at `began` was hung up on, because one that began at `other` was quicker.
+    pub fn outrun(&mut self, endpoint: &Endpoint, hedge: bool, began: Instant, other: Instant, waste: Nano) {
+        // Until the other began, it was this one that was waited for.
+        let alone = other.saturating_duration_since(began);
+        self.upstream_us += u64::try_from(alone.as_micros()).unwrap_or(u64::MAX);
+        self.row.hedge_waste = Some(Nano(self.row.hedge_waste.map_or(0, |n| n.0).saturating_add(waste.0)));
+        self.row.attempts.push(Attempt {
+            endpoint: endpoint.tag.clone(),
+            provider: endpoint.provider_name.clone(),
+            model: endpoint.upstream.clone(),
+            status: None,
+            latency_ms: clock::ms(clock::now().duration_since(began)),
+            fault: None,
+            upstream_id: None,
+            hedge,
+            cancelled: true,
         });
     }
 

@@ -1,7 +1,9 @@
 //! Faults upstream: before the first content another endpoint is tried, after it never, and the record tells the truth.
 
+mod deadlines;
 mod endings;
 mod greed;
+mod hedging;
 mod matrix;
 mod pools;
 mod waiting;
