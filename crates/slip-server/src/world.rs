@@ -41,6 +41,8 @@ pub struct Route {
     pub patience: Patience,
     /// When another endpoint is asked beside the first.
     pub hedge: Option<Hedge>,
+    /// A stream that breaks off is gone on with elsewhere.
+    pub continues: bool,
     /// Sees to it that this stays rare.
     pub governor: Arc<Governor>,
 }
@@ -51,6 +53,7 @@ impl Route {
             name: house.name.clone(),
             patience: house.patience,
             hedge: house.hedge,
+            continues: house.continues,
             governor: Arc::new(Governor::default()),
         }
     }

@@ -127,6 +127,9 @@ pub struct Attempt {
     /// Another was quicker, and this one was hung up on.
     #[serde(skip_serializing_if = "no")]
     pub cancelled: bool,
+    /// It was asked to go on with what the one before had broken off.
+    #[serde(skip_serializing_if = "no")]
+    pub continues: bool,
 }
 
 /// How a request that failed was told so.
@@ -264,4 +267,7 @@ struct Tokens {
     upstream_cost: Option<Nano>,
     #[serde(skip_serializing_if = "no")]
     estimated: bool,
+    /// In the record's cost already.
+    #[serde(skip)]
+    correction: Nano,
 }

@@ -50,6 +50,7 @@ fn data(row: &Generation) -> Value {
                 "error": a.fault,
                 "hedge": a.hedge,
                 "cancelled": a.cancelled,
+                "continues": a.continues,
             })
         })
         .collect();

@@ -183,6 +183,7 @@ impl Checker<'_> {
                 load_balancer: house.load_balancer.clone(),
                 patience: self.patience(&path, house.timeouts.as_ref()),
                 hedge: self.hedge(&path, house.hedge.as_ref()),
+                continues: house.continue_streams.unwrap_or(false),
             });
         }
         houses

@@ -251,6 +251,8 @@ pub struct HouseConf {
     pub load_balancer: Option<String>,
     pub patience: Patience,
     pub hedge: Option<Hedge>,
+    /// A stream that breaks off is gone on with elsewhere.
+    pub continues: bool,
 }
 
 /// Text that must not be printed.

@@ -344,6 +344,8 @@ pub struct House {
     /// When a first content is long in coming, ask another endpoint beside the first, and take whichever is sooner. Costs a second
     /// prompt each time.
     pub hedge: Option<Hedge>,
+    /// When a stream breaks off in the middle of its words, let another endpoint go on with it, inside the same stream.
+    pub continue_streams: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -7,9 +7,10 @@ use super::pace::Pace;
 use super::read::Inbound;
 use super::strict::Strict;
 use super::{Answer, upstream};
-use crate::upstream::Failed;
+use crate::upstream::{Failed, Incoming};
 use crate::vitals::Flight;
 use crate::world::{Seat, World};
+use http::Response;
 use slip_ir::{Dialect, Op, Usage};
 use slip_providers::provider::{Serves, Spoken};
 use slip_route::Attempt;
@@ -27,6 +28,8 @@ pub struct Terms {
     pub alone: bool,
     /// No other attempt is thought to follow.
     pub last: bool,
+    /// Another may go on with its stream.
+    pub mends: bool,
 }
 
 pub struct Errand<'a> {
@@ -60,11 +63,15 @@ impl<'a> Errand<'a> {
         let seat = world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken_for(inbound.dialect, &endpoint.upstream, inbound.infills());
         let service = inbound.inquiry.as_ref().and_then(|asked| seat.provider.service(asked.op));
-        let outbound = match (&inbound.inquiry, service) {
+        let mut outbound = match (&inbound.inquiry, service) {
             (Some(inquiry), Some(service)) => lower::service(inbound, inquiry, endpoint, seat, service)?,
             _ => lower::lower(inbound, endpoint, seat, turn)?,
         };
         strict.check(endpoint, &outbound.losses)?;
+        terms.mends &= outbound.reshape.is_none();
+        if terms.mends {
+            outbound.lens = "translated";
+        }
         let stamp = Arc::new(lower::stamp(inbound, id, endpoint));
         let stream = inbound.peek.stream;
         // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave
@@ -88,8 +95,33 @@ impl<'a> Errand<'a> {
     }
 
     /// Open and judge.
-    pub async fn run(&mut self, flight: Option<&Flight>) -> Result<Answer, Failed> {
-        let Terms { pace, began, alone, .. } = self.terms;
+    pub(super) async fn run(&mut self, flight: Option<&Flight>) -> Result<Answer, Failed> {
+        let response = self.open(flight).await?;
+        let bench = self.bench();
+        let judged = match (self.stream, bench.asked) {
+            (true, Some(asked)) => judge::flowing(&bench, asked, response).await.map(Answer::Stream),
+            (true, None) => judge::stream(&bench, response).await.map(Answer::Stream),
+            (false, _) => judge::whole(&bench, response).await.map(Answer::Whole),
+        };
+        self.heard(&judged);
+        judged
+    }
+
+    /// Open, and judge by the head alone: what comes is more of a stream that is under way.
+    pub(super) async fn rerun(&mut self, flight: &Flight) -> Result<Incoming, Failed> {
+        let response = self.open(Some(flight)).await?;
+        let judged = judge::more(&self.bench(), response).await;
+        self.heard(&judged);
+        judged
+    }
+
+    /// What is spoken to the upstream.
+    pub fn spoken(&self) -> Spoken<'a> {
+        self.spoken
+    }
+
+    async fn open(&mut self, flight: Option<&Flight>) -> Result<Response<Incoming>, Failed> {
+        let Terms { pace, alone, .. } = self.terms;
         let (seat, spoken) = (self.seat, self.spoken);
         let deadlines = upstream::Deadlines { connect: pace.timeouts.connect, headers: self.patience, alone };
         let (target, outbound) = (&seat.target, &mut self.outbound);
@@ -102,27 +134,29 @@ impl<'a> Errand<'a> {
         if let Some(flight) = flight {
             flight.heard(response.headers());
         }
-        let bench = Bench {
-            upstream: spoken.dialect,
+        Ok(response)
+    }
+
+    fn bench(&self) -> Bench<'_> {
+        Bench {
+            upstream: self.spoken.dialect,
             caller: self.caller,
             asked: self.asked,
             stamp: self.stamp.clone(),
-            quirks: spoken.quirks,
-            reshape: outbound.reshape.as_ref(),
+            quirks: self.spoken.quirks,
+            reshape: self.outbound.reshape.as_ref(),
+            mends: self.terms.mends,
             earlier: self.earlier,
-            faults: &seat.provider.faults,
-            timeouts: pace.timeouts,
-            began,
-            over: pace.over,
-        };
-        let judged = match (self.stream, bench.asked) {
-            (true, Some(asked)) => judge::flowing(&bench, asked, response).await.map(Answer::Stream),
-            (true, None) => judge::stream(&bench, response).await.map(Answer::Stream),
-            (false, _) => judge::whole(&bench, response).await.map(Answer::Whole),
-        };
-        if let (Err(failed), Some(keeper)) = (&judged, &seat.keeper) {
+            faults: &self.seat.provider.faults,
+            timeouts: self.terms.pace.timeouts,
+            began: self.terms.began,
+            over: self.terms.pace.over,
+        }
+    }
+
+    fn heard<T>(&self, judged: &Result<T, Failed>) {
+        if let (Err(failed), Some(keeper)) = (judged, &self.seat.keeper) {
             keeper.hear(&failed.fault);
         }
-        judged
     }
 }

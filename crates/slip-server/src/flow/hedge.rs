@@ -173,8 +173,9 @@ impl Trip {
         if needs.any() {
             return None;
         }
-        let turn = Turn { seals: Seals::Kept, needs, wrong: None };
-        let terms = Terms { pace: self.pace, began, alone: false, last: attempt.number > 1 };
+        let turn = Turn { seals: Seals::Kept, needs, wrong: None, torn: None };
+        let mends = self.continues(attempt);
+        let terms = Terms { pace: self.pace, began, alone: false, last: attempt.number > 1, mends };
         let (id, strict) = (self.book.id(), &mut self.strict);
         let errand = Errand::lower(world, &mut self.inbound, strict, id, attempt, turn, terms).ok()?;
         errand.outbound.ordered.is_none().then_some(errand)
@@ -207,7 +208,7 @@ fn waste(endpoint: &Endpoint, prompt: u64, winner: &Outcome) -> Nano {
 }
 
 /// Asking twice does no more than asking once: nothing is stored, run or drawn at the provider.
-fn harmless(inbound: &Inbound) -> bool {
+pub(super) fn harmless(inbound: &Inbound) -> bool {
     let peek = &inbound.peek;
     let want = &peek.want;
     if inbound.inquiry.is_some() || want.op != Op::Chat || want.image_out || want.audio_out {

@@ -14,6 +14,7 @@ mod pace;
 pub mod read;
 pub mod refuse;
 pub mod relay;
+mod resume;
 pub mod settle;
 pub mod shield;
 pub mod strict;
@@ -39,6 +40,7 @@ use pace::Pace;
 use read::{Call, Inbound};
 use refuse::refuse;
 use relay::Relay;
+use resume::Mender;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
 use slip_ir::{Dialect, Fault, FaultKind, Loss, Origin, Remedy};
@@ -212,7 +214,7 @@ async fn journey(
     let service = inbound.inquiry.is_some();
     let timeouts = world.timeouts;
     let pace = Pace::of_request(&world, &plan, arrived);
-    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), pace, flight: None };
+    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), pace, flight: None, won: None };
     if !stream {
         return trip.whole().await;
     }
@@ -271,6 +273,8 @@ struct Trip {
     pace: Pace,
     /// The attempt under way.
     flight: Option<Flight>,
+    /// The one that answered, if another may go on with its stream.
+    won: Option<slip_route::Attempt>,
 }
 
 /// What one attempt produced: a whole reply or the opening of a stream.
@@ -316,7 +320,15 @@ impl Trip {
         let keepalive = comments && relay::keeps_alive(self.inbound.dialect);
         match self.attempts().await {
             Ok(Won { answer: Answer::Stream(opening), .. }) => {
-                Ok(opening.relay(*self.book, self.pace.timeouts, self.pace.over, keepalive))
+                let Trip { world, inbound, plan, strict, book, pace, won, .. } = self;
+                let id = book.id().to_owned();
+                let relay = opening.relay(*book, pace.timeouts, pace.over, keepalive);
+                Ok(match won {
+                    None => relay,
+                    Some(attempt) => {
+                        relay.resumable(Box::new(Mender { world, inbound, plan, strict, attempt, pace, id }))
+                    }
+                })
             }
             Ok(_) => Err((internal(), self.book)),
             Err(fault) => Err((fault, self.book)),
@@ -360,6 +372,7 @@ impl Trip {
                                 Answer::Stream(opening) => opening.first,
                             };
                             self.book.commit(won.stamp.clone(), lens, losses, first, self.flight.take());
+                            self.won = self.continues(&attempt).then_some(attempt);
                             return Ok(won);
                         }
                         Err(failed) => {
@@ -458,9 +471,10 @@ impl Trip {
             // Boxed because it is rare: it must not be room that every request carries.
             Box::pin(carry::prepare(&mut self.inbound, needs, self.world.fetch.allow_private)).await?;
         }
-        let turn = lower::Turn { seals, needs, wrong };
+        let turn = lower::Turn { seals, needs, wrong, torn: None };
         let alone = self.plan.line().len() < 2;
-        let terms = Terms { pace: self.pace, began, alone, last: attempt.number > 1 || alone };
+        let terms =
+            Terms { pace: self.pace, began, alone, last: attempt.number > 1 || alone, mends: self.continues(attempt) };
         let (id, strict) = (self.book.id(), &mut self.strict);
         let mut errand = Errand::lower(&self.world, &mut self.inbound, strict, id, attempt, turn, terms)?;
         errand.ask(&self.inbound, wrong.and_then(|wrong| wrong.usage.as_ref()));

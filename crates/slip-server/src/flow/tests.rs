@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Of the futures of one request, in bytes.
-const ROOM: usize = 8 * 1024;
+const ROOM: usize = 9 * 1024;
 
 fn app() -> Arc<App> {
     let facts = Facts { builtin: &[], knows: &|_| false, balancers: &[], modes: &[], mode: &|_| Ok(()) };

@@ -1,5 +1,6 @@
 //! Faults upstream: before the first content another endpoint is tried, after it never, and the record tells the truth.
 
+mod continuing;
 mod deadlines;
 mod endings;
 mod greed;

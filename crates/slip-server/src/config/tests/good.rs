@@ -49,6 +49,7 @@ endpoints = ["lab/one", "sim/echo", "openai/known"]
 load_balancer = "round-robin"
 timeouts = { connect = "500ms", first_content = "5s", idle = "20s", total = "60s" }
 hedge = { after = "p90", max_share = 0.01 }
+continue_streams = true
 "#;
 
 /// The same in YAML.
@@ -99,6 +100,7 @@ models:
     load_balancer: round-robin
     timeouts: { connect: 500ms, first_content: 5s, idle: 20s, total: 60s }
     hedge: { after: p90, max_share: 0.01 }
+    continue_streams: true
 "#;
 
 fn good(name: &str, text: &str) -> Loaded {
@@ -167,6 +169,7 @@ fn every_member_is_understood() {
             total: Some(Duration::from_secs(60)),
         },
         hedge: Some(Hedge { after: After::Percentile(0.9), share: 10_000 }),
+        continues: true,
     };
     assert_eq!(c.houses, [house]);
     // The narrower wins, each for what it names.

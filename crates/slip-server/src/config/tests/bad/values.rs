@@ -11,13 +11,12 @@ endpoints = ["openai/known"]
 hedge = { after = "p94", max_share = 0.5 }
 "#,
         &[],
-        r#"error: gw.toml:3:39  models."house/a".hedge.max_share: must be between 0.001 and 0.05: 0.5
+        r#"error: gw.toml:3:19  models."house/a".hedge.after: neither one of p50, p75, p90, p95, p99 nor a duration such as 500ms or 5s: "p94"
   3 | hedge = { after = "p94", max_share = 0.5 }
-                                           ^^^
-
-error: gw.toml:3:19  models."house/a".hedge.after: neither one of p50, p75, p90, p95, p99 nor a duration such as 500ms or 5s: "p94"
+                        ^^^^^
+error: gw.toml:3:38  models."house/a".hedge.max_share: must be between 0.001 and 0.05: 0.5
   3 | hedge = { after = "p94", max_share = 0.5 }
-                        ^^^^^"#,
+                                           ^^^"#,
     ),
     (
         "a time to wait of nothing, for one provider",
