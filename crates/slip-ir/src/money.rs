@@ -194,7 +194,8 @@ impl Price {
             + units(usage.audio_ms, self.second) / 1000
             + units(usage.characters, self.character)
             + units(usage.searches, self.search);
-        Cost { total: round(input + output + fixed), input: round(input), output: round(output) }
+        let total = round(input + output + fixed).0.saturating_add(usage.correction.0).max(0);
+        Cost { total: Nano(total), input: round(input), output: round(output) }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Usage {
     pub upstream_cost: Option<Nano>,
     /// True when we counted because the provider did not.
     pub estimated: bool,
+    /// Of an answer that several endpoints gave together, by how much they cost more than all of it would at one's price.
+    pub correction: Nano,
 }
 
 impl Usage {
@@ -72,6 +74,7 @@ impl Usage {
             (one, two) => one.or(two),
         };
         self.estimated |= other.estimated;
+        self.correction = Nano(self.correction.0.saturating_add(other.correction.0));
     }
 
     pub fn total(&self) -> u64 {

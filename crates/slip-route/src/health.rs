@@ -86,6 +86,7 @@ pub struct Percentiles {
     pub p50: f64,
     pub p75: f64,
     pub p90: f64,
+    pub p95: f64,
     pub p99: f64,
 }
 
@@ -99,6 +100,7 @@ impl Percentiles {
             (0.5, self.p50),
             (0.75, self.p75),
             (0.9, self.p90),
+            (0.95, self.p95),
             (0.99, self.p99),
         ];
         let nearest = kept.into_iter().min_by(|(a, _), (b, _)| (a - share).abs().total_cmp(&(b - share).abs()));
@@ -255,6 +257,17 @@ impl Health {
     pub fn left(&self) {
         self.ended();
         self.breaker.unproven();
+    }
+
+    /// Somebody else was quicker: after so long it had said nothing. Its first content would have taken longer than that, which is
+    /// worth knowing where it is longer than usual; or else whoever is always outrun would seem as quick as it ever was.
+    pub fn silent(&self, now_ms: u64, passed: std::time::Duration) {
+        let ms = passed.as_secs_f64() * 1000.0;
+        if self.first.get(now_ms).is_none_or(|usual| ms > usual) {
+            self.first.add(now_ms, ms);
+            self.peak.rise(now_ms, ms);
+            self.past().first.add(now_ms, ms);
+        }
     }
 
     /// What the provider said of its rate limits.

@@ -143,6 +143,8 @@ pub struct Plan {
     next: Next,
     /// Attempts left after one that may have been worked on.
     grace: Option<u32>,
+    /// Who was asked beside another.
+    hedged: Option<usize>,
     /// The caller (or the house) listed several models.
     many_models: bool,
     /// By the place of the name asked for.
@@ -196,6 +198,7 @@ pub fn choose(
         past: Vec::new(),
         next: Next::Open,
         grace: None,
+        hedged: None,
         many_models,
         strategies,
         turn: view.turn,

@@ -45,6 +45,12 @@ struct Try {
     fault: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Hedge {
+    provider: Arc<str>,
+    outcome: &'static str,
+}
+
 pub struct Telemetry {
     registry: Registry,
     counters: Counters,
@@ -58,6 +64,8 @@ pub struct Telemetry {
 pub struct Counters {
     requests: Family<Request, Counter>,
     attempts: Family<Try, Counter>,
+    hedges: Family<Hedge, Counter>,
+    wasted: Counter<f64, AtomicU64>,
     tokens: Family<Tokens, Counter>,
     cost: Family<Provider, Counter<f64, AtomicU64>>,
     unpriced: Family<Provider, Counter>,
@@ -74,6 +82,8 @@ impl Default for Telemetry {
         let counters = Counters {
             requests: Family::default(),
             attempts: Family::default(),
+            hedges: Family::default(),
+            wasted: Counter::default(),
             tokens: Family::default(),
             cost: Family::default(),
             unpriced: Family::default(),
@@ -86,9 +96,11 @@ impl Default for Telemetry {
         registry.register("requests", "Requests by provider, model and the status the caller got", c.requests);
         registry.register(
             "attempts",
-            "Upstream attempts by provider; fault is empty for those that answered",
+            "Upstream attempts by provider; fault is empty for those that answered, outrun where another was quicker",
             c.attempts,
         );
+        registry.register("hedges", "Attempts made beside a slow one, by how they ended: won, lost, failed", c.hedges);
+        registry.register("hedge_waste_usd", "Estimated cost of the attempts that were outrun, in dollars", c.wasted);
         registry.register("tokens", "Tokens by provider and class", c.tokens);
         registry.register("cost_usd", "What callers were charged, in dollars", c.cost);
         registry.register("unpriced_requests", "Answered requests whose price is not known", c.unpriced);
@@ -146,8 +158,20 @@ impl Counters {
         let provider = row.provider_slug.clone();
         self.requests.get_or_create(&Request { provider: provider.clone(), model, status: row.status }).inc();
         for attempt in &row.attempts {
-            let fault = attempt.fault.unwrap_or("");
-            self.attempts.get_or_create(&Try { provider: attempt.provider.clone(), fault }).inc();
+            let fault = attempt.fault.unwrap_or(if attempt.cancelled { "outrun" } else { "" });
+            let provider = attempt.provider.clone();
+            if attempt.hedge {
+                let outcome = match (attempt.cancelled, attempt.fault) {
+                    (true, _) => "lost",
+                    (false, Some(_)) => "failed",
+                    (false, None) => "won",
+                };
+                self.hedges.get_or_create(&Hedge { provider: provider.clone(), outcome }).inc();
+            }
+            self.attempts.get_or_create(&Try { provider, fault }).inc();
+        }
+        if let Some(waste) = row.hedge_waste.filter(|waste| waste.0 > 0) {
+            self.wasted.inc_by(waste.0 as f64 / 1e9);
         }
         let t = &row.tokens;
         for (kind, n) in [

@@ -1,6 +1,8 @@
 //! What one configuration came to: everything a request reads, immutable, swapped as a whole.
 
-use crate::config::{Checked, Fetch, Limits, ModelConf, ProviderConf, ProviderKind, Timeouts};
+use crate::config::{
+    Checked, Fetch, Hedge, HouseConf, Limits, ModelConf, Patience, ProviderConf, ProviderKind, Timeouts,
+};
 use crate::decisions::Decisions;
 use crate::tokens::Keeper;
 use crate::upstream::tap::{Recorder, Tap};
@@ -12,7 +14,8 @@ use slip_providers::{Auth, Provider};
 use slip_route::catalog::Policy;
 use slip_route::health::Breaker;
 use slip_route::{
-    Catalog, Declared, Endpoint, Field, Health, House, Instance, Metric, Percentiles, ProviderSeat, Vital,
+    Catalog, Declared, Endpoint, Field, Governor, Health, House, Instance, Metric, Percentiles, ProviderSeat, Resolved,
+    Vital, resolve::Reach,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -26,6 +29,8 @@ pub struct Seat {
     pub target: Target,
     /// Looks after a credential that is more than fixed headers.
     pub keeper: Option<Arc<Keeper>>,
+    /// How long to wait for it.
+    pub patience: Patience,
     /// Survives a reload: the name its health is kept under.
     name: String,
     probe: Option<Duration>,
@@ -43,8 +48,35 @@ pub struct Probed<'a> {
     pub host: &'a Arc<Breaker>,
 }
 
+/// What the configuration says of one house name, besides where it leads.
+pub struct Route {
+    name: String,
+    /// How long to wait for answers under it.
+    pub patience: Patience,
+    /// When another endpoint is asked beside the first.
+    pub hedge: Option<Hedge>,
+    /// A stream that breaks off is gone on with elsewhere.
+    pub continues: bool,
+    /// Sees to it that this stays rare.
+    pub governor: Arc<Governor>,
+}
+
+impl Route {
+    fn of(house: &HouseConf) -> Route {
+        Route {
+            name: house.name.clone(),
+            patience: house.patience,
+            hedge: house.hedge,
+            continues: house.continues,
+            governor: Arc::new(Governor::default()),
+        }
+    }
+}
+
 pub struct World {
     pub field: Arc<Field>,
+    /// By the number of the house name in `field`.
+    routes: Vec<Route>,
     /// By [`Instance::id`].
     seats: Vec<Seat>,
     /// The providers that are switched on.
@@ -142,6 +174,7 @@ impl World {
         }
         Ok(World {
             field: Arc::new(field),
+            routes: conf.houses.iter().map(Route::of).collect(),
             seats,
             providers,
             timeouts: conf.timeouts,
@@ -154,13 +187,17 @@ impl World {
         })
     }
 
-    /// Begin to look after credentials and to write decisions down; what the world before has already goes on as it is.
+    /// Begin to look after credentials and to write decisions down; what the world before has already goes on as it is, counts too.
     pub fn wake(&mut self, before: Option<&World>) {
         if let Some(log) = &mut self.decisions {
             match before.and_then(|world| world.decisions.as_ref()).filter(|old| old.conf() == log.conf()) {
                 Some(old) => *log = Arc::clone(old),
                 None => log.start(),
             }
+        }
+        for route in &mut self.routes {
+            let known = before.and_then(|w| w.routes.iter().find(|old| old.name == route.name));
+            route.governor = known.map_or_else(|| route.governor.clone(), |old| old.governor.clone());
         }
         let known: Vec<&Arc<Keeper>> = before.iter().flat_map(|w| &w.seats).filter_map(|s| s.keeper.as_ref()).collect();
         for keeper in self.seats.iter_mut().filter_map(|seat| seat.keeper.as_mut()) {
@@ -194,6 +231,14 @@ impl World {
             let Seat { provider, target, host, .. } = seat;
             Some(Probed { every: seat.probe?, provider, target, host })
         })
+    }
+
+    /// What is said of the house name that was asked for, if it was one.
+    pub fn route(&self, asked: Option<&Resolved>) -> Option<&Route> {
+        match asked?.reach {
+            Reach::House(at) => self.routes.get(at),
+            _ => None,
+        }
     }
 
     pub fn seat(&self, instance: u32) -> Result<&Seat, Failed> {
@@ -378,6 +423,7 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut
                     tap: None,
                 },
                 keeper: keeper.clone(),
+                patience: p.patience,
                 name: format!("{} {base} #{n}", p.slug),
                 probe: p.probe,
                 key: vitals.breaker(&format!("key {} #{n}", p.slug)),

@@ -74,6 +74,9 @@ pub struct Generation {
     /// In the order they were made; the last one answered, if any did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+    /// What the attempts that were hung up on are thought to have cost the house. Not part of `cost`.
+    #[serde(with = "nano", skip_serializing_if = "Option::is_none")]
+    pub hedge_waste: Option<Nano>,
     /// Endpoints routing ruled out.
     pub refusals: u32,
     /// Some of them, and why.
@@ -130,6 +133,15 @@ pub struct Attempt {
     pub fault: Option<Word>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_id: Option<String>,
+    /// It was made beside another that was slow to answer.
+    #[serde(skip_serializing_if = "no")]
+    pub hedge: bool,
+    /// Another was quicker, and this one was hung up on.
+    #[serde(skip_serializing_if = "no")]
+    pub cancelled: bool,
+    /// It was asked to go on with what the one before had broken off.
+    #[serde(skip_serializing_if = "no")]
+    pub continues: bool,
 }
 
 /// A rule that spoke against an endpoint.
@@ -282,4 +294,7 @@ struct Tokens {
     upstream_cost: Option<Nano>,
     #[serde(skip_serializing_if = "no")]
     estimated: bool,
+    /// In the record's cost already.
+    #[serde(skip)]
+    correction: Nano,
 }

@@ -1,6 +1,7 @@
 //! How a reply crosses from the upstream's dialect into the caller's: verbatim, patched or translated. One type to the journey.
 
 mod ferry;
+mod mend;
 pub(crate) mod meter;
 #[cfg(test)]
 mod tests;
@@ -8,6 +9,7 @@ mod translated;
 mod verbatim;
 mod whole;
 
+pub use mend::{Torn, go_on};
 pub(crate) use whole::not_json;
 pub use whole::{reply, shaped, shaped_stream_from_reply, stream_from_reply};
 
@@ -105,6 +107,46 @@ impl Lens {
         Lens { framer: Framer::new(quirks.framing(upstream)), grade }
     }
 
+    /// A reply that another upstream may go on with if this one breaks off: translated even between equal dialects.
+    pub fn mending(upstream: Dialect, caller: Dialect, stamp: Arc<Stamp>, quirks: &Quirks) -> Lens {
+        let grade = Grade::Translated(Translated::new(upstream, caller, stamp, quirks, None).mending());
+        Lens { framer: Framer::new(quirks.framing(upstream)), grade }
+    }
+
+    /// Whether it is one of those.
+    pub fn mends(&self) -> bool {
+        matches!(&self.grade, Grade::Translated(translated) if translated.mends())
+    }
+
+    /// It broke off, and has not told so yet.
+    pub fn is_torn(&self) -> bool {
+        matches!(&self.grade, Grade::Translated(translated) if translated.is_torn())
+    }
+
+    /// The upstream's bytes are at an end, or it failed: what of a reply that can be gone on with was said so far. `None`: it is
+    /// whole, or nobody can go on with it, or somebody did already. [`Lens::end`] ends it in either case.
+    pub fn torn(&mut self, how: &End, out: &mut BytesMut) -> Option<Torn> {
+        if !self.mends() {
+            return None;
+        }
+        if *how == End::Eof {
+            let mut into = Into { grade: &mut self.grade, partial: true, out };
+            let _ = self.framer.finish(&mut into);
+        }
+        match &mut self.grade {
+            Grade::Translated(translated) => translated.torn(how, out),
+            _ => None,
+        }
+    }
+
+    /// What comes now is said by this upstream, and goes on where the one before broke off.
+    pub fn resume(&mut self, upstream: Dialect, stamp: Arc<Stamp>, quirks: &Quirks, out: &mut BytesMut) {
+        if let Grade::Translated(translated) = &mut self.grade {
+            self.framer = Framer::new(quirks.framing(upstream));
+            translated.resume(upstream, stamp, quirks, out);
+        }
+    }
+
     /// The answer of a service beside chat.
     pub fn service(flow: Flow) -> Lens {
         Lens { framer: Framer::new(Framing::Sse), grade: Grade::Service(Box::new(flow)) }
@@ -149,7 +191,8 @@ impl Lens {
     /// Write what must come last (after a fault: the error in the caller's words, then the ending) and settle the accounts.
     /// Nothing is written for a caller who left.
     pub fn end(mut self, how: End, out: &mut BytesMut) -> Tally {
-        if how == End::Eof && !matches!(self.grade, Grade::Service(_)) {
+        let read_out = matches!(&self.grade, Grade::Translated(translated) if translated.is_read_out());
+        if how == End::Eof && !read_out && !matches!(self.grade, Grade::Service(_)) {
             // The event in progress may be whole but for its blank line, or cut.
             let mut into = Into { grade: &mut self.grade, partial: true, out };
             let _ = self.framer.finish(&mut into);

@@ -127,3 +127,24 @@ fn a_restart_keeps_what_is_usual_and_forgets_what_passes() {
     assert_eq!(later.vital(86_400_000).ttft_ms, None);
     assert_eq!(later.vital(86_400_000).cooldown_until_ms, 86_700_000);
 }
+
+#[test]
+fn whoever_is_outrun_does_not_seem_as_quick_as_before() {
+    let health = Health::default();
+    for _ in 0..30 {
+        health.begin(1_000, 1);
+        health.answered(1_000, &Answered { first_us: Some(100_000), total_us: 200_000, ..Answered::default() });
+    }
+    // Silent for less than usual: nothing is learnt.
+    health.silent(1_000, Duration::from_millis(20));
+    let figures = |health: &Health| health.percentiles(Metric::FirstContent, 1_000).expect("samples");
+    assert_eq!((figures(&health).count, health.vital(1_000).ttft_ms), (30, Some(100)));
+    let before = health.vital(1_000).odds;
+    for _ in 0..3 {
+        health.silent(1_000, Duration::from_secs(2));
+    }
+    let vital = health.vital(1_000);
+    assert_eq!(figures(&health).count, 33);
+    assert!(vital.ttft_ms.is_some_and(|ms| ms > 100) && vital.peak_ms.is_some_and(|ms| ms > 1_500), "{vital:?}");
+    assert_eq!(vital.odds, before, "being outrun is no failure");
+}

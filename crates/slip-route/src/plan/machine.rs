@@ -33,13 +33,51 @@ impl Plan {
         while self.cursor < self.line.len() {
             let candidate = self.cursor;
             self.cursor += 1;
-            if !self.barred(candidate)
+            if self.hedged != Some(candidate)
+                && !self.barred(candidate)
                 && let Some(instance) = self.draw(candidate, now_ms, vitals)
             {
                 return self.attempt(candidate, instance);
             }
         }
         self.second_lap(now_ms, vitals)
+    }
+
+    /// Who might be asked beside `first`, which is still silent: the next in line under the same name that is well, through an
+    /// instance that is `apart` from the first one's. One for a request. Whoever asks tells each failure with [`Plan::failed`], as
+    /// always, and asks [`Plan::next`] only when nobody is silent any more.
+    pub fn hedge(
+        &mut self,
+        first: &Attempt,
+        now_ms: u64,
+        vitals: &dyn Vitals,
+        apart: &dyn Fn(Instance) -> bool,
+    ) -> Option<Attempt> {
+        if self.hedged.is_some() || !self.past.is_empty() || self.attempts >= MAX_ATTEMPTS {
+            return None;
+        }
+        for candidate in self.cursor..self.line.len() {
+            let one = *self.line.get(candidate)?;
+            let endpoint = self.endpoint(&one)?;
+            if usize::from(one.place) != first.place || one.cooled() {
+                continue;
+            }
+            let well = |i: &&Instance| apart(**i) && !vitals.vital(endpoint.key, i.id).rests(now_ms, self.tokens);
+            let Some(instance) = endpoint.pool.iter().filter(well).max_by_key(|i| i.weight).copied() else { continue };
+            self.hedged = Some(candidate);
+            return match self.attempt(candidate, instance) {
+                Step::Try(attempt) => Some(attempt),
+                _ => None,
+            };
+        }
+        None
+    }
+
+    /// Nobody was asked beside the first after all.
+    pub fn unhedge(&mut self) {
+        if self.hedged.take().is_some() {
+            self.attempts = self.attempts.saturating_sub(1);
+        }
     }
 
     /// Tells the plan that an attempt failed before anything reached the caller. After the first content there is no plan any
@@ -67,8 +105,9 @@ impl Plan {
             return;
         }
         if sent == Sent::Ambiguous {
-            // It may have been worked on and billed: one more try, somewhere else, and that is all.
-            self.grace = Some(self.grace.map_or(1, |left| left.min(1)));
+            // It may have been worked on and billed: one more try, somewhere else, and that is all. A hedge was that try.
+            let more = u32::from(self.hedged.is_none());
+            self.grace = Some(self.grace.map_or(more, |left| left.min(more)));
         }
         match remedy {
             Remedy::Stop => self.next = Next::Over(fault.clone()),

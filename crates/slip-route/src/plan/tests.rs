@@ -410,3 +410,65 @@ fn what_one_model_refuses_the_next_of_the_list_may_take() {
     let ours = [(Fault::caller(FaultKind::BadRequest, "no"), Sent::NotSent)];
     check(&field, &ask(&["m/one", "m/two"], SORTED), &ours, &["a#1"], Some(FaultKind::BadRequest));
 }
+
+/// A plan after its first attempt, and who is asked beside it, by instance; `same` are instances on the first one's host.
+fn beside(plan: &mut Plan, board: &Board, same: &[u32]) -> (Attempt, Option<Attempt>) {
+    let Step::Try(first) = plan.next(0, board) else { panic!("nobody to try") };
+    let second = plan.hedge(&first, 0, board, &|other| !same.contains(&other.id));
+    (first, second)
+}
+
+#[test]
+fn beside_a_silent_first_another_is_asked_that_is_well_and_apart() {
+    let field = world(&[&[1], &[2, 5], &[3]]);
+    let one = ask(&["m/one"], SORTED);
+    let calm = Board::default();
+    let asked = |board: &Board, same: &[u32]| {
+        let (first, second) = beside(&mut plan(&field, &one), board, same);
+        assert_eq!(first.instance.id, 1);
+        second.map(|second| (second.number, second.instance.id))
+    };
+    assert_eq!(asked(&calm, &[1]).map(|(number, _)| number), Some(2));
+    assert_eq!(asked(&calm, &[1, 2]), Some((2, 5)), "another instance of the next");
+    assert_eq!(asked(&calm, &[1, 2, 5]), Some((2, 3)), "whoever comes after");
+    assert_eq!(asked(&calm, &[1, 2, 5, 3]), None);
+    let rests = Vital { cooldown_until_ms: 9, ..Vital::default() };
+    let b = field.endpoints().iter().find(|e| &*e.provider == "b" && &*e.model.id == "m/one").unwrap().key;
+    let board = Board(HashMap::from([((b, 2), rests), ((b, 5), rests)]));
+    assert_eq!(asked(&board, &[1]), Some((2, 3)), "who rests is not woken for this");
+    // Under another of the caller's names the answer would be another.
+    let mut listed = plan(&world(&[&[1], &[2]]), &ask(&["m/two", "m/one"], SORTED));
+    assert!(beside(&mut listed, &calm, &[2]).1.is_none());
+}
+
+#[test]
+fn a_hedge_is_one_try_of_one_endpoint_like_any_other() {
+    let field = world(&[&[1], &[2], &[3]]);
+    let one = ask(&["m/one"], SORTED);
+    let calm = Board::default();
+    let down = fault(FaultKind::Upstream, Remedy::Elsewhere);
+    let next = |plan: &mut Plan| match plan.next(0, &calm) {
+        Step::Try(attempt) => Some(attempt.instance.id),
+        _ => None,
+    };
+    // Both failed: the third one is next.
+    let mut both = plan(&field, &one);
+    let (first, second) = beside(&mut both, &calm, &[1]);
+    both.failed(&second.unwrap(), &down, Sent::Rejected, 0);
+    both.failed(&first, &down, Sent::Rejected, 0);
+    assert!(both.hedge(&first, 0, &calm, &|_| true).is_none(), "one for a request");
+    assert_eq!(next(&mut both), Some(3));
+    // One of them may have been worked on: the hedge was the one more try there is.
+    let mut lost = plan(&field, &one);
+    let (first, second) = beside(&mut lost, &calm, &[1]);
+    lost.failed(&first, &fault(FaultKind::UpstreamTimeout, Remedy::Elsewhere), Sent::Ambiguous, 0);
+    lost.failed(&second.unwrap(), &down, Sent::Rejected, 0);
+    assert_eq!(next(&mut lost), None);
+    // Called off, it never was.
+    let mut off = plan(&field, &one);
+    let (first, second) = beside(&mut off, &calm, &[1]);
+    assert!(second.is_some());
+    off.unhedge();
+    off.failed(&first, &down, Sent::Rejected, 0);
+    assert_eq!(next(&mut off), Some(2));
+}

@@ -48,6 +48,9 @@ fn data(row: &Generation) -> Value {
                 "endpoint_id": &*a.endpoint,
                 "upstream_model": &*a.model,
                 "error": a.fault,
+                "hedge": a.hedge,
+                "cancelled": a.cancelled,
+                "continues": a.continues,
             })
         })
         .collect();
@@ -135,6 +138,7 @@ fn own(row: &Generation) -> Value {
         "cache_write_tokens": t.cache_write + t.cache_write_1h,
         "total_ms": row.total_ms,
         "overhead_us": row.overhead_us,
+        "hedge_waste": row.hedge_waste.map_or(Value::Null, usd),
         "dialect_in": row.dialect_in,
         "dialect_out": row.dialect_out,
         "lens": row.lens,

@@ -5,7 +5,6 @@ use super::problem::{Problem, nearest, suggestion};
 use super::raw::{self, ModelEntry, Raw};
 use super::tree::{Node, Path, quoted};
 use super::words;
-use std::time::Duration;
 
 /// What the rest of the house knows and a configuration may refer to.
 pub struct Facts<'a> {
@@ -106,12 +105,7 @@ impl Checker<'_> {
 
     fn timeouts(&mut self, raw: Option<&raw::Timeouts>) -> Option<Timeouts> {
         let raw = raw?;
-        let mut wait = |name: &str, text: &Option<String>| {
-            self.read(&Path::of(&["timeouts", name]), text.as_deref(), |text| match words::duration(text)? {
-                Duration::ZERO => Err(format!("a time to wait is longer than nothing: {text:?}")),
-                some => Ok(some),
-            })
-        };
+        let mut wait = |name: &str, text: &Option<String>| self.wait(&Path::of(&["timeouts", name]), text.as_deref());
         let connect = wait("connect", &raw.connect);
         let first_content = wait("first_content", &raw.first_content);
         let idle = wait("idle", &raw.idle);
@@ -201,7 +195,14 @@ impl Checker<'_> {
                 let note = suggestion(balancer, self.facts.balancers);
                 self.bad(&path.key("load_balancer"), format!("unknown load balancer: {}", quoted(balancer)), note);
             }
-            houses.push(HouseConf { name: name.clone(), endpoints, load_balancer: house.load_balancer.clone() });
+            houses.push(HouseConf {
+                name: name.clone(),
+                endpoints,
+                load_balancer: house.load_balancer.clone(),
+                patience: self.patience(&path, house.timeouts.as_ref()),
+                hedge: self.hedge(&path, house.hedge.as_ref()),
+                continues: house.continue_streams.unwrap_or(false),
+            });
         }
         houses
     }

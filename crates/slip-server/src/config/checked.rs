@@ -47,6 +47,43 @@ pub struct Timeouts {
     pub keepalive: Duration,
 }
 
+impl Timeouts {
+    /// With what is said for one place.
+    pub fn with(self, patience: Patience) -> Timeouts {
+        Timeouts {
+            connect: patience.connect.unwrap_or(self.connect),
+            first_content: patience.first_content.unwrap_or(self.first_content),
+            idle: patience.idle.unwrap_or(self.idle),
+            total: patience.total.unwrap_or(self.total),
+            ..self
+        }
+    }
+}
+
+/// What of the timeouts is another time in one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    pub connect: Option<Duration>,
+    pub first_content: Option<Duration>,
+    pub idle: Option<Duration>,
+    pub total: Option<Duration>,
+}
+
+/// When another endpoint is asked beside the first, and how often at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hedge {
+    pub after: After,
+    /// Millionths of the requests, and of what they cost.
+    pub share: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum After {
+    /// This share of the endpoint's own answers was faster.
+    Percentile(f64),
+    Fixed(Duration),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub body: u64,
@@ -91,6 +128,7 @@ pub struct ProviderConf {
     pub probe: Option<Duration>,
     /// What the file says of its terms.
     pub policy: Policy,
+    pub patience: Patience,
     pub models: Vec<ModelConf>,
 }
 
@@ -217,11 +255,15 @@ impl ModelConf {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HouseConf {
     pub name: String,
     pub endpoints: Vec<String>,
     pub load_balancer: Option<String>,
+    pub patience: Patience,
+    pub hedge: Option<Hedge>,
+    /// A stream that breaks off is gone on with elsewhere.
+    pub continues: bool,
 }
 
 /// Text that must not be printed.

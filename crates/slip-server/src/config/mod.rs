@@ -12,6 +12,7 @@ mod parse;
 mod problem;
 mod provider;
 mod raw;
+mod route;
 mod shape;
 mod show;
 #[cfg(test)]
@@ -27,8 +28,9 @@ use veil::Veil;
 
 pub use check::Facts;
 pub use checked::{
-    Aws, AwsKeys, Checked, Credential, DecisionLog, Entra, EntraWho, Fetch, Google, HouseConf, LOG_LEVELS, Limits,
-    ModelConf, Policy, Proof, ProviderConf, ProviderKind, Secret, SimConf, Timeouts, mask,
+    After, Aws, AwsKeys, Checked, Credential, DecisionLog, Entra, EntraWho, Fetch, Google, Hedge, HouseConf,
+    LOG_LEVELS, Limits, ModelConf, Patience, Policy, Proof, ProviderConf, ProviderKind, Secret, SimConf, Timeouts,
+    mask,
 };
 pub use cloud::{google_from, surroundings};
 pub use problem::{Problem, Problems};

@@ -47,6 +47,7 @@ impl Checker<'_> {
                 every => Ok(every),
             }),
             policy: raw.policy.unwrap_or_default(),
+            patience: self.patience(&path, raw.timeouts.as_ref()),
             models,
             kind,
         })

@@ -64,6 +64,24 @@ pub struct Timeouts {
     pub keepalive: Option<String>,
 }
 
+/// Durations that hold here in the place of `[timeouts]`; what is not named stays as it is there. A model's win over a provider's.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Patience {
+    /// To reach an upstream, TLS included.
+    #[schemars(example = "2s")]
+    pub connect: Option<String>,
+    /// Until the first content of a stream.
+    #[schemars(example = "5s")]
+    pub first_content: Option<String>,
+    /// Between two pieces of a reply.
+    #[schemars(example = "20s")]
+    pub idle: Option<String>,
+    /// Of a model: for the whole request, attempts included. Of a provider: for one attempt there.
+    #[schemars(example = "60s")]
+    pub total: Option<String>,
+}
+
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -161,6 +179,8 @@ pub struct Provider {
     pub models: Option<Vec<ModelEntry>>,
     /// Price of models that name none.
     pub price: Option<Price>,
+    /// How long to wait for it, where that is another time than for everybody.
+    pub timeouts: Option<Patience>,
     /// Simulated: time to the first token.
     #[schemars(example = "50ms")]
     pub ttft: Option<String>,
@@ -339,6 +359,32 @@ pub struct House {
     pub endpoints: Option<Vec<String>>,
     /// How one is chosen.
     pub load_balancer: Option<String>,
+    /// How long to wait for answers under this name, where that is another time than for everybody.
+    pub timeouts: Option<Patience>,
+    /// When a first content is long in coming, ask another endpoint beside the first, and take whichever is sooner. Costs a second
+    /// prompt each time.
+    pub hedge: Option<Hedge>,
+    /// When a stream breaks off in the middle of its words, let another endpoint go on with it, inside the same stream.
+    pub continue_streams: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Hedge {
+    /// With what is usual: after `p95`, for one request in fifty.
+    Flag(bool),
+    Table(HedgeTable),
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HedgeTable {
+    /// What the first one is given: a percentile of its own lately (`p50`, `p75`, `p90`, `p95`, `p99`), or a time (`p95`).
+    #[schemars(example = &"p95")]
+    pub after: Option<String>,
+    /// Share of the requests, and of what they cost, that may be spent on it (0.02).
+    #[schemars(range(min = 0.001, max = 0.05))]
+    pub max_share: Option<f64>,
 }
 
 /// The schema, as a value.

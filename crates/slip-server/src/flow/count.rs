@@ -94,6 +94,7 @@ async fn asked(
         caller: inbound.dialect,
         asked: Some((inquiry, service.shape)),
         reshape: None,
+        mends: false,
         earlier: None,
         stamp,
         quirks: spoken.quirks,

@@ -38,6 +38,8 @@ pub struct Bench<'a> {
     pub quirks: &'a Quirks,
     /// The reply is not what the caller asked for as it is.
     pub reshape: Option<&'a Reshape>,
+    /// Another may go on with the stream if it breaks off.
+    pub mends: bool,
     /// What an answer cost that was asked again.
     pub earlier: Option<&'a Usage>,
     pub faults: &'a [(u16, FaultKind, Remedy)],
@@ -206,10 +208,22 @@ pub async fn stream(bench: &Bench<'_>, response: Response<Incoming>) -> Result<O
     }
     let stamp = bench.stamp.clone();
     let lens = match bench.reshape {
+        None if bench.mends => Lens::mending(bench.upstream, bench.caller, stamp, bench.quirks),
         None => Lens::new(bench.upstream, bench.caller, stamp, bench.quirks),
         Some(reshape) => Lens::shaped(bench.upstream, bench.caller, stamp, bench.quirks, reshape),
     };
     first_content(bench, lens, body, greeting(bench.caller)).await
+}
+
+/// The body of a stream that goes on with another one.
+pub async fn more(bench: &Bench<'_>, response: Response<Incoming>) -> Result<Incoming, Failed> {
+    let (parts, body) = head(bench, response).await?.into_parts();
+    let kind = parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    if ["application/json", "text/html"].iter().any(|other| kind.starts_with(other)) {
+        let says = "the provider answered with something else where a stream was expected";
+        return Err(failed(Fault::upstream(FaultKind::Upstream, Remedy::Elsewhere, says), Sent::Rejected));
+    }
+    Ok(body)
 }
 
 /// Read until the first content; `out` holds what comes before it.
@@ -228,6 +242,11 @@ async fn first_content(
                 match lens.phase() {
                     // A short answer may come whole, its end included: what follows it can no longer spoil it.
                     Phase::Flowing | Phase::Finished => {
+                        let flow = Flow::Running { lens: Box::new(lens), body };
+                        return Ok(Opening { out, flow, first: clock::now(), media_type: None });
+                    }
+                    // What came with the failure may be gone on with.
+                    Phase::Broken if lens.is_torn() => {
                         let flow = Flow::Running { lens: Box::new(lens), body };
                         return Ok(Opening { out, flow, first: clock::now(), media_type: None });
                     }

@@ -14,6 +14,7 @@ use slip_providers::provider::{Serves, Spoken};
 use slip_route::Endpoint;
 use slip_wire::completions;
 use slip_wire::house;
+use slip_wire::lens::{Torn, go_on};
 use slip_wire::openai_chat::splice;
 use slip_wire::ops::{self, Inquiry, Manner, Shape};
 use slip_wire::quirks::{ReasoningStyle, Structured};
@@ -42,6 +43,8 @@ pub struct Turn<'a> {
     pub needs: Needs,
     /// The answer it gave, when it is asked again for a better one.
     pub wrong: Option<&'a Wrong>,
+    /// What another said, where it goes on with that.
+    pub torn: Option<&'a Torn>,
 }
 
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
@@ -67,7 +70,8 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
     let headers = spoken_headers(inbound, spoken);
     let same = inbound.dialect == to;
     let fits = fits(&inbound.peek, endpoint);
-    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept && !turn.needs.any() && fits.is_none();
+    let whole = turn.torn.is_none() && fits.is_none();
+    let spliceable = inbound.peek.spliceable && turn.seals == Seals::Kept && !turn.needs.any() && whole;
     let lens = match to {
         _ if !same => "translated",
         Dialect::OpenAiChat | Dialect::Completions => "patched",
@@ -208,6 +212,9 @@ fn encode(
     }
     if turn.seals == Seals::Stripped {
         told.push(slip_wire::seals::strip(crossed.to_mut()));
+    }
+    if let Some(torn) = turn.torn {
+        go_on(crossed.to_mut(), &torn.said, torn.usage.completion_total());
     }
     if breakpoint::needs(&crossed, to, quirks) {
         told.extend(breakpoint::set(crossed.to_mut()));

@@ -4,16 +4,20 @@ pub mod admit;
 pub mod carry;
 pub mod choose;
 pub mod count;
+mod errand;
 pub mod explain;
 pub mod form;
+mod hedge;
 pub mod hold;
 mod invoked;
 pub mod judge;
 pub mod lower;
 pub mod metadata;
+mod pace;
 pub mod read;
 pub mod refuse;
 pub mod relay;
+mod resume;
 pub mod settle;
 pub mod shield;
 pub mod strict;
@@ -30,16 +34,19 @@ use crate::vitals::Flight;
 use crate::world::World;
 use crate::{App, api};
 use admit::{Caller, admit};
+use errand::{Errand, Terms};
 use form::Wrong;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use lower::Seals;
+use pace::Pace;
 use read::{Call, Inbound};
 use refuse::refuse;
 use relay::Relay;
+use resume::Mender;
 use settle::{Book, InFlight};
 use shield::{internal, shield};
-use slip_ir::{Dialect, Fault, FaultKind, Loss, Op, Origin, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, Loss, Origin, Remedy};
 use slip_route::{Plan, Step};
 use slip_wire::envelope::asked::Asked;
 use slip_wire::ops::Manner;
@@ -231,8 +238,8 @@ async fn travel(
     let stream = inbound.peek.stream;
     let service = inbound.inquiry.is_some();
     let timeouts = world.timeouts;
-    let over = arrived + timeouts.total;
-    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), over, flight: None };
+    let pace = Pace::of_request(&world, &plan, arrived);
+    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), pace, flight: None, won: None };
     if !stream {
         return trip.whole().await;
     }
@@ -291,9 +298,12 @@ struct Trip {
     plan: Plan,
     strict: Strict,
     book: Box<Book>,
-    over: Instant,
+    /// How long the attempt under way may take.
+    pace: Pace,
     /// The attempt under way.
     flight: Option<Flight>,
+    /// The one that answered, if another may go on with its stream.
+    won: Option<slip_route::Attempt>,
 }
 
 /// What one attempt produced: a whole reply or the opening of a stream.
@@ -338,7 +348,15 @@ impl Trip {
         let keepalive = comments && relay::keeps_alive(self.inbound.dialect);
         match self.attempts().await {
             Ok(Won { answer: Answer::Stream(opening), .. }) => {
-                Ok(opening.relay(*self.book, self.world.timeouts, self.over, keepalive))
+                let Trip { world, inbound, plan, strict, book, pace, won, .. } = self;
+                let id = book.id().to_owned();
+                let relay = opening.relay(*book, pace.timeouts, pace.over, keepalive);
+                Ok(match won {
+                    None => relay,
+                    Some(attempt) => {
+                        relay.resumable(Box::new(Mender { world, inbound, plan, strict, attempt, pace, id }))
+                    }
+                })
             }
             Ok(_) => Err((internal(), self.book)),
             Err(fault) => Err((fault, self.book)),
@@ -350,13 +368,22 @@ impl Trip {
         loop {
             let now = clock::unix_ms();
             match self.plan.next(now, &self.world.at(now)) {
-                Step::Try(attempt) => {
-                    let endpoint = attempt.endpoint.clone();
+                Step::Try(mut attempt) => {
                     let Some(flight) = self.take_off(&attempt, now) else { continue };
                     self.flight = Some(flight);
-                    self.book.attempt(&endpoint, attempt.instance.id, self.spoken(&attempt));
+                    self.book.attempt(&attempt.endpoint, attempt.instance.id, self.spoken(&attempt));
                     let mut began = clock::now();
-                    let mut outcome = self.attempt(&attempt, began, Seals::Kept).await;
+                    self.pace = self.pace.of_attempt(&self.world, &self.plan, &attempt, began);
+                    let mut outcome = match self.hedging(&attempt) {
+                        None => self.attempt(&attempt, began, Seals::Kept).await,
+                        // Boxed because it is rare: it must not be room that every request carries.
+                        Some(hedging) => {
+                            let raced = Box::pin(self.race(hedging, attempt, began)).await;
+                            (attempt, began) = (raced.attempt, raced.began);
+                            raced.outcome
+                        }
+                    };
+                    let endpoint = attempt.endpoint.clone();
                     if let Err(failed) = &outcome
                         && seals::refused(self.spoken(&attempt), &failed.fault)
                     {
@@ -376,33 +403,41 @@ impl Trip {
                                 flight.spoke();
                             }
                             self.book.commit(won.stamp.clone(), lens, losses, first, self.flight.take());
+                            self.won = self.continues(&attempt).then_some(attempt);
                             return Ok(won);
                         }
-                        Err(Failed { mut fault, sent }) => {
-                            if fault.origin != Origin::Caller {
-                                fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
-                            }
+                        Err(failed) => {
                             let flight = self.flight.take();
-                            match fault.kind {
-                                FaultKind::NoEndpoint => self.book.refused(&endpoint, &fault),
-                                _ => {
-                                    if let Some(flight) = flight {
-                                        flight.failed(&fault, sent);
-                                    }
-                                    self.book.tried(&endpoint, began, Some(&fault));
-                                }
-                            }
-                            self.plan.failed(&attempt, &fault, sent, clock::unix_ms());
+                            self.fell(&attempt, began, flight, failed);
                         }
                     }
                 }
                 Step::Wait(pause) => tokio::time::sleep(pause).await,
                 Step::Stop(fault) => return Err(self.strict.last_word(fault, &self.plan)),
             }
-            if clock::now() >= self.over {
-                return Err(hold::out_of_time(self.world.timeouts.total));
+            if clock::now() >= self.pace.last_call() {
+                return Err(hold::out_of_time(self.pace.total()));
             }
         }
+    }
+
+    /// An attempt came to nothing.
+    fn fell(&mut self, attempt: &slip_route::Attempt, began: Instant, flight: Option<Flight>, failed: Failed) {
+        let Failed { mut fault, sent } = failed;
+        let endpoint = &attempt.endpoint;
+        if fault.origin != Origin::Caller {
+            fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+        }
+        match fault.kind {
+            FaultKind::NoEndpoint => self.book.refused(endpoint, &fault),
+            _ => {
+                if let Some(flight) = flight {
+                    flight.failed(&fault, sent);
+                }
+                self.book.tried(endpoint, began, Some(&fault));
+            }
+        }
+        self.plan.failed(attempt, &fault, sent, clock::unix_ms());
     }
 
     /// The attempt begins, unless it is a retry and those asked of this endpoint lately are retries enough.
@@ -469,73 +504,19 @@ impl Trip {
             // Boxed because it is rare: it must not be room that every request carries.
             Box::pin(carry::prepare(&mut self.inbound, needs, self.world.fetch.allow_private)).await?;
         }
-        let turn = lower::Turn { seals, needs, wrong };
-        let service = self.inbound.inquiry.as_ref().and_then(|asked| seat.provider.service(asked.op));
-        let mut outbound = match (&self.inbound.inquiry, service) {
-            (Some(inquiry), Some(service)) => lower::service(&self.inbound, inquiry, endpoint, seat, service)?,
-            _ => lower::lower(&mut self.inbound, endpoint, seat, turn)?,
-        };
-        self.strict.check(endpoint, &outbound.losses)?;
-        let mut stamp = lower::stamp(&self.inbound, self.book.id(), endpoint);
+        let turn = lower::Turn { seals, needs, wrong, torn: None };
+        let alone = self.plan.line().len() < 2;
+        let terms =
+            Terms { pace: self.pace, began, alone, last: attempt.number > 1 || alone, mends: self.continues(attempt) };
+        let (id, strict) = (self.book.id(), &mut self.strict);
+        let mut errand = Errand::lower(&self.world, &mut self.inbound, strict, id, attempt, turn, terms)?;
         if self.inbound.heads.metadata {
-            stamp.metadata = Some(metadata::told(&self.inbound, &self.plan, self.book.refusals(), attempt));
+            errand.tells(metadata::told(&self.inbound, &self.plan, self.book.refusals(), attempt));
         }
-        let stamp = Arc::new(stamp);
-        let mut timeouts = self.world.timeouts;
-        let stream = self.inbound.peek.stream;
-        // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave
-        // enough of it for another to answer.
-        let left = self.over.duration_since(began);
-        let last = attempt.number > 1 || self.plan.line().len() < 2;
-        if self.inbound.peek.want.op == Op::Image {
-            // The first content of a picture is most of the picture.
-            timeouts.first_content = if last { left } else { left / 2 };
-        }
-        let patience = match stream {
-            true => timeouts.first_content,
-            false if last => left,
-            false => left / 2,
-        };
-        let deadlines = upstream::Deadlines {
-            connect: timeouts.connect,
-            headers: patience.min(left),
-            alone: self.plan.line().len() < 2,
-        };
-        let target = &seat.target;
-        if let Some(keeper) = &seat.keeper {
-            let patience = patience.min(left);
-            keeper.admit(target, &outbound.path, &outbound.body, patience, &mut outbound.headers).await?;
-        }
-        let accept = if stream { spoken.quirks.framing(spoken.dialect).media_type() } else { "application/json" };
-        let response =
-            upstream::open(target, &outbound.path, outbound.body, accept, &outbound.headers, deadlines).await?;
-        if let Some(flight) = &self.flight {
-            flight.heard(response.headers());
-        }
-        let asked = self.inbound.inquiry.as_ref().zip(service.map(|s| s.shape));
-        let bench = judge::Bench {
-            upstream: spoken.dialect,
-            caller: self.inbound.dialect,
-            asked,
-            stamp: stamp.clone(),
-            quirks: spoken.quirks,
-            reshape: outbound.reshape.as_ref(),
-            earlier: wrong.and_then(|wrong| wrong.usage.as_ref()),
-            faults: &seat.provider.faults,
-            timeouts,
-            began,
-            over: self.over,
-        };
+        errand.ask(&self.inbound, wrong.and_then(|wrong| wrong.usage.as_ref()));
+        let answer = errand.run(self.flight.as_ref()).await?;
+        let Errand { outbound, stamp, .. } = errand;
         let mut formless = None;
-        let judged = match (stream, bench.asked) {
-            (true, Some(asked)) => judge::flowing(&bench, asked, response).await.map(Answer::Stream),
-            (true, None) => judge::stream(&bench, response).await.map(Answer::Stream),
-            (false, _) => judge::whole(&bench, response).await.map(Answer::Whole),
-        };
-        if let (Err(failed), Some(keeper)) = (&judged, &seat.keeper) {
-            keeper.hear(&failed.fault);
-        }
-        let answer = judged?;
         if let (Answer::Whole(whole), Some(ordered)) = (&answer, &outbound.ordered) {
             formless = Box::pin(ordered.check(&whole.said, whole.tally.usage.as_ref())).await.err();
         }

@@ -3,6 +3,7 @@
 
 use super::hold;
 use super::judge::{Flow, Opening};
+use super::resume::{Mender, Onward, Resumed, Resuming};
 use super::settle::Book;
 use super::shield::internal;
 use super::told::Head;
@@ -12,7 +13,7 @@ use crate::upstream::{Incoming, show};
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http_body::Body as _;
-use slip_ir::{Dialect, Fault, FaultKind, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
 use slip_wire::{End, Lens, Phase};
 use std::future::Future;
 use std::pin::Pin;
@@ -37,14 +38,23 @@ const TAIL: Duration = Duration::from_secs(2);
 /// What is still running.
 struct Run {
     lens: Box<Lens>,
-    body: Incoming,
+    source: Source,
     book: Book,
+}
+
+/// Where what comes next comes from.
+enum Source {
+    Body(Incoming),
+    /// It broke off, and somebody is looked for who goes on.
+    Resuming(Resuming),
 }
 
 pub struct Relay {
     out: BytesMut,
     /// `None` once the upstream is done with.
     run: Option<Run>,
+    /// Finds somebody to go on with it, once.
+    mender: Option<Box<Mender>>,
     timeouts: Timeouts,
     over: Instant,
     keepalive: bool,
@@ -69,7 +79,7 @@ impl Relay {
         let provider = book.provider();
         let (losses, head) = (book.told(None), book.head());
         let run = match flow {
-            Flow::Running { lens, body } => Some(Run { lens, body, book }),
+            Flow::Running { lens, body } => Some(Run { lens, source: Source::Body(body), book }),
             Flow::Ended(tally) => {
                 book.settle(*tally, false);
                 None
@@ -77,10 +87,11 @@ impl Relay {
         };
         let finished = run.as_ref().is_some_and(|run| run.lens.phase() == Phase::Finished);
         let look = if finished { TAIL } else { timeouts.keepalive.min(timeouts.idle) };
-        let timer = Box::pin(sleep_until((first + look).into()));
+        let timer = Box::pin(sleep_until((first + look).min(over).into()));
         Relay {
             out,
             run,
+            mender: None,
             timeouts,
             over,
             keepalive,
@@ -94,6 +105,12 @@ impl Relay {
             torn: false,
             flushed: false,
         }
+    }
+
+    /// Another may go on with it if it breaks off.
+    pub fn resumable(mut self, mender: Box<Mender>) -> Relay {
+        self.mender = self.run.as_ref().is_some_and(|run| run.lens.mends()).then_some(mender);
+        self
     }
 
     /// Display name of the provider whose stream this is.
@@ -128,7 +145,21 @@ impl Relay {
             self.finish(End::Fault(late("did not end within", self.timeouts.total)));
         }
         while let Some(run) = &mut self.run {
-            match Pin::new(&mut run.body).poll_frame(cx) {
+            let frame = match &mut run.source {
+                Source::Body(_) if run.lens.is_torn() => {
+                    self.finish(End::Eof);
+                    continue;
+                }
+                Source::Body(body) => Pin::new(body).poll_frame(cx),
+                Source::Resuming(resuming) => match resuming.as_mut().poll(cx) {
+                    Poll::Ready(resumed) => {
+                        self.resumed(resumed);
+                        continue;
+                    }
+                    Poll::Pending => Poll::Pending,
+                },
+            };
+            match frame {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
                     moved |= run.lens.is_bare() || !only_comments(&data);
@@ -205,7 +236,7 @@ impl Relay {
             if self.keepalive && now >= speak {
                 self.out.extend_from_slice(KEEPALIVE);
                 self.spoke = now;
-                self.timer.as_mut().reset((now + self.timeouts.keepalive).min(idle).into());
+                self.timer.as_mut().reset((now + self.timeouts.keepalive).min(idle).min(self.over).into());
                 return Poll::Ready(());
             }
             let next = if self.keepalive { idle.min(speak) } else { idle };
@@ -214,14 +245,47 @@ impl Relay {
         Poll::Pending
     }
 
+    /// Look for somebody who goes on where it broke off. False: nobody is looked for.
+    fn resume(&mut self, how: &End) -> bool {
+        let Some(mender) = self.mender.take() else { return false };
+        let ours = matches!(how, End::Fault(fault) if fault.origin == Origin::House);
+        let now = clock::now();
+        let Some(run) = self.run.as_mut().filter(|_| !ours && now < self.over) else { return false };
+        let Some(torn) = run.lens.torn(how, &mut self.out) else { return false };
+        run.book.tore(&torn);
+        self.last = now;
+        run.source = Source::Resuming(Box::pin(mender.resume(torn)));
+        true
+    }
+
+    /// Somebody goes on, or nobody does.
+    fn resumed(&mut self, resumed: Resumed) {
+        let Some(run) = &mut self.run else { return };
+        for tried in &resumed.tried {
+            run.book.tried_to_go_on(tried);
+        }
+        let Some(Onward { body, dialect, quirks, stamp, flight, tried, pace }) = resumed.onward else {
+            return self.finish(End::Eof);
+        };
+        run.lens.resume(dialect, stamp, &quirks, &mut self.out);
+        run.book.goes_on(&tried, flight);
+        run.source = Source::Body(body);
+        (self.timeouts, self.over, self.last) = (pace.timeouts, pace.over, clock::now());
+        let look = self.last + self.timeouts.keepalive.min(self.timeouts.idle);
+        self.timer.as_mut().reset(look.min(self.over).into());
+    }
+
     /// The upstream is done with. The record is written before the last byte leaves, so that it can be asked for at once.
     fn finish(&mut self, how: End) {
-        let Some(Run { lens, body, mut book }) = self.run.take() else { return };
+        if self.resume(&how) {
+            return;
+        }
+        let Some(Run { lens, source, mut book }) = self.run.take() else { return };
         let bare = lens.is_bare();
         let tally = lens.end(how, &mut self.out);
         self.torn = bare && tally.fault.is_some();
         book.settle(tally, false);
-        drop(body);
+        drop(source);
     }
 }
 

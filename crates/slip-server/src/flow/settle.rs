@@ -2,6 +2,7 @@
 
 use super::admit::Caller;
 use super::read::Inbound;
+use super::resume::Tried;
 use super::shield::internal;
 use super::told::{self, Head};
 use crate::App;
@@ -14,6 +15,7 @@ use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Usage};
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
 use slip_store::{Attempt, Failure, Generation, Ruled, Slot};
+use slip_wire::lens::Torn;
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -89,6 +91,10 @@ pub struct Book {
     /// The conversation, and where it is now.
     conversation: Option<u64>,
     at: Option<Stop>,
+    /// The attempt under way was made beside another.
+    hedge: bool,
+    /// What was said and paid for before somebody else went on.
+    before: Option<(Usage, Nano)>,
     first: Option<Instant>,
     /// When the attempt that answered began.
     began: Instant,
@@ -137,6 +143,8 @@ impl Book {
             flight: None,
             conversation: None,
             at: None,
+            hedge: false,
+            before: None,
             first: None,
             began: started,
             losses: Vec::new(),
@@ -213,6 +221,7 @@ impl Book {
         // Claude caches what it is told to, and says so; where else a read is cheaper, everything is cached unasked.
         let unasked = !matches!(spoken, Dialect::Anthropic | Dialect::Bedrock);
         self.at = Some(Stop { endpoint: endpoint.key, instance, caches: unasked && cheaper });
+        self.hedge = false;
         self.row.model = endpoint.model.canonical.clone();
         self.row.provider_slug = endpoint.provider.clone();
         self.row.provider_name = endpoint.provider_name.clone();
@@ -232,7 +241,87 @@ impl Book {
             latency_ms: clock::ms(spent),
             fault: fault.map(|f| f.kind.reason()),
             upstream_id: None,
+            hedge: self.hedge,
+            cancelled: false,
+            continues: false,
         });
+    }
+
+    /// Whether the attempt that is spoken of was made beside another.
+    pub fn hedge(&mut self, hedge: bool) {
+        self.hedge = hedge;
+    }
+
+    /// One that began at `began` was hung up on, because one that began at `other` was quicker.
+    pub fn outrun(&mut self, endpoint: &Endpoint, hedge: bool, began: Instant, other: Instant, waste: Nano) {
+        // Until the other began, it was this one that was waited for.
+        let alone = other.saturating_duration_since(began);
+        self.upstream_us += u64::try_from(alone.as_micros()).unwrap_or(u64::MAX);
+        self.row.hedge_waste = Some(Nano(self.row.hedge_waste.map_or(0, |n| n.0).saturating_add(waste.0)));
+        self.row.attempts.push(Attempt {
+            endpoint: endpoint.tag.clone(),
+            provider: endpoint.provider_name.clone(),
+            model: endpoint.upstream.clone(),
+            status: None,
+            latency_ms: clock::ms(clock::now().duration_since(began)),
+            fault: None,
+            upstream_id: None,
+            hedge,
+            cancelled: true,
+            continues: false,
+        });
+    }
+
+    /// The stream broke off, and somebody is asked to go on.
+    pub fn tore(&mut self, torn: &Torn) {
+        if let Some(last) = self.row.attempts.last_mut() {
+            last.fault = Some(torn.fault.kind.reason());
+            last.upstream_id = torn.upstream_id.clone().map(|id| short(id, MAX_TEXT));
+        }
+        let price = self.stamp.as_ref().and_then(|stamp| stamp.price.clone());
+        let cost = price.map_or(Nano(0), |price| price.cost(&torn.usage).total);
+        if let Some(flight) = self.flight.take() {
+            flight.answered(&self.answered(&torn.usage, cost, true, clock::now()));
+        }
+        self.before = Some((torn.usage.clone(), cost));
+    }
+
+    /// Somebody was asked to go on, in vain.
+    pub fn tried_to_go_on(&mut self, tried: &Tried) {
+        let (endpoint, fault) = (&tried.endpoint, tried.fault.as_ref());
+        self.row.attempts.push(Attempt {
+            endpoint: endpoint.tag.clone(),
+            provider: endpoint.provider_name.clone(),
+            model: endpoint.upstream.clone(),
+            status: fault.map_or(Some(200), |f| f.status),
+            latency_ms: clock::ms(tried.ended.duration_since(tried.began)),
+            fault: fault.map(|f| f.kind.reason()),
+            continues: true,
+            ..Attempt::default()
+        });
+    }
+
+    /// Somebody does.
+    pub fn goes_on(&mut self, tried: &Tried, flight: Flight) {
+        self.tried_to_go_on(tried);
+        self.flight = Some(flight);
+        (self.began, self.first) = (tried.began, None);
+        // Its cache holds more of the conversation than that of the one that broke off.
+        self.at = self.at.map(|at| Stop { endpoint: tried.endpoint.key, instance: tried.instance, ..at });
+    }
+
+    fn answered(&self, usage: &Usage, cost: Nano, broke: bool, now: Instant) -> Answered {
+        let micros = |until: Instant| u64::try_from(until.duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
+        Answered {
+            first_us: self.first.filter(|_| self.row.streamed).map(micros),
+            total_us: micros(now),
+            prompt: usage.prompt_total(),
+            cached: usage.cache_read,
+            output: usage.completion_total(),
+            cost: u64::try_from(cost.0).unwrap_or(0),
+            broke,
+            bad_call: None,
+        }
     }
 
     /// This attempt's reply goes to the caller.
@@ -273,7 +362,7 @@ impl Book {
         row.upstream_id = tally.upstream_id.map(|id| short(id, MAX_TEXT));
         let losses = self.losses.iter().chain(&tally.losses).take(MAX_LOSSES);
         row.losses = losses.map(|loss| short(loss.to_string(), MAX_TEXT)).collect();
-        if let Some(last) = row.attempts.last_mut() {
+        if let Some(last) = row.attempts.last_mut().filter(|_| self.before.is_none()) {
             last.upstream_id = row.upstream_id.clone();
         }
         if cancelled {
@@ -287,20 +376,16 @@ impl Book {
         row.total_ms = clock::ms(now.duration_since(self.started));
         // A caller who left proves nothing of the endpoint: the flight is dropped.
         if let Some(flight) = self.flight.take().filter(|_| !cancelled) {
-            let micros =
-                |until: Instant| u64::try_from(until.duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
-            let tokens = &row.tokens;
-            flight.answered(&Answered {
-                first_us: self.first.filter(|_| row.streamed).map(micros),
-                total_us: micros(now),
-                prompt: tokens.prompt_total(),
-                cached: tokens.cache_read,
-                output: tokens.completion_total(),
-                cost: u64::try_from(row.cost.0).unwrap_or(0),
-                broke: tally.fault.is_some(),
-                bad_call: None,
-            });
+            let (mut usage, mut cost) = (self.row.tokens.clone(), self.row.cost);
+            if let Some((before, paid)) = &self.before {
+                // Only what this one did.
+                usage.input = usage.input.saturating_sub(before.prompt_total());
+                usage.output = usage.output.saturating_sub(before.completion_total());
+                cost = Nano(cost.0.saturating_sub(paid.0));
+            }
+            flight.answered(&self.answered(&usage, cost, tally.fault.is_some(), now));
         }
+        let row = &mut self.row;
         let (ended_well, tokens) = (tally.fault.is_none() && !cancelled, row.tokens.clone());
         if let Some(entry) = self.entry.take() {
             entry.end(row);

@@ -37,8 +37,9 @@ impl Strict {
             return Ok(());
         }
         let says = format!("provider.require_parameters is true, and it would lose {}", lost.join(", "));
-        if self.unfit.len() < NAMED {
-            self.unfit.push(format!("{endpoint}: {says}"));
+        let unfit = format!("{endpoint}: {says}");
+        if self.unfit.len() < NAMED && !self.unfit.contains(&unfit) {
+            self.unfit.push(unfit);
         }
         Err(Failed {
             fault: Fault::new(FaultKind::NoEndpoint, Origin::House, Remedy::Elsewhere, says),

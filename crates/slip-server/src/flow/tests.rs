@@ -2,7 +2,7 @@
 
 use super::shield::shield;
 use super::waiting::Waiting;
-use super::{Attempts, settle::InFlight};
+use super::{Attempts, Trip, settle::InFlight};
 use crate::App;
 use crate::body::Body;
 use crate::config::{Facts, Sources, load};
@@ -15,6 +15,9 @@ use slip_store::Place;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// Of the futures of one request, in bytes.
+const ROOM: usize = 9 * 1024;
 
 fn app() -> Arc<App> {
     let facts = Facts { builtin: &[], knows: &|_| false, balancers: &[], modes: &[], mode: &|_| Ok(()) };
@@ -73,4 +76,15 @@ async fn the_end_of_a_drain_ends_whoever_still_waits() {
     );
     let said = Body::Waiting(Box::new(waiting)).collect().await.expect("an ending").to_bytes();
     assert!(String::from_utf8_lossy(&said).contains("shutting down"));
+}
+
+/// Room that one kind of future takes.
+fn room<F>(_: impl FnOnce(Trip) -> F) -> usize {
+    size_of::<F>()
+}
+
+#[test]
+fn what_is_rare_takes_no_room_in_what_every_request_carries() {
+    let (whole, streamed) = (room(Trip::whole), room(Trip::streamed));
+    assert!(whole <= ROOM && streamed <= ROOM, "{whole} and {streamed} bytes");
 }

@@ -202,7 +202,8 @@ async fn every_dialect_is_explained_and_what_cannot_be_read_is_refused() {
         assert_eq!(told["endpoints"].as_array().map(Vec::len), Some(4), "{surface}: {told}");
         assert!(told["no_route"].is_null(), "{surface}: {told}");
     }
-    let unknown = market.explained(&json!({ "model": "lab/two", "messages": [{ "role": "user", "content": "hi" }] })).await;
+    let unknown =
+        market.explained(&json!({ "model": "lab/two", "messages": [{ "role": "user", "content": "hi" }] })).await;
     assert_eq!(unknown["no_route"]["status"], 400, "{unknown}");
     assert!(unknown["no_route"]["message"].as_str().is_some_and(|says| says.contains("lab/two")), "{unknown}");
     for bad in [r#"{"model":"lab/one","surface":"morse","messages":[]}"#, "", "[]", "{\"model\":", r#"{"surface":7}"#] {

@@ -3,9 +3,12 @@
 mod answers;
 mod blame;
 mod callers;
+mod continuing;
 mod crowd;
+mod deadlines;
 mod endings;
 mod greed;
+mod hedging;
 mod matrix;
 mod pools;
 mod waiting;

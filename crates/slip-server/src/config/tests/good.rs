@@ -30,6 +30,7 @@ key = "none"
 allow_private = true
 headers = { X-Team = "blue-team-0123456789" }
 price = { input = "1", output = "2" }
+timeouts = { first_content = "2m", idle = "90s" }
 models = [
   "lab/one",
   { id = "lab/two", upstream = "two-v1", name = "Two", context = 32768, max_output = 1024, input = ["text", "image"], params = ["tools"], quantization = "fp8", price = { input = "0.5", output = "1.5", cache_read = "0.05" } },
@@ -46,6 +47,9 @@ fault = { mode = "status:503", rate = 0.3 }
 [models."house/fast"]
 endpoints = ["lab/one", "sim/echo", "openai/known"]
 load_balancer = "round-robin"
+timeouts = { connect = "500ms", first_content = "5s", idle = "20s", total = "60s" }
+hedge = { after = "p90", max_share = 0.01 }
+continue_streams = true
 "#;
 
 /// The same in YAML.
@@ -71,6 +75,7 @@ providers:
     allow_private: true
     headers: { X-Team: blue-team-0123456789 }
     price: { input: "1", output: "2" }
+    timeouts: { first_content: 2m, idle: 90s }
     models:
       - lab/one
       - id: lab/two
@@ -93,6 +98,9 @@ models:
   house/fast:
     endpoints: [lab/one, sim/echo, openai/known]
     load_balancer: round-robin
+    timeouts: { connect: 500ms, first_content: 5s, idle: 20s, total: 60s }
+    hedge: { after: p90, max_share: 0.01 }
+    continue_streams: true
 "#;
 
 fn good(name: &str, text: &str) -> Loaded {
@@ -154,8 +162,39 @@ fn every_member_is_understood() {
         name: "house/fast".into(),
         endpoints: ["lab/one", "sim/echo", "openai/known"].map(str::to_owned).to_vec(),
         load_balancer: Some("round-robin".into()),
+        patience: Patience {
+            connect: Some(Duration::from_millis(500)),
+            first_content: Some(Duration::from_secs(5)),
+            idle: Some(Duration::from_secs(20)),
+            total: Some(Duration::from_secs(60)),
+        },
+        hedge: Some(Hedge { after: After::Percentile(0.9), share: 10_000 }),
+        continues: true,
     };
     assert_eq!(c.houses, [house]);
+    // The narrower wins, each for what it names.
+    let there = c.timeouts.with(lab.patience);
+    assert_eq!([there.connect, there.first_content, there.idle].map(|t| t.as_secs()), [1, 120, 90]);
+    let here = there.with(c.houses[0].patience);
+    assert_eq!([here.first_content, here.idle, here.total, here.keepalive].map(|t| t.as_secs()), [5, 20, 60, 10]);
+}
+
+#[test]
+fn hedging_is_off_unless_it_is_asked_for_and_has_figures_of_its_own() {
+    let rows = [
+        ("", None),
+        ("hedge = false", None),
+        ("hedge = true", Some(Hedge { after: After::Percentile(0.95), share: 20_000 })),
+        ("hedge = {}", Some(Hedge { after: After::Percentile(0.95), share: 20_000 })),
+        (
+            "hedge = { after = \"2s\", max_share = 0.05 }",
+            Some(Hedge { after: After::Fixed(Duration::from_secs(2)), share: 50_000 }),
+        ),
+    ];
+    for (text, want) in rows {
+        let file = format!("[models.\"house/a\"]\nendpoints = [\"openai/known\"]\n{text}\n");
+        assert_eq!(good("gw.toml", &file).checked.houses[0].hedge, want, "{text}");
+    }
 }
 
 #[test]

@@ -42,14 +42,9 @@ async fn a_past_request_is_told_from_its_record() {
     let id = got.header("x-generation-id");
     let said = run(&["explain", "--url", &url, id], &[("SLIPSWITCH_KEY", KEY)]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    for words in [
-        "by least-cost (chosen by: order)",
-        "1   down",
-        "404",
-        "2   swift",
-        "ignore: in provider.ignore",
-        "cost ",
-    ] {
+    for words in
+        ["by least-cost (chosen by: order)", "1   down", "404", "2   swift", "ignore: in provider.ignore", "cost "]
+    {
         assert!(said.out.contains(words), "{words}: {}", said.out);
     }
 }

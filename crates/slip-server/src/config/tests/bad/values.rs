@@ -4,6 +4,33 @@ use super::Row;
 
 pub const ROWS: &[Row] = &[
     (
+        "a hedge after no time, and too often",
+        "gw.toml",
+        r#"[models."house/a"]
+endpoints = ["openai/known"]
+hedge = { after = "p94", max_share = 0.5 }
+"#,
+        &[],
+        r#"error: gw.toml:3:19  models."house/a".hedge.after: neither one of p50, p75, p90, p95, p99 nor a duration such as 500ms or 5s: "p94"
+  3 | hedge = { after = "p94", max_share = 0.5 }
+                        ^^^^^
+error: gw.toml:3:38  models."house/a".hedge.max_share: must be between 0.001 and 0.05: 0.5
+  3 | hedge = { after = "p94", max_share = 0.5 }
+                                           ^^^"#,
+    ),
+    (
+        "a time to wait of nothing, for one provider",
+        "gw.toml",
+        r#"[providers.openai]
+key = "none"
+timeouts = { idle = "0s" }
+"#,
+        &[],
+        r#"error: gw.toml:3:21  providers.openai.timeouts.idle: a time to wait is longer than nothing: "0s"
+  3 | timeouts = { idle = "0s" }
+                          ^^^^"#,
+    ),
+    (
         "an unset variable",
         "gw.toml",
         r#"[providers.openai]
