@@ -491,7 +491,11 @@ fn too_dear(price: Option<&Price>, rules: &Rules, want: &Want) -> Option<Rule> {
 }
 
 fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpoint) -> (Candidate, Option<Rule>) {
-    let (live, rests) = live(q, e);
+    let (mut live, rests) = live(q, e);
+    if !q.want.tools {
+        // How well it calls tools is of no concern to who brings none.
+        live.call_odds = 1.0;
+    }
     let foreign = needs.sealed && !q.want.sealed.iter().any(|f| f == e.facts.seals);
     let order = match q.rules.order.iter().position(|n| e.answers_to(n)) {
         Some(at) => at as u32,
@@ -570,6 +574,7 @@ pub(crate) fn live(q: &Question<'_>, e: &Endpoint) -> (Vital, Option<Rule>) {
         best.half_open &= vital.half_open;
         best.warmth = best.warmth.max(vital.warmth);
         best.odds = best.odds.max(vital.odds);
+        best.call_odds = best.call_odds.max(vital.call_odds);
         best.ttft_ms = least(best.ttft_ms, vital.ttft_ms);
         best.peak_ms = least(best.peak_ms, vital.peak_ms);
         best.tokens_per_second = best.tokens_per_second.max(vital.tokens_per_second);

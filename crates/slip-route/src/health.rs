@@ -35,6 +35,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub use totals::{Class, Totals};
 pub use uptime::{Uptime, Window};
 
+/// After this long a reply with tool calls counts for a third of itself.
+const CALLS_MS: u64 = 30 * 60_000;
+
 /// What an attempt that answered was like.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Answered {
@@ -129,6 +132,8 @@ pub struct Health {
     /// Of answers that began.
     whole: Odds,
     silence: Silence,
+    /// Of replies with tool calls: how likely a caller can use them. Rarer than replies, and remembered longer.
+    calls: Odds<CALLS_MS>,
     /// Milliseconds to the first content: what is usual, and what it lately rose to.
     first: Average,
     peak: Average,
@@ -213,6 +218,9 @@ impl Health {
             self.cached.add(now_ms, reply.cached.min(reply.prompt) as f64 / reply.prompt as f64 * 1000.0);
         }
         self.totals.answered(reply);
+        if let Some(bad) = reply.bad_call {
+            self.called(now_ms, bad);
+        }
         self.odds.add(now_ms, true);
         self.whole.add(now_ms, !reply.broke);
         past.uptime.add(now_ms, !reply.broke);
@@ -221,6 +229,12 @@ impl Health {
             self.breaker.passed(now_ms, began_ms);
         }
         if reply.broke { self.breaker.failed(now_ms) } else { self.breaker.ended_well(began_ms) }
+    }
+
+    /// A reply that called tools was looked at: whether one of the calls was of no use. It is known only after the reply went out.
+    pub fn called(&self, now_ms: u64, bad: bool) {
+        self.totals.called(bad);
+        self.calls.add(now_ms, !bad);
     }
 
     /// An attempt failed before its first content. Only what the endpoint is to blame for counts against it.
@@ -294,6 +308,7 @@ impl Health {
             warmth: verdict.warmth,
             odds: self.odds.get(now_ms, ANSWERS),
             whole: self.whole.get(now_ms, ENDS_WELL),
+            call_odds: self.calls.get(now_ms, ANSWERS),
             ttft_ms: whole(&self.first),
             peak_ms: self.peak.sunk(now_ms, self.first.get(now_ms)).map(|value| value.max(1.0) as u32),
             tokens_per_second: whole(&self.rate),

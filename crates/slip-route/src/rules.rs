@@ -19,7 +19,7 @@ pub enum Sort {
     Price,
     Throughput,
     Latency,
-    /// Best tool calling. Until tool calls are measured this is throughput.
+    /// Best tool calling.
     Exacto,
 }
 
@@ -27,7 +27,8 @@ impl Sort {
     pub const fn strategy(self) -> &'static dyn Strategy {
         match self {
             Sort::Price => &strategy::least_cost::LeastCost,
-            Sort::Throughput | Sort::Exacto => &strategy::throughput::Throughput,
+            Sort::Throughput => &strategy::throughput::Throughput,
+            Sort::Exacto => &strategy::exacto::Exacto,
             Sort::Latency => &strategy::least_latency::LeastLatency,
         }
     }

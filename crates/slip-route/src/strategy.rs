@@ -8,6 +8,7 @@ use crate::view::{View, Vital};
 use fastrand::Rng;
 use std::fmt;
 
+pub mod exacto;
 pub mod expected_cost;
 pub mod least_cost;
 pub mod least_latency;
@@ -49,6 +50,7 @@ pub static STRATEGIES: &[&dyn Strategy] = &[
     &price_weighted::PriceWeighted,
     &least_cost::LeastCost,
     &throughput::Throughput,
+    &exacto::Exacto,
     &least_latency::LeastLatency,
     &least_request::LeastRequest,
     &power_of_two::PowerOfTwo,

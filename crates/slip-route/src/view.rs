@@ -20,6 +20,8 @@ pub struct Vital {
     pub odds: f32,
     /// How likely an answer that began is to come to its end, up to 1.
     pub whole: f32,
+    /// How likely a reply's tool calls are to be of use, up to 1.
+    pub call_odds: f32,
     /// Usual time to first content.
     pub ttft_ms: Option<u32>,
     /// The same where it lately rose: up at once, down by and by.
@@ -49,6 +51,7 @@ impl Default for Vital {
             warmth: 1.0,
             odds: 1.0,
             whole: 1.0,
+            call_odds: 1.0,
             ttft_ms: None,
             peak_ms: None,
             tokens_per_second: None,

@@ -107,6 +107,11 @@ impl Flight {
         }
     }
 
+    /// For what is found out later.
+    pub fn health(&self) -> Arc<Health> {
+        self.charge.health.clone()
+    }
+
     pub fn failed(mut self, fault: &Fault, sent: Sent) {
         let now = clock::unix_ms();
         self.over = true;

@@ -1,5 +1,6 @@
 //! How a reply crosses from the upstream's dialect into the caller's: verbatim, patched or translated. One type to the journey.
 
+mod called;
 mod ferry;
 mod mend;
 pub(crate) mod meter;
@@ -9,6 +10,7 @@ mod translated;
 mod verbatim;
 mod whole;
 
+pub use called::{Called, Calls};
 pub use mend::{Torn, go_on};
 pub(crate) use whole::not_json;
 pub use whole::{reply, shaped, shaped_stream_from_reply, stream_from_reply};
@@ -66,6 +68,7 @@ pub struct Tally {
     pub upstream_model: Option<String>,
     pub fault: Option<Fault>,
     pub losses: Vec<Loss>,
+    pub calls: Calls,
 }
 
 /// A streamed reply on its way. Bytes in by [`Lens::push`], bytes out as soon as they can be.

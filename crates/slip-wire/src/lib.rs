@@ -41,7 +41,7 @@ mod wish;
 pub use cross::cross;
 pub use dialect::{Decode, Encode, Malformed, Wire, wire};
 pub use envelope::Envelope;
-pub use lens::{End, Lens, Phase, Tally};
+pub use lens::{Called, Calls, End, Lens, Phase, Tally};
 pub use peek::Peek;
 pub use quirks::Quirks;
 pub use stamp::Stamp;

@@ -2,27 +2,25 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// After this long a sample counts for a third of itself.
-const FADE_MS: f64 = 60_000.0;
 /// What is believed of somebody nobody has tried weighs as much as so many attempts.
 const BELIEF: f64 = 5.0;
 
 /// Faded counts of successes and failures (`f32` each) in one word, and when they were written in another. A reader between the two
-/// writes fades a little wrongly, once.
+/// writes fades a little wrongly, once. After `FADE_MS` a sample counts for a third of itself.
 #[derive(Default)]
-pub(super) struct Odds {
+pub(super) struct Odds<const FADE_MS: u64 = 60_000> {
     counts: AtomicU64,
     at_ms: AtomicU64,
 }
 
-impl Odds {
+impl<const FADE_MS: u64> Odds<FADE_MS> {
     fn load(&self, now_ms: u64) -> (f64, f64) {
         let word = self.counts.load(Ordering::Relaxed);
         if word == 0 {
             return (0.0, 0.0);
         }
         let age = now_ms.saturating_sub(self.at_ms.load(Ordering::Relaxed));
-        let fade = (-(age as f64) / FADE_MS).exp();
+        let fade = (-(age as f64) / FADE_MS as f64).exp();
         let half = |bits: u64| f64::from(f32::from_bits(bits as u32)) * fade;
         (half(word >> 32), half(word))
     }
@@ -52,7 +50,7 @@ mod tests {
 
     #[test]
     fn failures_lower_it_and_time_forgives_them() {
-        let odds = Odds::default();
+        let odds = <Odds>::default();
         let get = |now| odds.get(now, 0.995);
         assert!(get(0) > 0.99);
         (0..5).for_each(|_| odds.add(1_000, false));

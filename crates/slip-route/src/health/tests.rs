@@ -34,7 +34,8 @@ fn only_what_the_endpoint_is_to_blame_for_makes_it_rest() {
 #[test]
 fn what_it_is_like_is_told() {
     let health = Health::default();
-    assert_eq!(health.vital(0), Vital { odds: health.vital(0).odds, whole: health.vital(0).whole, ..Vital::default() });
+    let Vital { odds, whole, call_odds, .. } = health.vital(0);
+    assert_eq!(health.vital(0), Vital { odds, whole, call_odds, ..Vital::default() });
     assert_eq!(health.percentiles(Metric::FirstContent, 0), None);
     for n in 1..=20u64 {
         let now = n * 1_000;
@@ -147,4 +148,20 @@ fn whoever_is_outrun_does_not_seem_as_quick_as_before() {
     assert_eq!(figures(&health).count, 33);
     assert!(vital.ttft_ms.is_some_and(|ms| ms > 100) && vital.peak_ms.is_some_and(|ms| ms > 1_500), "{vital:?}");
     assert_eq!(vital.odds, before, "being outrun is no failure");
+}
+
+#[test]
+fn tool_calls_of_no_use_are_remembered_for_a_while_and_say_nothing_of_the_odds() {
+    let health = Health::default();
+    let odds = health.vital(1_000).odds;
+    assert!(health.vital(1_000).call_odds > 0.99);
+    (0..10).for_each(|n| health.called(1_000, n < 5));
+    let vital = health.vital(1_000);
+    assert!((0.66..0.67).contains(&vital.call_odds), "{}", vital.call_odds);
+    assert_eq!((vital.odds, vital.failing, health.totals().tool_calls()), (odds, false, (10, 5)));
+    assert!(health.vital(10 * 60_000).call_odds < 0.85, "ten minutes later it still counts");
+    assert!(health.vital(4 * 3_600_000).call_odds > 0.99);
+    health.begin(1_000, 1);
+    health.answered(1_000, &Answered { bad_call: Some(true), ..Answered::default() });
+    assert_eq!(health.totals().tool_calls(), (11, 6));
 }

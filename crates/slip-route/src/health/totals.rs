@@ -93,13 +93,16 @@ impl Totals {
             (&self.cached, reply.cached),
             (&self.output, reply.output),
             (&self.cost, reply.cost),
-            (&self.calls, u64::from(reply.bad_call.is_some())),
-            (&self.bad_calls, u64::from(reply.bad_call == Some(true))),
         ] {
             if amount > 0 {
                 cell.fetch_add(amount, Ordering::Relaxed);
             }
         }
+    }
+
+    pub(super) fn called(&self, bad: bool) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.bad_calls.fetch_add(u64::from(bad), Ordering::Relaxed);
     }
 
     pub fn of(&self, class: Class) -> u64 {

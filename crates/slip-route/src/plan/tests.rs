@@ -230,7 +230,7 @@ fn the_request_decides_before_the_suffix_and_the_suffix_before_the_house() {
         ("m/one", "{}", "expected-cost"),
         ("m/one:nitro", "{}", "throughput"),
         ("m/one:nitro", SORTED, "least-cost"),
-        ("m/one:exacto", "{}", "throughput"),
+        ("m/one:exacto", "{}", "exacto"),
         ("m/one:nitro", r#"{"load_balancer":"random"}"#, "random"),
         ("m/one", r#"{"load_balancer":"random","sort":"latency"}"#, "least-latency"),
         ("m/one", r#"{"order":["b"]}"#, "least-cost"),

@@ -5,8 +5,8 @@
 //! (price + SECOND · (wait + FAILURE · (1 − odds))) / odds + SECOND · BREAK · (1 − whole)
 //! ```
 //!
-//! The price is of this very request with the endpoint's usual share of cached prompt tokens, `odds` how likely it is to answer,
-//! `whole` how likely an answer is to come to its end, the wait its time to first content, longer for what is under way there and
+//! The price is of this very request with the endpoint's usual share of cached prompt tokens, `odds` how likely it is to answer
+//! (asked with tools, to call them well), `whole` how likely an answer is to come to its end, the wait its time to first content, longer for what is under way there and
 //! no less than what others wait there now, and its usual time for so many tokens. Where nothing
 //! was measured and nobody failed, it is a draw by the price alone: at 1 and 2 dollars the cheaper one sixteen times in seventeen.
 //!
@@ -78,7 +78,7 @@ fn score(c: &Candidate, usual: &Usual) -> f64 {
     let speed = c.live.tokens_per_second.map(f64::from).or(usual.speed);
     let wait = first + speed.map_or(0.0, |speed| f64::from(c.expects) / speed.max(1.0));
     let doubt = if c.live.failing { DOUBT } else { 1.0 };
-    let odds = (f64::from(c.live.odds) * doubt).clamp(HOPE, 1.0);
+    let odds = (f64::from(c.live.odds * c.live.call_odds) * doubt).clamp(HOPE, 1.0);
     let breaks = 1.0 - f64::from(c.live.whole);
     (price + SECOND * (wait + FAILURE * (1.0 - odds))) / odds + SECOND * BREAK * breaks
 }
@@ -104,7 +104,7 @@ pub fn parts(line: &[Candidate]) -> Vec<Parts> {
     let one = |c: &Candidate| {
         let price = c.price.map_or(usual.price, |p| p.0 as f64);
         // One that never fails costs its price and the waiting for it.
-        let sound = Candidate { live: Vital { odds: 1.0, whole: 1.0, failing: false, ..c.live }, ..*c };
+        let sound = Candidate { live: Vital { odds: 1.0, call_odds: 1.0, whole: 1.0, failing: false, ..c.live }, ..*c };
         let sound = score(&sound, &usual);
         Parts { price, waiting: sound - price, failure: score(c, &usual) - sound }
     };

@@ -1,6 +1,7 @@
 //! The journey of a request, on one screen: nine verbs, one file each, always in this order.
 
 pub mod admit;
+mod calls;
 pub mod carry;
 pub mod choose;
 pub mod count;

@@ -1,6 +1,7 @@
 //! Verb 9, settle: the one record of a request. Opened at hold, written exactly once, whichever way the request ends.
 
 use super::admit::Caller;
+use super::calls::Offered;
 use super::read::Inbound;
 use super::resume::Tried;
 use super::shield::internal;
@@ -102,6 +103,8 @@ pub struct Book {
     losses: Vec<Loss>,
     /// Its line of the decision log, where there is one.
     entry: Option<Box<Entry>>,
+    /// The tools of the request, to judge the reply's calls by.
+    offered: Option<Offered>,
     in_flight: InFlight,
 }
 
@@ -149,6 +152,7 @@ impl Book {
             began: started,
             losses: Vec::new(),
             entry: None,
+            offered: Offered::of(inbound),
             in_flight,
         }
     }
@@ -376,6 +380,11 @@ impl Book {
         row.total_ms = clock::ms(now.duration_since(self.started));
         // A caller who left proves nothing of the endpoint: the flight is dropped.
         if let Some(flight) = self.flight.take().filter(|_| !cancelled) {
+            // A call that was cut off by the limit the caller set is not the provider's mistake.
+            let whole = tally.fault.is_none() && tally.finish != Some(Finish::Length);
+            if let (true, Some(offered), Some(calls)) = (whole, self.offered.take(), tally.calls.told()) {
+                offered.judge(calls, flight.health());
+            }
             let (mut usage, mut cost) = (self.row.tokens.clone(), self.row.cost);
             if let Some((before, paid)) = &self.before {
                 // Only what this one did.

@@ -52,12 +52,20 @@ impl Meter {
                 self.tally.upstream_id.clone_from(&start.id);
                 self.tally.upstream_model.clone_from(&start.model);
             }
-            Event::Open { kind, .. } => match kind {
-                slip_ir::BlockKind::ToolCall { .. } | slip_ir::BlockKind::Media { .. } => self.content(0),
+            Event::Open { choice, block, kind } => match kind {
+                slip_ir::BlockKind::ToolCall { name, .. } => {
+                    self.content(0);
+                    self.tally.calls.open((*choice, *block), name);
+                }
+                slip_ir::BlockKind::Media { .. } => self.content(0),
                 _ => {}
             },
-            Event::Delta { piece, .. } => match piece {
-                Piece::Text(text) | Piece::Arguments(text) if !text.is_empty() => self.content(text.len()),
+            Event::Delta { choice, block, piece } => match piece {
+                Piece::Arguments(text) if !text.is_empty() => {
+                    self.content(text.len());
+                    self.tally.calls.argue((*choice, *block), text);
+                }
+                Piece::Text(text) if !text.is_empty() => self.content(text.len()),
                 Piece::Data(data) if !data.is_empty() => self.content(0),
                 _ => {}
             },

@@ -160,7 +160,7 @@ fn plain_delta(data: &[u8]) -> Result<Option<usize>, Bad> {
         let mut first = true;
         while let Some(key) = cursor.key(&mut first)? {
             match &*key.bytes() {
-                b"text" | b"thinking" | b"partial_json" if cursor.peek() == Some(b'"') => {
+                b"text" | b"thinking" if cursor.peek() == Some(b'"') => {
                     length = Some(cursor.string()?.text_len());
                 }
                 _ => {

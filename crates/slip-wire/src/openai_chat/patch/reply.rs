@@ -207,6 +207,7 @@ impl Writer<'_> {
             piece.default_arguments();
             piece.put(number, choice, b"", self.stamp, out);
             self.meter.content(piece.text_len());
+            self.meter.tally.calls.whole(piece.called());
             number += 1;
         }
         if number == 0 {

@@ -386,6 +386,9 @@ impl Patch {
             End::Eof => self.meter.fault(cut_short(Remedy::Elsewhere)),
             End::Fault(fault) => self.meter.fault(fault),
         }
+        for called in self.choices.iter().flat_map(|state| state.calls.told()) {
+            self.meter.tally.calls.whole(called);
+        }
         self.meter.settle(&self.stamp);
         if gone {
             return self.meter.tally;

@@ -2,6 +2,7 @@
 
 use super::{MAX_TOOL_CALLS, put_number, put_value};
 use crate::json::{self, Str, write_string_body};
+use crate::lens::Called;
 use crate::{Stamp, json::write_string};
 use bytes::{BufMut, BytesMut};
 
@@ -60,6 +61,11 @@ impl<'a> Piece<'a> {
         }
     }
 
+    /// What it calls, and with what.
+    pub fn called(&self) -> Option<Called> {
+        called(self.name.map_or(b"".as_slice(), |name| name.raw()), &self.arguments)
+    }
+
     pub fn is_blank(&self) -> bool {
         self.name.is_none()
     }
@@ -108,6 +114,12 @@ impl<'a> Piece<'a> {
     }
 }
 
+/// Of the bodies of two JSON strings.
+fn called(name: &[u8], arguments: &[u8]) -> Option<Called> {
+    let text = |body: &[u8]| Some(Str::of(&[b"\"", body, b"\""].concat())?.text().into_owned());
+    Some(Called { name: text(name)?, arguments: text(arguments)? })
+}
+
 fn put_quoted(body: &[u8], out: &mut BytesMut) {
     out.put_u8(b'"');
     out.put_slice(body);
@@ -121,6 +133,7 @@ pub(super) struct Calls {
     opened: u64,
 }
 
+#[derive(Default)]
 struct Slot {
     index: Option<i64>,
     id: Vec<u8>,
@@ -129,6 +142,20 @@ struct Slot {
     has_arguments: bool,
     /// Arguments that came before the name.
     held: Vec<u8>,
+    name: Vec<u8>,
+    /// All arguments, as far as they are kept for being judged.
+    said: Vec<u8>,
+    /// There were more.
+    over: bool,
+}
+
+impl Slot {
+    fn hear(&mut self, arguments: &[u8]) {
+        self.over |= self.said.len() + arguments.len() > MAX_HELD;
+        if !self.over {
+            self.said.extend_from_slice(arguments);
+        }
+    }
 }
 
 /// What a delta's calls came to.
@@ -156,6 +183,7 @@ impl Calls {
             }
             let Some(at) = self.slot(&piece) else { continue };
             let slot = &mut self.slots[at];
+            slot.hear(&piece.arguments);
             let comma = |wrote: &Wrote, out: &mut BytesMut| {
                 if wrote.any {
                     out.put_u8(b',');
@@ -166,6 +194,7 @@ impl Calls {
                     let number = self.opened;
                     self.opened += 1;
                     slot.number = Some(number);
+                    slot.name = piece.name.map_or(Vec::new(), |name| name.raw().to_vec());
                     slot.has_arguments = piece.has_arguments() || !slot.held.is_empty();
                     let held = std::mem::take(&mut slot.held);
                     let kept = Str::of(&slot.id).map(|_| slot.id.clone());
@@ -195,6 +224,12 @@ impl Calls {
             }
         }
         wrote
+    }
+
+    /// The calls the caller was told of; `None` for one of which not all is known.
+    pub fn told(&self) -> impl Iterator<Item = Option<Called>> {
+        let known = |slot: &Slot| if slot.over { None } else { called(&slot.name, &slot.said) };
+        self.slots.iter().filter(|slot| slot.number.is_some()).map(known)
     }
 
     /// At the end of the choice: calls that never got arguments get `{}`, which every client can parse.
@@ -242,7 +277,7 @@ impl Calls {
             return None;
         }
         let id = if id.is_empty() { Vec::new() } else { quoted(id) };
-        self.slots.push(Slot { index: piece.index, id, number: None, has_arguments: false, held: Vec::new() });
+        self.slots.push(Slot { index: piece.index, id, number: None, ..Slot::default() });
         Some(self.slots.len() - 1)
     }
 }
