@@ -151,7 +151,7 @@ mod tests {
             {"type":"web_search_20250305","name":"web_search"}]}"#;
         let offered = Offered { dialect: Dialect::Anthropic, raw: Bytes::from_static(raw.as_bytes()) };
         let call = Called { name: "web_search".into(), arguments: "{}".into() };
-        assert_eq!(offered.misused(&[call.clone()]), Some(false));
+        assert_eq!(offered.misused(std::slice::from_ref(&call)), Some(false));
         assert_eq!(Offered { raw: Bytes::from_static(b"{"), ..offered }.misused(&[call]), None);
     }
 }
