@@ -414,7 +414,7 @@ impl Trip {
                     }
                 }
                 Step::Wait(pause) => tokio::time::sleep(pause).await,
-                Step::Stop(fault) => return Err(self.strict.last_word(fault, &self.plan)),
+                Step::Stop(fault) => return Err(self.strict.last_word(fault)),
             }
             if clock::now() >= self.pace.last_call() {
                 return Err(hold::out_of_time(self.pace.total()));

@@ -2,7 +2,7 @@
 
 use crate::upstream::{Failed, Sent};
 use slip_ir::{Fault, FaultKind, Loss, Origin, Remedy};
-use slip_route::{Endpoint, Plan, Refusal};
+use slip_route::{Endpoint, Refusal};
 
 /// Endpoints an error names before it only counts them, and losses of one.
 const NAMED: usize = 40;
@@ -48,13 +48,9 @@ impl Strict {
     }
 
     /// What the caller hears when the plan is at its end with `fault`.
-    pub fn last_word(&self, fault: Fault, plan: &Plan) -> Fault {
+    pub fn last_word(&self, fault: Fault) -> Fault {
         if self.unfit.is_empty() || fault.kind != FaultKind::NoEndpoint {
             return fault;
-        }
-        // Somebody who could have served it was tried: how that failed says more.
-        if let Some(past) = plan.past().iter().rfind(|past| past.fault.kind != FaultKind::NoEndpoint) {
-            return past.fault.clone();
         }
         let mut says = "No endpoints found that can handle the requested parameters".to_owned();
         let all = self.unfit.iter().cloned().chain(self.ruled_out.iter().map(ToString::to_string));
