@@ -186,7 +186,7 @@ fn nothing(usage: &Usage) -> bool {
 }
 
 /// Closed sets of names are `&'static str` in memory; a name only a later release knows reads as `other`.
-fn known(text: &str) -> &'static str {
+pub(crate) fn known(text: &str) -> &'static str {
     const LENSES: [&str; 4] = ["", "verbatim", "patched", "translated"];
     LENSES
         .into_iter()

@@ -2,8 +2,9 @@
 //! nor fail. A record can be read from the moment it is written.
 
 use crate::generations::Generation;
+use crate::journal::{Journal, Opening, Segment};
 use crate::spend::{Spent, Totals, day_of};
-use crate::writer::Letter;
+use crate::writer::{Letter, Sheet};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,8 @@ impl std::error::Error for Full {}
 pub struct Ledger {
     pub(crate) to_writer: mpsc::Sender<Letter>,
     pub(crate) hot: Arc<Hot>,
+    /// Absent in memory.
+    pub(crate) journal: Option<Arc<Journal>>,
 }
 
 /// What is known of records without asking the database.
@@ -48,7 +51,7 @@ impl Ledger {
     /// Room for one record, held until it is written or the slot is dropped.
     pub fn reserve(&self) -> Result<Slot, Full> {
         let permit = self.to_writer.clone().try_reserve_owned().map_err(|_| Full)?;
-        Ok(Slot { permit, hot: self.hot.clone() })
+        Ok(Slot { permit, hot: self.hot.clone(), journal: self.journal.clone(), opened: None })
     }
 
     /// A record written lately.
@@ -66,17 +69,37 @@ impl Ledger {
 pub struct Slot {
     permit: mpsc::OwnedPermit<Letter>,
     hot: Arc<Hot>,
+    journal: Option<Arc<Journal>>,
+    /// The file of the journal that says this request is under way.
+    opened: Option<Arc<Segment>>,
 }
 
 impl Slot {
-    /// Hand the record in. When this returns it can be read, and is counted in what its key has spent.
+    /// Say that the request is about to be sent upstream, or how far its answer has come: what is known of it should this process
+    /// end before the record is written. To be called before the first byte is sent; again whenever more is known.
+    pub fn open(&mut self, opening: &Opening<'_>) -> Result<(), Full> {
+        if let Some(journal) = &self.journal {
+            self.opened = Some(journal.open(opening)?);
+        }
+        Ok(())
+    }
+
+    /// Hand the record in. When this returns it can be read, is counted in what its key has spent, and outlives this process.
     pub fn write(self, record: Generation) {
+        let (mut detail, mut closed) = (None, None);
+        if let Some(journal) = &self.journal
+            && let Ok(text) = serde_json::to_string(&record)
+        {
+            // A disk that has no room for it has none for the database either: the record waits in memory as it would for that.
+            closed = journal.close(&record, &text).ok();
+            detail = Some(text);
+        }
         let record = Arc::new(record);
         if let Some(key) = &record.key_hash {
             self.hot.totals.add(key, day_of(record.created_ms), Spent::of(&record));
         }
         self.hot.recent.put(record.clone());
-        self.permit.send(Letter::Record(record));
+        self.permit.send(Letter::Record(Sheet { record, detail, _held: [self.opened, closed] }));
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod error;
 pub mod generations;
+mod journal;
 pub mod keyring;
 pub mod keys;
 pub mod ledger;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use error::Error;
 pub use generations::{Attempt, Failure, Generation, Ruled};
+pub use journal::Opening;
 pub use keyring::Keyring;
 pub use keys::{BadKey, Key, KeyKind, NewKey, Reset, SecretKey};
 pub use ledger::{CAPACITY, Full, Ledger, Slot};

@@ -18,11 +18,13 @@ pub(crate) const PEPPER_BYTES: usize = 32;
 const LOCK: &str = "lock";
 const PEPPER: &str = "pepper";
 const DATABASE: &str = "slipswitch.db";
+const JOURNAL: &str = "journal";
 
 /// An opened data directory. The lock is held until this is dropped.
 pub(crate) struct Dir {
     _lock: File,
     pub database: PathBuf,
+    pub journal: PathBuf,
     pub pepper: [u8; PEPPER_BYTES],
     pub pepper_path: PathBuf,
 }
@@ -36,7 +38,7 @@ impl Dir {
         let database = dir.join(DATABASE);
         // The database and its log take their mode from this file.
         private().append(true).create(true).open(&database).map_err(io(&database))?;
-        Ok(Dir { _lock: lock, database, pepper, pepper_path })
+        Ok(Dir { _lock: lock, database, journal: dir.join(JOURNAL), pepper, pepper_path })
     }
 }
 
@@ -46,7 +48,7 @@ pub(crate) fn random_pepper() -> [u8; PEPPER_BYTES] {
     bytes
 }
 
-fn make_dir(dir: &Path) -> Result<(), Error> {
+pub(crate) fn make_dir(dir: &Path) -> Result<(), Error> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -55,7 +57,7 @@ fn make_dir(dir: &Path) -> Result<(), Error> {
 }
 
 /// Files only their owner may read.
-fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     #[allow(unused_mut)]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -113,7 +115,7 @@ fn read_pepper(file: File, path: &Path) -> Result<[u8; PEPPER_BYTES], Error> {
     bytes.try_into().map_err(|_| bad("the pepper is not 32 bytes; restore it from a backup"))
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| Error::Io { path, source }
 }

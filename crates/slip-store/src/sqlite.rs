@@ -7,6 +7,7 @@ use crate::place::Place;
 use crate::spend::{Spent, Totals};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use slip_ir::Nano;
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,9 +98,13 @@ impl Database {
         let _ = self.0.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);");
     }
 
-    pub fn put_generation(&self, g: &Generation) -> Result<()> {
-        let detail = serde_json::to_string(g).map_err(|e| DatabaseError::ToSqlConversionFailure(e.into()))?;
-        self.0.prepare_cached(include_str!("../queries/generation_put.sql"))?.execute(params![
+    /// False when it is there already. `detail` is its JSON, if that has been written.
+    pub fn put_generation(&self, g: &Generation, detail: Option<&str>) -> Result<bool> {
+        let detail = match detail {
+            Some(detail) => Cow::Borrowed(detail),
+            None => serde_json::to_string(g).map_err(|e| DatabaseError::ToSqlConversionFailure(e.into()))?.into(),
+        };
+        let rows = self.0.prepare_cached(include_str!("../queries/generation_put.sql"))?.execute(params![
             g.id,
             g.created_ms,
             g.key_hash.as_deref(),
@@ -109,7 +114,7 @@ impl Database {
             g.cost.0,
             detail
         ])?;
-        Ok(())
+        Ok(rows == 1)
     }
 
     pub fn generation(&self, id: &str) -> Result<Option<Generation>> {

@@ -2,13 +2,14 @@
 
 use crate::Error;
 use crate::generations::Generation;
+use crate::journal::{Journal, replay};
 use crate::keyring::Keyring;
 use crate::keys::{Key, NewKey, SecretKey};
 use crate::ledger::{CAPACITY, Hot, Ledger};
 use crate::place::{Dir, Place, random_pepper};
 use crate::spend::KeyUsage;
 use crate::sqlite::{Database, DatabaseError};
-use crate::writer::{Letter, Sight, Writer};
+use crate::writer::{Letter, Sight, Writer, put_records};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +36,7 @@ struct Inner {
     sight: Arc<Sight>,
     writer: Thread,
     ended: Mutex<Option<JoinHandle<()>>>,
+    cut_off: usize,
     /// One change of a key at a time, so that memory and disk agree on which came last.
     changing: tokio::sync::Mutex<()>,
 }
@@ -54,18 +56,29 @@ impl Store {
         for key in database.keys()? {
             keyring.put(Arc::new(key));
         }
+        let (journal, recovered) = match &dir {
+            None => (None, 0),
+            Some(dir) => {
+                let recovered = replay(&dir.journal)?;
+                let cut_off = recovered.cut_off;
+                database.in_transaction(|db| put_records(db, recovered.records.iter().map(|record| (record, None))))?;
+                recovered.forget()?;
+                (Some(Arc::new(Journal::begin(&dir.journal)?)), cut_off)
+            }
+        };
         let hot = Arc::new(Hot::default());
         database.load_totals(&hot.totals)?;
 
         let (to_writer, letters) = mpsc::channel(CAPACITY);
         let sight = Arc::new(Sight::default());
-        let writer = Writer { letters, database, observer, sight: sight.clone(), dir };
+        let writer = Writer { letters, database, observer, sight: sight.clone(), journal: journal.clone(), dir };
         let ended = thread::Builder::new()
             .name("slip-ledger".into())
             .spawn(move || writer.run())
             .map_err(|source| Error::Io { path: "slip-ledger".into(), source })?;
         Ok(Store(Arc::new(Inner {
-            ledger: Ledger { to_writer, hot },
+            ledger: Ledger { to_writer, hot, journal },
+            cut_off: recovered,
             keyring,
             reader,
             sight,
@@ -81,6 +94,11 @@ impl Store {
 
     pub fn keyring(&self) -> Keyring {
         self.0.keyring.clone()
+    }
+
+    /// How many requests were under way when the process before this one ended without putting them away. They were closed.
+    pub fn cut_off(&self) -> usize {
+        self.0.cut_off
     }
 
     /// The record of this id, written lately or long ago.

@@ -1,6 +1,7 @@
 //! The ledger writer: one thread that owns the writing connection and puts records away in batches.
 
 use crate::generations::Generation;
+use crate::journal::{Journal, Segment};
 use crate::place::Dir;
 use crate::spend::{Spent, day_of};
 use crate::sqlite::{Database, DatabaseError};
@@ -25,11 +26,20 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Database) + Send>;
 
 /// What the writer is sent.
 pub(crate) enum Letter {
-    Record(Arc<Generation>),
+    Record(Sheet),
     /// Runs after every record sent before it is committed.
     Job(Job),
     /// Put away what has been sent, then end.
     Close,
+}
+
+/// A record on its way to the database.
+pub(crate) struct Sheet {
+    pub record: Arc<Generation>,
+    /// Its JSON, if that has been written already.
+    pub detail: Option<String>,
+    /// The files of the journal that must stay until it is committed.
+    pub _held: [Option<Arc<Segment>>; 2],
 }
 
 /// What others may see of the writer.
@@ -51,6 +61,7 @@ pub(crate) struct Writer {
     pub database: Database,
     pub observer: Option<crate::Observer>,
     pub sight: Arc<Sight>,
+    pub journal: Option<Arc<Journal>>,
     /// Held until the last record is on disk, so that nobody opens the directory before.
     pub dir: Option<Dir>,
 }
@@ -68,11 +79,11 @@ impl Writer {
             let mut next = Some(first);
             while let Some(letter) = next {
                 match letter {
-                    Letter::Record(record) => {
+                    Letter::Record(sheet) => {
                         if let Some(observer) = &mut self.observer {
-                            observer(&record);
+                            observer(&sheet.record);
                         }
-                        batch.push(record);
+                        batch.push(sheet);
                     }
                     Letter::Job(job) => {
                         self.put_away(&mut batch);
@@ -92,11 +103,12 @@ impl Writer {
         }
         self.database.tidy();
         drop(self.database);
+        drop(self.journal);
         drop(self.dir);
     }
 
     /// Commit a batch, however long the disk refuses it: meanwhile the ledger fills, and new requests are turned away.
-    fn put_away(&self, batch: &mut Vec<Arc<Generation>>) {
+    fn put_away(&self, batch: &mut Vec<Sheet>) {
         if batch.is_empty() {
             return;
         }
@@ -105,6 +117,10 @@ impl Writer {
             self.sight.say(Some(why.to_string()));
             tries += 1;
             if tries >= LAST_TRIES && self.sight.closing.load(Ordering::Acquire) {
+                // The journal has them for the next start.
+                if let Some(journal) = &self.journal {
+                    journal.keep();
+                }
                 break;
             }
             std::thread::sleep(RETRY);
@@ -116,11 +132,19 @@ impl Writer {
     }
 }
 
-fn put(db: &Database, batch: &[Arc<Generation>]) -> Result<(), DatabaseError> {
+fn put(db: &Database, batch: &[Sheet]) -> Result<(), DatabaseError> {
+    put_records(db, batch.iter().map(|sheet| (&*sheet.record, sheet.detail.as_deref())))
+}
+
+/// Put records away and add up what they spent. One that is there already is neither put nor counted again.
+pub(crate) fn put_records<'a>(
+    db: &Database,
+    records: impl Iterator<Item = (&'a Generation, Option<&'a str>)>,
+) -> Result<(), DatabaseError> {
     let mut spent: BTreeMap<(&str, i64), Spent> = BTreeMap::new();
-    for record in batch {
-        db.put_generation(record)?;
-        if let Some(key) = &record.key_hash {
+    for (record, detail) in records {
+        let new = db.put_generation(record, detail)?;
+        if let Some(key) = record.key_hash.as_deref().filter(|_| new) {
             spent.entry((key, day_of(record.created_ms))).or_default().add(Spent::of(record));
         }
     }

@@ -330,8 +330,11 @@ async fn the_secret_is_nowhere_on_disk() {
     let secret = SecretKey::mint();
     store.create_key(&secret, NewKey::default(), NOW).await.expect("created");
     store.flush().await.expect("flushed");
-    for entry in std::fs::read_dir(&scratch.0).expect("a directory") {
-        let path = entry.expect("an entry").path();
+    let files = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).expect("a directory");
+        entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect::<Vec<_>>()
+    };
+    for path in [files(&scratch.0), files(&scratch.0.join("journal"))].concat() {
         let bytes = std::fs::read(&path).expect("a file");
         let body = &secret.expose().as_bytes()[11..54];
         assert!(!bytes.windows(body.len()).any(|piece| piece == body), "{}", path.display());

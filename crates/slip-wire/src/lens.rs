@@ -181,6 +181,17 @@ impl Lens {
         }
     }
 
+    /// How many tokens of the answer have come so far, estimated from its text.
+    pub fn said(&self) -> u64 {
+        match &self.grade {
+            Grade::Verbatim(verbatim) => verbatim.meter.said(),
+            Grade::Patched(patch) => patch.said(),
+            Grade::PatchedText(patch) => patch.said(),
+            Grade::Translated(translated) => translated.meter.said(),
+            Grade::Service(flow) => flow.said(),
+        }
+    }
+
     pub fn fault(&self) -> Option<&Fault> {
         match &self.grade {
             Grade::Verbatim(verbatim) => verbatim.meter.tally.fault.as_ref(),

@@ -62,6 +62,10 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     } else {
         announce(&api, &keys, &data_dir);
     }
+    if let Some(cut) = Some(app.store.cut_off()).filter(|cut| *cut > 0) {
+        let them = if cut == 1 { "request was" } else { "requests were" };
+        eprintln!("{cut} {them} under way when this gateway last ended: closed with what was known of them.");
+    }
     let ms = clock::ms(clock::now().duration_since(began));
     eprintln!("Ready in {ms} ms.{}", exposure(running.address));
     keep::keep(vitals.clone(), data_dir.clone());

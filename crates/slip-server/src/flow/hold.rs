@@ -15,6 +15,14 @@ pub fn hold(app: &App) -> Result<Slot, Fault> {
     })
 }
 
+/// The journal cannot be written: what would be asked of a provider could be lost.
+pub fn unwritable() -> Fault {
+    let says = "the journal cannot be written (is the disk full?), and nothing is sent that might not be accounted for";
+    let mut fault = Fault::house(FaultKind::Busy, says);
+    fault.retry_after = Some(Duration::from_secs(5));
+    fault
+}
+
 /// `limits.max_concurrent` is reached.
 pub fn full() -> Fault {
     let mut fault = Fault::house(FaultKind::Busy, "this gateway has as many requests as it takes at once; try again");

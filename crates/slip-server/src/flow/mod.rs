@@ -373,6 +373,7 @@ impl Trip {
                     let Some(flight) = self.take_off(&attempt, now) else { continue };
                     self.flight = Some(flight);
                     self.book.attempt(&attempt.endpoint, attempt.instance.id, self.spoken(&attempt));
+                    self.book.sends(&attempt.endpoint, self.inbound.peek.want.prompt_tokens)?;
                     let mut began = clock::now();
                     self.pace = self.pace.of_attempt(&self.world, &self.plan, &attempt, began);
                     let mut outcome = match self.hedging(&attempt) {

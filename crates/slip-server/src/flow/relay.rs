@@ -32,6 +32,8 @@ pub fn keeps_alive(dialect: Dialect) -> bool {
 
 /// Chunks that are readable at once are joined up to this size into one write.
 const JOIN: usize = 64 * 1024;
+/// How often it is written down how far the answer has come.
+const NOTE: Duration = Duration::from_secs(2);
 /// After the upstream said how it ended, its last bytes are waited for no longer than this.
 const TAIL: Duration = Duration::from_secs(2);
 
@@ -60,6 +62,8 @@ pub struct Relay {
     keepalive: bool,
     /// When content, or anything else that is not a comment, last came.
     last: Instant,
+    /// When it was last written down how far the answer has come.
+    noted: Instant,
     /// When the caller last got a byte.
     spoke: Instant,
     timer: Pin<Box<Sleep>>,
@@ -96,6 +100,7 @@ impl Relay {
             over,
             keepalive,
             last: first,
+            noted: first,
             spoke: first,
             timer,
             provider,
@@ -175,6 +180,10 @@ impl Relay {
                 Poll::Pending => {
                     if moved {
                         self.last = clock::now();
+                        if self.last.duration_since(self.noted) >= NOTE {
+                            self.noted = self.last;
+                            run.book.reached(run.lens.said());
+                        }
                         if run.lens.phase() == Phase::Finished {
                             self.timer.as_mut().reset((self.last + TAIL).min(self.over).into());
                         }

@@ -2,6 +2,7 @@
 
 use super::admit::Caller;
 use super::calls::Offered;
+use super::hold;
 use super::read::Inbound;
 use super::resume::Tried;
 use super::shield::internal;
@@ -12,10 +13,10 @@ use crate::decisions::Entry;
 use crate::sticky::{STAYS_LONG_MS, STAYS_MS};
 use crate::vitals::Flight;
 use http::HeaderValue;
-use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Usage};
+use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Usage};
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
-use slip_store::{Attempt, Failure, Generation, Ruled, Slot};
+use slip_store::{Attempt, Failure, Generation, Opening, Ruled, Slot};
 use slip_wire::lens::Torn;
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
@@ -60,6 +61,13 @@ struct Stop {
     caches: bool,
 }
 
+/// What is being sent.
+struct Sent {
+    endpoint: Arc<str>,
+    price: Option<Arc<Price>>,
+    prompt_tokens: u64,
+}
+
 /// Counts a request as in flight, from before its body is read to when its record is closed.
 pub struct InFlight(Arc<App>);
 
@@ -92,6 +100,7 @@ pub struct Book {
     /// The conversation, and where it is now.
     conversation: Option<u64>,
     at: Option<Stop>,
+    sent: Option<Sent>,
     /// The attempt under way was made beside another.
     hedge: bool,
     /// What was said and paid for before somebody else went on.
@@ -146,6 +155,7 @@ impl Book {
             flight: None,
             conversation: None,
             at: None,
+            sent: None,
             hedge: false,
             before: None,
             first: None,
@@ -230,6 +240,39 @@ impl Book {
         self.row.provider_slug = endpoint.provider.clone();
         self.row.provider_name = endpoint.provider_name.clone();
         self.row.dialect_out = spoken.name();
+    }
+
+    /// The attempt is about to be sent: should this process end before the record is written, this is what is known of it.
+    pub fn sends(&mut self, endpoint: &Endpoint, prompt_tokens: u64) -> Result<(), Fault> {
+        self.sent = Some(Sent { endpoint: endpoint.tag.clone(), price: endpoint.price.clone(), prompt_tokens });
+        self.note(0).map_err(|_| hold::unwritable())
+    }
+
+    /// The answer has come so far.
+    pub fn reached(&mut self, output_tokens: u64) {
+        // What was noted before still stands, and the record itself is yet to come.
+        let _ = self.note(output_tokens);
+    }
+
+    fn note(&mut self, output_tokens: u64) -> Result<(), slip_store::Full> {
+        let (Some(slot), Some(sent)) = (&mut self.slot, &self.sent) else { return Ok(()) };
+        let row = &self.row;
+        let usage = Usage { input: sent.prompt_tokens, output: output_tokens, ..Usage::default() };
+        slot.open(&Opening {
+            id: &row.id,
+            created_ms: row.created_ms,
+            key_hash: row.key_hash.as_deref(),
+            model: &row.model,
+            provider_slug: &row.provider_slug,
+            provider_name: &row.provider_name,
+            endpoint: &sent.endpoint,
+            dialect_in: row.dialect_in,
+            byok: row.byok,
+            prompt_tokens: usage.input,
+            output_tokens,
+            cost: sent.price.as_ref().map_or(Nano(0), |price| price.cost(&usage).total),
+            cost_known: sent.price.is_some(),
+        })
     }
 
     /// How the last attempt went.

@@ -76,6 +76,11 @@ impl Meter {
         }
     }
 
+    /// Tokens of the answer so far, estimated: four bytes of text make one, and an event with content is no less than one.
+    pub fn said(&self) -> u64 {
+        self.tally.text_bytes.div_ceil(4).max(self.tally.content)
+    }
+
     /// Did anything happen that must be paid for?
     pub fn owes(&self) -> bool {
         self.tally.content > 0 || self.tally.finish.is_some()

@@ -60,6 +60,11 @@ impl Flow {
         matches!(self.kind, Kind::Bytes)
     }
 
+    /// See [`crate::Lens::said`].
+    pub fn said(&self) -> u64 {
+        self.meter.said()
+    }
+
     pub fn phase(&self) -> Phase {
         self.meter.phase
     }

@@ -83,6 +83,11 @@ impl Patch {
         }
     }
 
+    /// See [`crate::Lens::said`].
+    pub fn said(&self) -> u64 {
+        self.meter.said()
+    }
+
     pub fn phase(&self) -> Phase {
         self.meter.phase
     }
