@@ -1,1 +1,1 @@
-SELECT id, created_ms, key_hash, model, provider, status, cost_nano, detail FROM generations WHERE id = ?1
+SELECT id, created_ms, key_hash, model, provider, status, cost_nano, workspace, detail FROM generations WHERE id = $1

@@ -1,1 +1,1 @@
-DELETE FROM keys WHERE hash = ?1
+DELETE FROM keys WHERE hash = $1

@@ -34,6 +34,13 @@ pub struct Generation {
     /// What the caller is charged.
     #[serde(skip)]
     pub cost: Nano,
+    /// The key's workspace; empty without a key.
+    #[serde(skip)]
+    pub workspace: Arc<str>,
+
+    /// Whose key it is, if it is somebody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<Arc<str>>,
 
     #[serde(skip_serializing_if = "empty")]
     pub provider_name: Arc<str>,
@@ -112,6 +119,15 @@ pub struct Generation {
     /// How the reply crossed: `verbatim`, `patched` or `translated`.
     #[serde(with = "word")]
     pub lens: Word,
+}
+
+/// Which records are asked for, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Only what arrived before this place; `None`: from the last.
+    pub before: Option<i64>,
+    pub key_hash: Option<String>,
+    pub most: u32,
 }
 
 /// One try at one endpoint.

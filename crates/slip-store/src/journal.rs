@@ -35,6 +35,8 @@ pub struct Opening<'a> {
     pub id: &'a str,
     pub created_ms: i64,
     pub key_hash: Option<&'a str>,
+    pub workspace: &'a str,
+    pub member: Option<&'a str>,
     pub model: &'a str,
     pub provider_slug: &'a str,
     pub provider_name: &'a str,

@@ -1,6 +1,7 @@
 //! Keys: how a secret is spelt, and what is known about the key it opens. The secret itself is never kept.
 
 use crate::KeyUsage;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use slip_ir::Nano;
 use std::fmt;
@@ -198,7 +199,52 @@ pub struct Key {
     pub expires_ms: Option<i64>,
     pub created_ms: i64,
     pub updated_ms: Option<i64>,
+    pub workspace: Arc<str>,
+    pub detail: KeyDetail,
 }
+
+/// What a key is made to stay within, and what else is known of it. As JSON what is not set is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyDetail {
+    /// Whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<Arc<str>>,
+    /// Patterns of models (`openai/*`) and slugs of providers; empty: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<String>,
+    /// Addresses and networks (`10.0.0.0/8`) it may be used from; empty: any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
+    /// Requests at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent: Option<u32>,
+    /// `interactive`, `batch` or `background`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+    /// Days for which what is asked and answered is kept; absent: it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_content_days: Option<u16>,
+    /// The secret before the last rotation still opens it for a while.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
+}
+
+/// A secret that is being replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    pub(crate) mac: [u8; 32],
+    pub until_ms: i64,
+}
+
+/// The workspace of whoever has been put into none.
+pub const DEFAULT_WORKSPACE: &str = "default";
 
 impl Key {
     pub fn expired(&self, now_ms: i64) -> bool {
@@ -227,6 +273,9 @@ pub struct NewKey {
     pub limit_reset: Option<Reset>,
     pub include_byok_in_limit: bool,
     pub expires_ms: Option<i64>,
+    /// `None`: [`DEFAULT_WORKSPACE`].
+    pub workspace: Option<Arc<str>>,
+    pub detail: KeyDetail,
 }
 
 #[cfg(test)]
@@ -319,6 +368,8 @@ mod tests {
             expires_ms: Some(1000),
             created_ms: 0,
             updated_ms: None,
+            workspace: DEFAULT_WORKSPACE.into(),
+            detail: KeyDetail::default(),
         };
         let rows = [
             (None, false, 0),

@@ -6,6 +6,8 @@
 //!
 //! Start reading at [`store`], then [`ledger`].
 
+pub mod content;
+mod database;
 pub mod error;
 pub mod generations;
 mod journal;
@@ -16,14 +18,19 @@ mod place;
 pub mod spend;
 mod sqlite;
 pub mod store;
+pub mod things;
+pub mod usage;
 mod writer;
 
+pub use content::Content;
 pub use error::Error;
-pub use generations::{Attempt, Failure, Generation, Ruled};
+pub use generations::{Attempt, Failure, Generation, Page, Ruled};
 pub use journal::Opening;
 pub use keyring::Keyring;
-pub use keys::{BadKey, Key, KeyKind, NewKey, Reset, SecretKey};
+pub use keys::{BadKey, DEFAULT_WORKSPACE, Key, KeyDetail, KeyKind, NewKey, Reset, SecretKey};
 pub use ledger::{CAPACITY, Full, Ledger, Slot};
 pub use place::Place;
 pub use spend::{KeyUsage, day_of};
 pub use store::{Observer, Store};
+pub use things::{Kind, Thing};
+pub use usage::{Between, By, Grain, Sums, Used};

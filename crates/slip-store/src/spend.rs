@@ -1,6 +1,7 @@
 //! What each key has spent: running totals in memory, fed as records are written and rebuilt from the daily rows at start.
 
 use crate::generations::Generation;
+use crate::usage::Whose;
 use slip_ir::Nano;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -111,6 +112,16 @@ impl Totals {
     /// A sum of days too old for any running period.
     pub fn add_past(&self, key: &str, spent: Spent) {
         self.lock().entry(key.into()).or_default().total.add(spent);
+    }
+
+    /// What the database says was spent.
+    pub fn load(&self, whose: &Whose) {
+        let spent = Spent { nano: whose.cost, byok: whose.byok, requests: whose.requests };
+        if whose.past {
+            self.add_past(&whose.key_hash, spent);
+        } else {
+            self.add(&whose.key_hash, whose.day, spent);
+        }
     }
 
     pub fn of(&self, key: &str, today: i64) -> KeyUsage {

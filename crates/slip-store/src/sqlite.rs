@@ -1,10 +1,13 @@
 //! SQLite: the only file that knows the library. Opens connections, migrates, and runs the statements of `queries/`.
 
 use crate::Error;
-use crate::generations::Generation;
+use crate::content::Content;
+use crate::database::{Database, Result, Sheet, Trouble};
+use crate::generations::{Generation, Page};
 use crate::keys::{Key, KeyKind, Reset};
 use crate::place::Place;
-use crate::spend::{Spent, Totals};
+use crate::things::{Kind, Thing};
+use crate::usage::{Batch, Between, By, Sums, Used, Whose};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use slip_ir::Nano;
 use std::borrow::Cow;
@@ -12,11 +15,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) type DatabaseError = rusqlite::Error;
-type Result<T> = std::result::Result<T, DatabaseError>;
+type Rows<T> = std::result::Result<T, rusqlite::Error>;
 
 /// Schema `n` is made by the first `n` of these. Append only.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_start.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/sqlite/0001_start.sql"), include_str!("../migrations/sqlite/0002_usage.sql")];
 
 /// 3.51.3 fixed a race between connections that reset the write-ahead log and could corrupt the file (sqlite.org/wal.html,
 /// read 2026-11).
@@ -29,17 +32,23 @@ const BUSY: Duration = Duration::from_secs(5);
 const RUNNING_DAYS: i64 = 31;
 
 /// One connection.
-pub(crate) struct Database(Connection);
+pub(crate) struct Sqlite(Connection);
 
-impl From<DatabaseError> for Error {
-    fn from(e: DatabaseError) -> Error {
+impl From<rusqlite::Error> for Trouble {
+    fn from(e: rusqlite::Error) -> Trouble {
+        Trouble(e.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(e: rusqlite::Error) -> Error {
         Error::Database(e.to_string())
     }
 }
 
-impl Database {
+impl Sqlite {
     /// The connection that writes. Brings the schema up to date.
-    pub fn writer(place: &Place, file: &Path) -> std::result::Result<Database, Error> {
+    pub fn writer(place: &Place, file: &Path) -> std::result::Result<Sqlite, Error> {
         if rusqlite::version_number() < OLDEST_LIBRARY {
             return Err(Error::OldLibrary { found: rusqlite::version().to_owned() });
         }
@@ -56,17 +65,17 @@ impl Database {
             "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 500;
              PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;",
         )?;
-        let mut database = Database(connection);
+        let mut database = Sqlite(connection);
         database.migrate(MIGRATIONS)?;
         Ok(database)
     }
 
     /// A connection that reads while the other writes.
-    pub fn reader(file: &Path) -> std::result::Result<Database, Error> {
+    pub fn reader(file: &Path) -> std::result::Result<Sqlite, Error> {
         let connection =
             Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY)?;
-        Ok(Database(connection))
+        Ok(Sqlite(connection))
     }
 
     fn migrate(&mut self, migrations: &[&str]) -> std::result::Result<(), Error> {
@@ -84,87 +93,118 @@ impl Database {
         Ok(())
     }
 
-    pub fn in_transaction<T>(&self, work: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+    fn in_transaction<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         // Rolled back when dropped, so an error on the way leaves nothing.
         let transaction = self.0.unchecked_transaction()?;
-        let value = work(self)?;
+        let value = work(&self.0)?;
         transaction.commit()?;
         Ok(value)
     }
+}
 
-    /// Before the connection ends: fold the log into the file, refresh what the planner knows.
-    pub fn tidy(&self) {
-        // Nothing is lost when this fails; the next start does the same work.
-        let _ = self.0.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);");
+macro_rules! query {
+    ($name:literal) => {
+        include_str!(concat!("../queries/", $name, ".sql"))
+    };
+}
+
+impl Database for Sqlite {
+    fn put_records(&mut self, records: &[Sheet<'_>]) -> Result<()> {
+        self.in_transaction(|db| {
+            let mut batch = Batch::default();
+            let mut put = db.prepare_cached(query!("generation_put"))?;
+            for (g, detail) in records {
+                let detail = match detail {
+                    Some(detail) => Cow::Borrowed(*detail),
+                    None => serde_json::to_string(g).map_err(|e| Trouble(e.to_string()))?.into(),
+                };
+                let (key, model, provider) = (g.key_hash.as_deref(), &*g.model, &*g.provider_slug);
+                let row = params![g.id, g.created_ms, key, model, provider, g.status, g.cost.0, &*g.workspace, detail];
+                if put.execute(row)? == 1 {
+                    batch.add(g);
+                }
+            }
+            let mut add = db.prepare_cached(query!("usage_add"))?;
+            for (grain, at, by, s) in batch.rows() {
+                add.execute(params![
+                    grain.name(),
+                    at,
+                    &*by.key_hash,
+                    &*by.workspace,
+                    &*by.member,
+                    &*by.model,
+                    &*by.provider,
+                    s.requests,
+                    s.failed,
+                    s.prompt,
+                    s.cached,
+                    s.completion,
+                    s.reasoning,
+                    s.cost.0,
+                    s.byok.0,
+                    s.waste.0,
+                    s.ttft_ms,
+                    s.ttft_count,
+                    s.total_ms
+                ])?;
+            }
+            Ok(())
+        })
     }
 
-    /// False when it is there already. `detail` is its JSON, if that has been written.
-    pub fn put_generation(&self, g: &Generation, detail: Option<&str>) -> Result<bool> {
-        let detail = match detail {
-            Some(detail) => Cow::Borrowed(detail),
-            None => serde_json::to_string(g).map_err(|e| DatabaseError::ToSqlConversionFailure(e.into()))?.into(),
+    fn generation(&mut self, id: &str) -> Result<Option<Generation>> {
+        Ok(self.0.prepare_cached(query!("generation_get"))?.query_row([id], generation).optional()?)
+    }
+
+    fn page(&mut self, page: &Page) -> Result<Vec<(i64, Generation)>> {
+        let before = page.before.unwrap_or(i64::MAX);
+        let placed = |row: &Row<'_>| Ok((row.get(9)?, generation(row)?));
+        let rows: Rows<Vec<_>> = match &page.key_hash {
+            None => {
+                let mut all = self.0.prepare_cached(query!("generation_page"))?;
+                all.query_map(params![before, page.most], placed)?.collect()
+            }
+            Some(key) => {
+                let mut of_key = self.0.prepare_cached(query!("generation_page_of_key"))?;
+                of_key.query_map(params![before, key, page.most], placed)?.collect()
+            }
         };
-        let rows = self.0.prepare_cached(include_str!("../queries/generation_put.sql"))?.execute(params![
-            g.id,
-            g.created_ms,
-            g.key_hash.as_deref(),
-            &*g.model,
-            &*g.provider_slug,
-            g.status,
-            g.cost.0,
-            detail
-        ])?;
-        Ok(rows == 1)
+        Ok(rows?)
     }
 
-    pub fn generation(&self, id: &str) -> Result<Option<Generation>> {
-        self.0
-            .prepare_cached(include_str!("../queries/generation_get.sql"))?
-            .query_row([id], |row| {
-                let detail: String = row.get(7)?;
-                let mut g: Generation = serde_json::from_str(&detail).map_err(|e| unreadable(7, e))?;
-                g.id = row.get(0)?;
-                g.created_ms = row.get(1)?;
-                g.key_hash = row.get(2)?;
-                g.model = row.get(3)?;
-                g.provider_slug = row.get(4)?;
-                g.status = row.get(5)?;
-                g.cost = Nano(row.get(6)?);
-                Ok(g)
-            })
-            .optional()
+    fn used(&mut self, between: &Between) -> Result<Vec<Used>> {
+        let some = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (key, workspace) = (some(&between.key_hash), some(&between.workspace));
+        let mut sums = self.0.prepare_cached(query!("usage_between"))?;
+        let asked = params![between.grain.name(), between.from, between.to, key, workspace];
+        let rows: Rows<Vec<Used>> = sums.query_map(asked, used)?.collect();
+        Ok(rows?)
     }
 
-    pub fn add_spend(&self, key: &str, day: i64, spent: Spent) -> Result<()> {
-        self.0.prepare_cached(include_str!("../queries/spend_add.sql"))?.execute(params![
-            key,
-            day,
-            spent.nano.0,
-            spent.byok.0,
-            i64::try_from(spent.requests).unwrap_or(i64::MAX)
-        ])?;
-        Ok(())
-    }
-
-    /// Rebuild the running totals.
-    pub fn load_totals(&self, totals: &Totals) -> Result<()> {
-        let last: Option<i64> =
-            self.0.query_row(include_str!("../queries/spend_last_day.sql"), [], |row| row.get(0))?;
-        let Some(last) = last else { return Ok(()) };
+    fn totals(&mut self) -> Result<Vec<Whose>> {
+        let last: Option<i64> = self.0.query_row(query!("totals_last_day"), [], |row| row.get(0))?;
+        let Some(last) = last else { return Ok(Vec::new()) };
         let past = last - RUNNING_DAYS;
-        let mut statement = self.0.prepare(include_str!("../queries/spend_all.sql"))?;
-        let mut rows = statement.query([past])?;
-        while let Some(row) = rows.next()? {
-            let (key, day): (Arc<str>, i64) = (row.get(0)?, row.get(1)?);
-            let requests: i64 = row.get(4)?;
-            let spent = Spent { nano: Nano(row.get(2)?), byok: Nano(row.get(3)?), requests: requests.unsigned_abs() };
-            if day > past { totals.add(&key, day, spent) } else { totals.add_past(&key, spent) }
-        }
-        Ok(())
+        let whose = |row: &Row<'_>| {
+            let (day, requests): (i64, i64) = (row.get(3)?, row.get(6)?);
+            Ok(Whose {
+                key_hash: row.get(0)?,
+                workspace: row.get(1)?,
+                member: row.get(2)?,
+                day,
+                past: day <= past,
+                cost: Nano(row.get(4)?),
+                byok: Nano(row.get(5)?),
+                requests: requests.unsigned_abs(),
+            })
+        };
+        let rows: Rows<Vec<_>> = self.0.prepare(query!("totals"))?.query_map([past], whose)?.collect();
+        Ok(rows?)
     }
 
-    pub fn put_key(&self, key: &Key) -> Result<()> {
-        self.0.prepare_cached(include_str!("../queries/key_put.sql"))?.execute(params![
+    fn put_key(&mut self, key: &Key) -> Result<()> {
+        let detail = serde_json::to_string(&key.detail).map_err(|e| Trouble(e.to_string()))?;
+        self.0.prepare_cached(query!("key_put"))?.execute(params![
             key.mac,
             &*key.hash,
             key.label,
@@ -176,33 +216,121 @@ impl Database {
             key.include_byok_in_limit,
             key.expires_ms,
             key.created_ms,
-            key.updated_ms
+            key.updated_ms,
+            &*key.workspace,
+            detail
         ])?;
         Ok(())
     }
 
-    pub fn delete_key(&self, hash: &str) -> Result<bool> {
-        self.0.execute(include_str!("../queries/key_delete.sql"), [hash]).map(|rows| rows > 0)
+    fn delete_key(&mut self, hash: &str) -> Result<bool> {
+        Ok(self.0.execute(query!("key_delete"), [hash])? > 0)
     }
 
-    pub fn keys(&self) -> Result<Vec<Key>> {
-        self.0.prepare(include_str!("../queries/key_all.sql"))?.query_map([], key)?.collect()
+    fn keys(&mut self) -> Result<Vec<Key>> {
+        let rows: Rows<Vec<_>> = self.0.prepare(query!("key_all"))?.query_map([], key)?.collect();
+        Ok(rows?)
     }
 
-    pub fn setting(&self, name: &str) -> Result<Option<String>> {
-        self.0
-            .prepare_cached(include_str!("../queries/setting_get.sql"))?
-            .query_row([name], |row| row.get(0))
-            .optional()
+    fn things(&mut self, kind: Kind) -> Result<Vec<Thing>> {
+        let mut all = self.0.prepare_cached(query!("thing_all"))?;
+        let rows: Rows<Vec<_>> = all.query_map([kind.name()], thing)?.collect();
+        Ok(rows?)
     }
 
-    pub fn put_setting(&self, name: &str, value: &str) -> Result<()> {
-        self.0.prepare_cached(include_str!("../queries/setting_put.sql"))?.execute([name, value])?;
+    fn put_thing(&mut self, kind: Kind, thing: &Thing) -> Result<()> {
+        let body = thing.body.to_string();
+        let row = params![kind.name(), thing.id, thing.created_ms, thing.updated_ms, body];
+        self.0.prepare_cached(query!("thing_put"))?.execute(row)?;
         Ok(())
+    }
+
+    fn delete_thing(&mut self, kind: Kind, id: &str) -> Result<bool> {
+        Ok(self.0.execute(query!("thing_delete"), [kind.name(), id])? > 0)
+    }
+
+    fn setting(&mut self, name: &str) -> Result<Option<String>> {
+        let mut get = self.0.prepare_cached(query!("setting_get"))?;
+        Ok(get.query_row([name], |row| row.get(0)).optional()?)
+    }
+
+    fn put_setting(&mut self, name: &str, value: &str) -> Result<()> {
+        self.0.prepare_cached(query!("setting_put"))?.execute([name, value])?;
+        Ok(())
+    }
+
+    fn put_content(&mut self, content: &Content) -> Result<()> {
+        let row = params![content.generation, content.until_ms, content.body];
+        self.0.prepare_cached(query!("content_put"))?.execute(row)?;
+        Ok(())
+    }
+
+    fn content(&mut self, generation: &str, now_ms: i64) -> Result<Option<Vec<u8>>> {
+        let mut get = self.0.prepare_cached(query!("content_get"))?;
+        Ok(get.query_row(params![generation, now_ms], |row| row.get(0)).optional()?)
+    }
+
+    fn purge_content(&mut self, now_ms: i64, most: i64) -> Result<usize> {
+        Ok(self.0.prepare_cached(query!("content_purge"))?.execute([now_ms, most])?)
+    }
+
+    /// Fold the log into the file, refresh what the planner knows.
+    fn tidy(&mut self) {
+        // Nothing is lost when this fails; the next start does the same work.
+        let _ = self.0.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);");
     }
 }
 
-fn key(row: &Row<'_>) -> Result<Key> {
+fn generation(row: &Row<'_>) -> Rows<Generation> {
+    let detail: String = row.get(8)?;
+    let g: Generation = serde_json::from_str(&detail).map_err(|e| unreadable(8, e))?;
+    Ok(Generation {
+        id: row.get(0)?,
+        created_ms: row.get(1)?,
+        key_hash: row.get(2)?,
+        model: row.get(3)?,
+        provider_slug: row.get(4)?,
+        status: row.get(5)?,
+        cost: Nano(row.get(6)?),
+        workspace: row.get::<_, Option<Arc<str>>>(7)?.unwrap_or_default(),
+        ..g
+    })
+}
+
+fn used(row: &Row<'_>) -> Rows<Used> {
+    Ok(Used {
+        at: row.get(0)?,
+        by: By {
+            key_hash: row.get(1)?,
+            workspace: row.get(2)?,
+            member: row.get(3)?,
+            model: row.get(4)?,
+            provider: row.get(5)?,
+        },
+        sums: Sums {
+            requests: row.get(6)?,
+            failed: row.get(7)?,
+            prompt: row.get(8)?,
+            cached: row.get(9)?,
+            completion: row.get(10)?,
+            reasoning: row.get(11)?,
+            cost: Nano(row.get(12)?),
+            byok: Nano(row.get(13)?),
+            waste: Nano(row.get(14)?),
+            ttft_ms: row.get(15)?,
+            ttft_count: row.get(16)?,
+            total_ms: row.get(17)?,
+        },
+    })
+}
+
+fn thing(row: &Row<'_>) -> Rows<Thing> {
+    let body: String = row.get(3)?;
+    let body = serde_json::from_str(&body).map_err(|e| unreadable(3, e))?;
+    Ok(Thing { id: row.get(0)?, created_ms: row.get(1)?, updated_ms: row.get(2)?, body })
+}
+
+fn key(row: &Row<'_>) -> Rows<Key> {
     let kind: String = row.get(4)?;
     let reset: Option<String> = row.get(7)?;
     Ok(Key {
@@ -223,20 +351,23 @@ fn key(row: &Row<'_>) -> Result<Key> {
         expires_ms: row.get(9)?,
         created_ms: row.get(10)?,
         updated_ms: row.get(11)?,
+        workspace: row.get(12)?,
+        detail: serde_json::from_str(&row.get::<_, String>(13)?).map_err(|e| unreadable(13, e))?,
     })
 }
 
-fn unreadable(column: usize, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DatabaseError {
-    DatabaseError::FromSqlConversionFailure(column, rusqlite::types::Type::Text, why.into())
+fn unreadable(column: usize, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, why.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::Grain;
 
     #[test]
     fn migrations_run_once_each_and_only_forward() {
-        let mut db = Database(Connection::open_in_memory().expect("memory"));
+        let mut db = Sqlite(Connection::open_in_memory().expect("memory"));
         let steps = ["CREATE TABLE a (x);", "ALTER TABLE a ADD COLUMN y;"];
         db.migrate(&steps[..1]).expect("first");
         db.migrate(&steps).expect("second");
@@ -246,9 +377,51 @@ mod tests {
         assert!(matches!(refused, Error::Newer { found: 2, known: 1 }), "{refused}");
     }
 
+    /// What schema 1 knew of a key and of what was used is known to schema 2.
+    #[test]
+    fn the_first_schema_is_carried_over() {
+        let mut db = Sqlite(Connection::open_in_memory().expect("memory"));
+        db.migrate(&MIGRATIONS[..1]).expect("schema 1");
+        db.0.execute_batch(
+            r#"INSERT INTO keys VALUES (zeroblob(32), 'k', 'sk', 'name', 'api', 0, 5, 'daily', 0, NULL, 1, NULL);
+            INSERT INTO generations (id, created_ms, key_hash, model, provider, status, cost_nano, detail) VALUES
+            ('gen-1', 86400000, 'k', 'm', 'p', 200, 7, '{"tokens":{"input":3,"cache_read":2,"output":4,"reasoning":1},"ttft_ms":5,"total_ms":9}'),
+            ('gen-2', 90000001, 'k', 'm', 'p', 502, 0, '{"byok":true,"upstream_cost":11,"total_ms":1}');
+            INSERT INTO spend VALUES ('k', 1, 7, 11, 2);"#,
+        )
+        .expect("rows of schema 1");
+        db.migrate(MIGRATIONS).expect("schema 2");
+        let key = db.keys().expect("keys").remove(0);
+        assert_eq!((&*key.workspace, key.limit, key.detail), ("default", Some(Nano(5)), Default::default()));
+        let day = Between { grain: Grain::Day, from: 1, to: 2, key_hash: None, workspace: None };
+        let used = db.used(&day).expect("used");
+        let sums = Sums {
+            requests: 2,
+            failed: 1,
+            prompt: 5,
+            cached: 2,
+            completion: 5,
+            reasoning: 1,
+            cost: Nano(7),
+            byok: Nano(11),
+            waste: Nano(0),
+            ttft_ms: 5,
+            ttft_count: 1,
+            total_ms: 10,
+        };
+        assert_eq!(used.iter().map(|used| used.sums).collect::<Vec<_>>(), [sums]);
+        let hours = db.used(&Between { grain: Grain::Hour, from: 24, to: 26, ..day }).expect("used");
+        assert_eq!(hours.iter().map(|used| (used.at, used.sums.requests)).collect::<Vec<_>>(), [(24, 1), (25, 1)]);
+        let whose = db.totals().expect("totals").remove(0);
+        assert_eq!(
+            (&*whose.key_hash, whose.day, whose.cost, whose.byok, whose.requests),
+            ("k", 1, Nano(7), Nano(11), 2)
+        );
+    }
+
     #[test]
     fn a_failed_migration_leaves_the_schema_as_it_was() {
-        let mut db = Database(Connection::open_in_memory().expect("memory"));
+        let mut db = Sqlite(Connection::open_in_memory().expect("memory"));
         db.migrate(&["CREATE TABLE a (x);", "CREATE TABLE b (x); nonsense;"]).expect_err("nonsense");
         let found: u32 = db.0.pragma_query_value(None, "user_version", |row| row.get(0)).expect("version");
         assert_eq!(found, 1);
@@ -257,10 +430,10 @@ mod tests {
 
     #[test]
     fn a_transaction_that_fails_leaves_nothing() {
-        let db = Database::writer(&Place::Memory, Path::new("")).expect("memory");
+        let mut db = Sqlite::writer(&Place::Memory, Path::new("")).expect("memory");
         db.in_transaction(|db| {
-            db.put_setting("a", "1")?;
-            Err::<(), _>(DatabaseError::InvalidQuery)
+            db.execute(query!("setting_put"), ["a", "1"])?;
+            Err::<(), _>(Trouble("no".into()))
         })
         .expect_err("as told");
         assert_eq!(db.setting("a"), Ok(None));

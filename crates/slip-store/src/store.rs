@@ -1,15 +1,20 @@
 //! The store: opens a place, starts the writer, and answers what the rest of the house asks.
 
 use crate::Error;
+use crate::content::Content;
+use crate::database::{Database, Result as Told};
 use crate::generations::Generation;
+use crate::generations::Page;
 use crate::journal::{Journal, replay};
 use crate::keyring::Keyring;
-use crate::keys::{Key, NewKey, SecretKey};
+use crate::keys::{DEFAULT_WORKSPACE, Key, NewKey, SecretKey};
 use crate::ledger::{CAPACITY, Hot, Ledger};
 use crate::place::{Dir, Place, random_pepper};
 use crate::spend::KeyUsage;
-use crate::sqlite::{Database, DatabaseError};
-use crate::writer::{Letter, Sight, Writer, put_records};
+use crate::sqlite::Sqlite;
+use crate::things::{Kind, Thing};
+use crate::usage::{Between, Used};
+use crate::writer::{Letter, Sight, Writer};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +37,7 @@ struct Inner {
     ledger: Ledger,
     keyring: Keyring,
     /// Absent in memory, where only the writer's connection sees the data.
-    reader: Option<Mutex<Database>>,
+    reader: Option<Mutex<Box<dyn Database>>>,
     sight: Arc<Sight>,
     writer: Thread,
     ended: Mutex<Option<JoinHandle<()>>>,
@@ -48,11 +53,12 @@ impl Store {
             Place::Dir(path) => Some(Dir::open(path)?),
         };
         let file = dir.as_ref().map_or(Path::new(""), |dir| &dir.database);
-        let database = Database::writer(&place, file)?;
-        let reader = dir.as_ref().map(|dir| Database::reader(&dir.database)).transpose()?.map(Mutex::new);
+        let mut database: Box<dyn Database> = Box::new(Sqlite::writer(&place, file)?);
+        let reader = dir.as_ref().map(|dir| Sqlite::reader(&dir.database)).transpose()?;
+        let reader = reader.map(|reader| Mutex::new(Box::new(reader) as Box<dyn Database>));
 
         let keyring = Keyring::new(&dir.as_ref().map_or_else(random_pepper, |dir| dir.pepper));
-        prove_pepper(&database, &keyring, dir.as_ref())?;
+        prove_pepper(&mut *database, &keyring, dir.as_ref())?;
         for key in database.keys()? {
             keyring.put(Arc::new(key));
         }
@@ -61,13 +67,16 @@ impl Store {
             Some(dir) => {
                 let recovered = replay(&dir.journal)?;
                 let cut_off = recovered.cut_off;
-                database.in_transaction(|db| put_records(db, recovered.records.iter().map(|record| (record, None))))?;
+                let sheets: Vec<_> = recovered.records.iter().map(|record| (record, None)).collect();
+                database.put_records(&sheets)?;
                 recovered.forget()?;
                 (Some(Arc::new(Journal::begin(&dir.journal)?)), cut_off)
             }
         };
         let hot = Arc::new(Hot::default());
-        database.load_totals(&hot.totals)?;
+        for whose in database.totals()? {
+            hot.totals.load(&whose);
+        }
 
         let (to_writer, letters) = mpsc::channel(CAPACITY);
         let sight = Arc::new(Sight::default());
@@ -134,6 +143,8 @@ impl Store {
             expires_ms: new.expires_ms,
             created_ms: now_ms,
             updated_ms: None,
+            workspace: new.workspace.unwrap_or_else(|| DEFAULT_WORKSPACE.into()),
+            detail: new.detail,
         });
         self.put_key(key.clone()).await?;
         Ok(key)
@@ -165,6 +176,47 @@ impl Store {
         self.write(move |db| db.put_key(&row)).await?;
         self.0.keyring.put(key);
         Ok(())
+    }
+
+    /// The newest records first, each with its place in the order of arrival.
+    pub async fn page(&self, page: Page) -> Result<Vec<(i64, Generation)>, Error> {
+        self.read(move |db| db.page(&page)).await
+    }
+
+    /// What was used, in the order of time. Records written in the last moments may not be counted yet; see [`Store::flush`].
+    pub async fn used(&self, between: Between) -> Result<Vec<Used>, Error> {
+        self.read(move |db| db.used(&between)).await
+    }
+
+    /// Oldest first.
+    pub async fn things(&self, kind: Kind) -> Result<Vec<Thing>, Error> {
+        self.read(move |db| db.things(kind)).await
+    }
+
+    /// Put in or change.
+    pub async fn put_thing(&self, kind: Kind, thing: Thing) -> Result<(), Error> {
+        self.write(move |db| db.put_thing(kind, &thing)).await
+    }
+
+    /// Says whether there was one.
+    pub async fn delete_thing(&self, kind: Kind, id: &str) -> Result<bool, Error> {
+        let id = id.to_owned();
+        self.write(move |db| db.delete_thing(kind, &id)).await
+    }
+
+    pub async fn put_content(&self, content: Content) -> Result<(), Error> {
+        self.write(move |db| db.put_content(&content)).await
+    }
+
+    /// What was kept of a generation, compressed as it was put.
+    pub async fn content(&self, generation: &str, now_ms: i64) -> Result<Option<Vec<u8>>, Error> {
+        let generation = generation.to_owned();
+        self.read(move |db| db.content(&generation, now_ms)).await
+    }
+
+    /// Remove content whose time is up, at most `most` pieces. Says how many went.
+    pub async fn purge_content(&self, now_ms: i64, most: i64) -> Result<usize, Error> {
+        self.write(move |db| db.purge_content(now_ms, most)).await
     }
 
     pub async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
@@ -204,7 +256,7 @@ impl Store {
     /// Run on the reading connection, or in memory's stead on the writer's.
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Database) -> Result<T, DatabaseError> + Send + 'static,
+        work: impl FnOnce(&mut dyn Database) -> Told<T> + Send + 'static,
     ) -> Result<T, Error> {
         if self.0.reader.is_none() {
             return self.write(work).await;
@@ -212,7 +264,7 @@ impl Store {
         let inner = self.0.clone();
         let read = move || {
             let reader = inner.reader.as_ref().ok_or(Error::Closed)?;
-            Ok(work(&reader.lock().unwrap_or_else(PoisonError::into_inner))?)
+            Ok(work(&mut **reader.lock().unwrap_or_else(PoisonError::into_inner))?)
         };
         tokio::task::spawn_blocking(read).await.map_err(|_| Error::Closed)?
     }
@@ -220,7 +272,7 @@ impl Store {
     /// Run on the writer's thread, after every record handed in so far.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Database) -> Result<T, DatabaseError> + Send + 'static,
+        work: impl FnOnce(&mut dyn Database) -> Told<T> + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         self.post(Letter::Job(Box::new(move |db| {
@@ -239,7 +291,7 @@ impl Store {
 }
 
 /// A pepper that is not the one the keys were stored with would turn every key into a wrong one without a word.
-fn prove_pepper(database: &Database, keyring: &Keyring, dir: Option<&Dir>) -> Result<(), Error> {
+fn prove_pepper(database: &mut dyn Database, keyring: &Keyring, dir: Option<&Dir>) -> Result<(), Error> {
     let proof: String = keyring.mac(PROVEN).iter().map(|byte| format!("{byte:02x}")).collect();
     match (database.setting(PEPPER_PROOF)?, dir) {
         (None, _) => Ok(database.put_setting(PEPPER_PROOF, &proof)?),

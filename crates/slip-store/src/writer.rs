@@ -1,11 +1,9 @@
 //! The ledger writer: one thread that owns the writing connection and puts records away in batches.
 
+use crate::database::Database;
 use crate::generations::Generation;
 use crate::journal::{Journal, Segment};
 use crate::place::Dir;
-use crate::spend::{Spent, day_of};
-use crate::sqlite::{Database, DatabaseError};
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::park_timeout;
@@ -22,7 +20,7 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Attempts at the last batches once the store is closing.
 const LAST_TRIES: u32 = 8;
 
-pub(crate) type Job = Box<dyn FnOnce(&mut Database) + Send>;
+pub(crate) type Job = Box<dyn FnOnce(&mut dyn Database) + Send>;
 
 /// What the writer is sent.
 pub(crate) enum Letter {
@@ -58,7 +56,7 @@ impl Sight {
 
 pub(crate) struct Writer {
     pub letters: mpsc::Receiver<Letter>,
-    pub database: Database,
+    pub database: Box<dyn Database>,
     pub observer: Option<crate::Observer>,
     pub sight: Arc<Sight>,
     pub journal: Option<Arc<Journal>>,
@@ -87,7 +85,7 @@ impl Writer {
                     }
                     Letter::Job(job) => {
                         self.put_away(&mut batch);
-                        job(&mut self.database);
+                        job(&mut *self.database);
                     }
                     Letter::Close => {
                         self.letters.close();
@@ -108,12 +106,13 @@ impl Writer {
     }
 
     /// Commit a batch, however long the disk refuses it: meanwhile the ledger fills, and new requests are turned away.
-    fn put_away(&self, batch: &mut Vec<Sheet>) {
+    fn put_away(&mut self, batch: &mut Vec<Sheet>) {
         if batch.is_empty() {
             return;
         }
+        let sheets: Vec<_> = batch.iter().map(|sheet| (&*sheet.record, sheet.detail.as_deref())).collect();
         let mut tries = 0;
-        while let Err(why) = self.database.in_transaction(|db| put(db, batch)) {
+        while let Err(why) = self.database.put_records(&sheets) {
             self.sight.say(Some(why.to_string()));
             tries += 1;
             if tries >= LAST_TRIES && self.sight.closing.load(Ordering::Acquire) {
@@ -130,23 +129,4 @@ impl Writer {
         }
         batch.clear();
     }
-}
-
-fn put(db: &Database, batch: &[Sheet]) -> Result<(), DatabaseError> {
-    put_records(db, batch.iter().map(|sheet| (&*sheet.record, sheet.detail.as_deref())))
-}
-
-/// Put records away and add up what they spent. One that is there already is neither put nor counted again.
-pub(crate) fn put_records<'a>(
-    db: &Database,
-    records: impl Iterator<Item = (&'a Generation, Option<&'a str>)>,
-) -> Result<(), DatabaseError> {
-    let mut spent: BTreeMap<(&str, i64), Spent> = BTreeMap::new();
-    for (record, detail) in records {
-        let new = db.put_generation(record, detail)?;
-        if let Some(key) = record.key_hash.as_deref().filter(|_| new) {
-            spent.entry((key, day_of(record.created_ms))).or_default().add(Spent::of(record));
-        }
-    }
-    spent.into_iter().try_for_each(|((key, day), spent)| db.add_spend(key, day, spent))
 }

@@ -1,8 +1,10 @@
 //! What every kind of store must do: one suite, run in memory and on disk. What only a directory can do follows.
 
+use serde_json::json;
 use slip_ir::{Finish, Nano, Usage};
 use slip_store::{
-    Attempt, CAPACITY, Error, Failure, Full, Generation, KeyKind, NewKey, Place, Reset, Ruled, SecretKey, Store, day_of,
+    Attempt, Between, CAPACITY, Content, Error, Failure, Full, Generation, Grain, KeyDetail, KeyKind, Kind, NewKey,
+    Page, Place, Reset, Ruled, SecretKey, Store, Sums, Thing, day_of,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +44,7 @@ fn record(number: usize) -> Generation {
         provider_slug: "lab".into(),
         status: 200,
         cost: Nano(1_000),
+        workspace: "team".into(),
         cost_known: true,
         ..Generation::default()
     }
@@ -50,6 +53,7 @@ fn record(number: usize) -> Generation {
 /// Every field away from its default.
 fn full_record() -> Generation {
     Generation {
+        member: Some("user-1".into()),
         provider_name: "The Lab".into(),
         model_requested: "one:floor".into(),
         op: "embeddings",
@@ -157,6 +161,8 @@ async fn suite(store: Store) {
         limit_reset: Some(Reset::Weekly),
         include_byok_in_limit: true,
         expires_ms: Some(NOW + 1),
+        workspace: Some("team".into()),
+        detail: KeyDetail { member: Some("user-1".into()), models: vec!["a/*".into()], ..KeyDetail::default() },
     };
     let key = store.create_key(&secret, new, NOW).await.expect("created");
     assert_eq!(ring.find(secret.expose()).as_deref(), Some(&*key));
@@ -176,6 +182,61 @@ async fn suite(store: Store) {
     assert!(!store.delete_key(&key.hash).await.expect("deleted"));
     assert!(ring.find(secret.expose()).is_none());
     assert_eq!(store.update_key((*edited).clone(), NOW).await.expect("asked"), None, "the dead stay dead");
+
+    // What was used, by hour and day; a page of history, the newest first.
+    let day = Between { grain: Grain::Day, from: day_of(NOW), to: day_of(NOW) + 1, key_hash: None, workspace: None };
+    let used = store.used(day.clone()).await.expect("read");
+    let sums = used.iter().fold(Sums::default(), |mut all, used| {
+        all.add(&used.sums);
+        all
+    });
+    let mut told = Sums::of(&full_record());
+    told.add(&Sums::of(&record(1)));
+    assert_eq!(sums, told);
+    assert_eq!((sums.requests, sums.cost, sums.byok, sums.waste), (2, Nano(2_000), Nano(14), Nano(15)));
+    let hours =
+        store.used(Between { grain: Grain::Hour, from: NOW / 3_600_000, to: NOW / 3_600_000 + 1, ..day.clone() });
+    assert_eq!(hours.await.expect("read").iter().map(|used| used.sums.requests).sum::<i64>(), 2);
+    let of = |key: &str, workspace: &str| Between {
+        key_hash: Some(key.into()).filter(|key: &String| !key.is_empty()),
+        workspace: Some(workspace.into()).filter(|name: &String| !name.is_empty()),
+        ..day.clone()
+    };
+    for (asked, rows) in [(of("key-one", ""), 2), (of("key-two", ""), 0), (of("", "team"), 2), (of("", "other"), 0)] {
+        assert_eq!(store.used(asked.clone()).await.expect("read").len(), rows, "{asked:?}");
+    }
+    let page = store.page(Page { most: 1, ..Page::default() }).await.expect("read");
+    assert_eq!(page.iter().map(|(_, g)| g.clone()).collect::<Vec<_>>(), [record(1)]);
+    let next = Page { before: Some(page[0].0), key_hash: Some("key-one".into()), most: 9 };
+    let page = store.page(next).await.expect("read");
+    assert_eq!(page.into_iter().map(|(_, g)| g).collect::<Vec<_>>(), [full_record()]);
+    let nobody = Page { key_hash: Some("nobody".into()), most: 9, ..Page::default() };
+    assert!(store.page(nobody).await.expect("read").is_empty());
+
+    // Things.
+    let thing = |id: &str, n: i64| Thing { id: id.into(), created_ms: n, updated_ms: None, body: json!({ "n": n }) };
+    for (id, n) in [("b", 2), ("a", 1), ("b", 2)] {
+        store.put_thing(Kind::Workspace, thing(id, n)).await.expect("put");
+    }
+    store.put_thing(Kind::Guardrail, thing("a", 3)).await.expect("put");
+    let changed = Thing { updated_ms: Some(9), body: json!({ "n": "changed" }), ..thing("a", 1) };
+    store.put_thing(Kind::Workspace, changed.clone()).await.expect("put");
+    assert_eq!(store.things(Kind::Workspace).await.expect("read"), [changed, thing("b", 2)]);
+    assert!(store.delete_thing(Kind::Workspace, "a").await.expect("deleted"));
+    assert!(!store.delete_thing(Kind::Workspace, "a").await.expect("deleted"));
+    assert_eq!(store.things(Kind::Guardrail).await.expect("read"), [thing("a", 3)]);
+
+    // Content.
+    for (id, until_ms) in [("one", NOW), ("two", NOW + 1), ("three", NOW - 1)] {
+        let content = Content { generation: id.into(), until_ms, body: vec![0, 255, id.len() as u8] };
+        store.put_content(content).await.expect("put");
+    }
+    assert_eq!(store.content("two", NOW).await.expect("read"), Some(vec![0, 255, 3]));
+    assert_eq!(store.content("one", NOW).await.expect("read"), None, "its time is up");
+    assert_eq!(store.purge_content(NOW, 1).await.expect("purged"), 1);
+    assert_eq!(store.purge_content(NOW, 9).await.expect("purged"), 1);
+    assert_eq!(store.purge_content(NOW, 9).await.expect("purged"), 0);
+    assert_eq!(store.content("two", NOW).await.expect("read"), Some(vec![0, 255, 3]));
 
     // Settings.
     assert_eq!(store.setting("first-run").await.expect("read"), None);
@@ -292,7 +353,7 @@ async fn a_newer_schema_is_refused() {
     bytes[60..64].copy_from_slice(&99u32.to_be_bytes());
     std::fs::write(&file, bytes).expect("written");
     let refused = scratch.open().err().expect("refused");
-    assert!(matches!(refused, Error::Newer { found: 99, known: 1 }), "{refused}");
+    assert!(matches!(refused, Error::Newer { found: 99, known: 2 }), "{refused}");
 }
 
 #[cfg(unix)]
@@ -412,7 +473,8 @@ async fn what_the_disk_refuses_is_kept_until_it_takes_it() {
     store.flush().await.expect("flushed");
     assert_eq!(store.trouble(), None);
     let rows: i64 = meddler.query_row("SELECT count(*) FROM generations", [], |row| row.get(0)).expect("counted");
-    let requests: i64 = meddler.query_row("SELECT sum(requests) FROM spend", [], |row| row.get(0)).expect("counted");
+    let requests: i64 =
+        meddler.query_row("SELECT sum(requests) FROM usage WHERE grain = 'd'", [], |row| row.get(0)).expect("counted");
     assert_eq!((rows, requests), (1, 1), "once, however often it was tried");
     drop(meddler);
     store.close().await.expect("closed");

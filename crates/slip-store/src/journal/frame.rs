@@ -35,6 +35,7 @@ impl Draft {
         let mut draft = Draft::new(Kind::Opened, 288);
         draft.text(o.id).i64(o.created_ms).text(o.key_hash.unwrap_or_default()).text(o.model);
         draft.text(o.provider_slug).text(o.provider_name).text(o.endpoint).text(o.dialect_in);
+        draft.text(o.workspace).text(o.member.unwrap_or_default());
         draft.u64(o.prompt_tokens).u64(o.output_tokens).i64(o.cost.0);
         draft.u64(u64::from(o.byok) | u64::from(o.cost_known) << 1);
         draft
@@ -43,7 +44,7 @@ impl Draft {
     pub fn closed(g: &Generation, detail: &str) -> Draft {
         let mut draft = Draft::new(Kind::Closed, detail.len() + 224);
         draft.text(&g.id).i64(g.created_ms).text(g.key_hash.as_deref().unwrap_or_default()).text(&g.model);
-        draft.text(&g.provider_slug).u64(g.status.into()).i64(g.cost.0).text(detail);
+        draft.text(&g.provider_slug).u64(g.status.into()).i64(g.cost.0).text(&g.workspace).text(detail);
         draft
     }
 
@@ -144,6 +145,8 @@ fn opened(f: &mut Fields<'_>) -> Option<Generation> {
     };
     g.attempts = vec![attempt];
     g.dialect_in = crate::generations::known(f.text()?);
+    g.workspace = f.text()?.into();
+    g.member = f.name()?;
     g.tokens.input = f.u64()?;
     g.tokens.output = f.u64()?;
     g.tokens.estimated = true;
@@ -162,8 +165,9 @@ fn closed(f: &mut Fields<'_>) -> Option<Generation> {
     let (id, created_ms, key_hash) = (f.text()?.to_owned(), f.i64()?, f.name()?);
     let (model, provider_slug) = (f.text()?.into(), f.text()?.into());
     let (status, cost) = (u16::try_from(f.u64()?).ok()?, Nano(f.i64()?));
+    let workspace = f.text()?.into();
     let detail: Generation = serde_json::from_str(f.text()?).ok()?;
-    Some(Generation { id, created_ms, key_hash, model, provider_slug, status, cost, ..detail })
+    Some(Generation { id, created_ms, key_hash, model, provider_slug, status, cost, workspace, ..detail })
 }
 
 struct Fields<'a>(&'a [u8]);

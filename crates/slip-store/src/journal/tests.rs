@@ -27,6 +27,8 @@ fn opening(id: &str) -> Opening<'_> {
         id,
         created_ms: 7,
         key_hash: Some("key"),
+        workspace: "default",
+        member: Some("user-1"),
         model: "house/one",
         provider_slug: "lab",
         provider_name: "The Lab",

@@ -1,0 +1,1 @@
+SELECT id, created_ms, updated_ms, body FROM things WHERE kind = $1 ORDER BY created_ms, id

@@ -1,0 +1,1 @@
+DELETE FROM things WHERE kind = $1 AND id = $2

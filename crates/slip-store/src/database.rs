@@ -1,0 +1,67 @@
+//! What a database must do for the store. Two do it: [`crate::sqlite`] and Postgres; the statements of `queries/` are common to both.
+
+use crate::Error;
+use crate::content::Content;
+use crate::generations::{Generation, Page};
+use crate::keys::Key;
+use crate::things::{Kind, Thing};
+use crate::usage::{Between, Used, Whose};
+use std::fmt;
+
+/// Why the database refused, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble(pub String);
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Error {
+        Error::Database(trouble.0)
+    }
+}
+
+pub type Result<T> = std::result::Result<T, Trouble>;
+
+/// A record and its JSON, if that has been written already.
+pub type Sheet<'a> = (&'a Generation, Option<&'a str>);
+
+/// One connection. Whatever changes several rows changes all of them or none.
+pub trait Database: Send {
+    /// Put records away, and sum what they used. One that is there already is neither put nor counted again.
+    fn put_records(&mut self, records: &[Sheet<'_>]) -> Result<()>;
+    fn generation(&mut self, id: &str) -> Result<Option<Generation>>;
+    /// The newest first, each with its place in the order of arrival.
+    fn page(&mut self, page: &Page) -> Result<Vec<(i64, Generation)>>;
+    /// In the order of time.
+    fn used(&mut self, between: &Between) -> Result<Vec<Used>>;
+    /// Per day what each spent, everything before the running periods as one row.
+    fn totals(&mut self) -> Result<Vec<Whose>>;
+
+    fn keys(&mut self) -> Result<Vec<Key>>;
+    fn put_key(&mut self, key: &Key) -> Result<()>;
+    /// Whether there was one.
+    fn delete_key(&mut self, hash: &str) -> Result<bool>;
+
+    /// Oldest first.
+    fn things(&mut self, kind: Kind) -> Result<Vec<Thing>>;
+    fn put_thing(&mut self, kind: Kind, thing: &Thing) -> Result<()>;
+    /// Whether there was one.
+    fn delete_thing(&mut self, kind: Kind, id: &str) -> Result<bool>;
+
+    fn setting(&mut self, name: &str) -> Result<Option<String>>;
+    fn put_setting(&mut self, name: &str, value: &str) -> Result<()>;
+
+    fn put_content(&mut self, content: &Content) -> Result<()>;
+    fn content(&mut self, generation: &str, now_ms: i64) -> Result<Option<Vec<u8>>>;
+    /// How many went, `most` of them at once.
+    fn purge_content(&mut self, now_ms: i64, most: i64) -> Result<usize>;
+
+    /// Before the connection ends.
+    fn tidy(&mut self);
+}
