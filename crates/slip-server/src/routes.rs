@@ -15,6 +15,8 @@ pub enum Auth {
     Key,
     /// An API key or a management key.
     AnyKey,
+    /// A management key.
+    Management,
     /// A management key, or a peer on loopback (a scraper on the same machine).
     LocalOrManagement,
 }
@@ -43,6 +45,9 @@ pub enum To {
     /// How a request would be routed.
     Explain,
     KeyInfo,
+    Keys(Keys),
+    Credits,
+    Activity,
     Health,
     Ready,
     Metrics,
@@ -51,6 +56,17 @@ pub enum To {
     OllamaShow,
     OllamaRunning,
     OllamaVersion,
+}
+
+/// What is done with keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    List,
+    Create,
+    One,
+    Edit,
+    Delete,
+    Rotate,
 }
 
 pub struct Route {
@@ -277,6 +293,32 @@ pub static ROUTES: &[Route] = &[
     ),
     route(Method::GET, "/key", Auth::AnyKey, To::KeyInfo, "the key you are using"),
     route(Method::GET, "/auth/key", Auth::AnyKey, To::KeyInfo, "its old name"),
+    route(Method::GET, "/keys", Auth::Management, To::Keys(Keys::List), "all keys of a workspace"),
+    route(
+        Method::POST,
+        "/keys",
+        Auth::Management,
+        To::Keys(Keys::Create),
+        "make a key; its secret is told here and never again",
+    ),
+    route(Method::GET, "/keys/{hash}", Auth::Management, To::Keys(Keys::One), "one key"),
+    route(Method::PATCH, "/keys/{hash}", Auth::Management, To::Keys(Keys::Edit), "change a key"),
+    route(
+        Method::DELETE,
+        "/keys/{hash}",
+        Auth::Management,
+        To::Keys(Keys::Delete),
+        "delete a key; what it used stays on record",
+    ),
+    route(
+        Method::POST,
+        "/keys/{hash}/rotate",
+        Auth::Management,
+        To::Keys(Keys::Rotate),
+        "give a key another secret; the old one opens it for a while",
+    ),
+    route(Method::GET, "/credits", Auth::AnyKey, To::Credits, "what may be spent, and what has been"),
+    route(Method::GET, "/activity", Auth::Management, To::Activity, "what was used, by day and model"),
     route(Method::GET, "//healthz", Auth::Public, To::Health, "alive"),
     route(Method::GET, "//livez", Auth::Public, To::Health, "alive"),
     route(Method::GET, "//readyz", Auth::Public, To::Ready, "able to serve"),
@@ -305,8 +347,8 @@ pub static ROUTES: &[Route] = &[
 
 pub enum Found {
     Route(&'static Route, Vec<String>),
-    /// The path is known, the method is not.
-    Method(&'static str),
+    /// The path is known, the method is not: the methods that are.
+    Method(String),
     /// Nothing like it; the nearest path, if any is near.
     Nothing(Option<String>),
 }
@@ -319,29 +361,23 @@ pub fn find(method: &Method, path: &str) -> Found {
     }
     let trimmed = path.trim_end_matches('/');
     let below = below_version(trimmed);
-    let mut other_method = None;
+    let mut others: Vec<&str> = Vec::new();
     for route in ROUTES {
         let captured = match route.pattern.strip_prefix("//") {
             Some(rooted) => matches(rooted, trimmed.trim_start_matches('/')),
             None => below.and_then(|below| matches(&route.pattern[1..], below.trim_start_matches('/'))),
         };
         match captured {
-            Some(_) if route.method != *method => other_method = Some(route.method_name()),
+            Some(_) if route.method != *method => others.push(route.method.as_str()),
             Some(captured) => return Found::Route(route, captured),
             None => {}
         }
     }
-    match other_method {
-        Some(allowed) => Found::Method(allowed),
-        None => Found::Nothing(nearest(trimmed)),
-    }
+    others.dedup();
+    if others.is_empty() { Found::Nothing(nearest(trimmed)) } else { Found::Method(others.join(", ")) }
 }
 
 impl Route {
-    fn method_name(&self) -> &'static str {
-        if self.method == Method::POST { "POST" } else { "GET" }
-    }
-
     /// The path as a caller should write it.
     pub fn public(&self) -> String {
         match self.pattern.strip_prefix("//") {
@@ -406,7 +442,7 @@ pub fn decode(segment: &str) -> Option<String> {
 
 fn nearest(path: &str) -> Option<String> {
     let tail = below_version(path).unwrap_or(path).trim_start_matches("/api");
-    let told = |route: &Route| format!("{} {}", route.method_name(), route.public());
+    let told = |route: &Route| format!("{} {}", route.method, route.public());
     // The beginning of a path, as of somebody who thought that was all.
     let begun = tail.trim_matches('/');
     let goes_on = |route: &&Route| {

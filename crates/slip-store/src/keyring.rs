@@ -26,21 +26,25 @@ impl Keyring {
         Keyring(Arc::new(Ring { keyed, keys: ArcSwap::default() }))
     }
 
-    /// The key `presented` opens, disabled and expired ones included: what may be done with it is the caller's to judge.
-    pub fn find(&self, presented: &str) -> Option<Arc<Key>> {
+    /// The key `presented` opens, disabled and expired ones included: what may be done with it is the caller's to judge. A secret
+    /// that was replaced opens it until its time is up.
+    pub fn find(&self, presented: &str, now_ms: i64) -> Option<Arc<Key>> {
         if !looks_like_a_key(presented) {
             return None;
         }
         let mac = self.mac(presented.as_bytes());
         let keys = self.0.keys.load();
         let key = keys.get(&mac)?;
-        bool::from(key.mac.ct_eq(&mac)).then(|| key.clone())
+        let before = key.detail.before.as_ref().filter(|before| before.until_ms > now_ms);
+        let known = key.mac.ct_eq(&mac) | before.map_or(0.into(), |before| before.mac.ct_eq(&mac));
+        bool::from(known).then(|| key.clone())
     }
 
     /// Every key, oldest first.
     pub fn all(&self) -> Vec<Arc<Key>> {
         let mut all: Vec<_> = self.0.keys.load().values().cloned().collect();
         all.sort_by(|a, b| (a.created_ms, &a.hash).cmp(&(b.created_ms, &b.hash)));
+        all.dedup_by(|a, b| a.hash == b.hash);
         all
     }
 
@@ -50,7 +54,7 @@ impl Keyring {
     }
 
     pub fn len(&self) -> usize {
-        self.0.keys.load().len()
+        self.all().len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -69,6 +73,10 @@ impl Keyring {
 
     pub(crate) fn put(&self, key: Arc<Key>) {
         self.change(|keys| {
+            keys.retain(|_, known| known.hash != key.hash);
+            if let Some(before) = &key.detail.before {
+                keys.insert(before.mac, key.clone());
+            }
             keys.insert(key.mac, key.clone());
         });
     }

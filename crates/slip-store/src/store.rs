@@ -7,7 +7,7 @@ use crate::generations::Generation;
 use crate::generations::Page;
 use crate::journal::{Journal, replay};
 use crate::keyring::Keyring;
-use crate::keys::{DEFAULT_WORKSPACE, Key, NewKey, SecretKey};
+use crate::keys::{Before, DEFAULT_WORKSPACE, Key, NewKey, SecretKey};
 use crate::ledger::{CAPACITY, Hot, Ledger};
 use crate::place::{Dir, Place, random_pepper};
 use crate::spend::KeyUsage;
@@ -127,7 +127,7 @@ impl Store {
     /// Keep a key. One that exists already is returned as it is: a key fixed by the operator is the same key at every start.
     pub async fn create_key(&self, secret: &SecretKey, new: NewKey, now_ms: i64) -> Result<Arc<Key>, Error> {
         let _changing = self.0.changing.lock().await;
-        if let Some(key) = self.0.keyring.find(secret.expose()) {
+        if let Some(key) = self.0.keyring.find(secret.expose(), now_ms) {
             return Ok(key);
         }
         let key = Arc::new(Key {
@@ -160,6 +160,26 @@ impl Store {
         let key = Arc::new(edited);
         self.put_key(key.clone()).await?;
         Ok(Some(key))
+    }
+
+    /// Give a key another secret. The one before opens it until `until_ms`. `None` when there is no such key.
+    pub async fn rotate_key(
+        &self,
+        hash: &str,
+        secret: &SecretKey,
+        until_ms: i64,
+        now_ms: i64,
+    ) -> Result<Option<Arc<Key>>, Error> {
+        let _changing = self.0.changing.lock().await;
+        let Some(key) = self.0.keyring.by_hash(hash) else { return Ok(None) };
+        let mut rotated = Key::clone(&key);
+        rotated.detail.before = (until_ms > now_ms).then_some(Before { mac: key.mac, until_ms });
+        rotated.mac = self.0.keyring.mac_of(secret);
+        rotated.label = secret.label();
+        rotated.updated_ms = Some(now_ms);
+        let rotated = Arc::new(rotated);
+        self.put_key(rotated.clone()).await?;
+        Ok(Some(rotated))
     }
 
     /// Forget a key. Says whether there was one. What it spent is kept.

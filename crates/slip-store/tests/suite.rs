@@ -153,7 +153,7 @@ async fn suite(store: Store) {
     // Keys.
     let ring = store.keyring();
     let secret = SecretKey::mint();
-    assert!(ring.find(secret.expose()).is_none());
+    assert!(ring.find(secret.expose(), NOW).is_none());
     let new = NewKey {
         name: "first".into(),
         kind: KeyKind::Management,
@@ -165,10 +165,10 @@ async fn suite(store: Store) {
         detail: KeyDetail { member: Some("user-1".into()), models: vec!["a/*".into()], ..KeyDetail::default() },
     };
     let key = store.create_key(&secret, new, NOW).await.expect("created");
-    assert_eq!(ring.find(secret.expose()).as_deref(), Some(&*key));
+    assert_eq!(ring.find(secret.expose(), NOW).as_deref(), Some(&*key));
     assert_eq!((&*key.hash, &key.label), (secret.hash().as_str(), &secret.label()));
-    assert!(ring.find(&secret.expose()[1..]).is_none());
-    assert!(ring.find(&format!("{} ", secret.expose())).is_none());
+    assert!(ring.find(&secret.expose()[1..], NOW).is_none());
+    assert!(ring.find(&format!("{} ", secret.expose()), NOW).is_none());
     let again = store.create_key(&secret, NewKey::default(), NOW + 9).await.expect("created");
     assert_eq!(again, key, "a key is made once");
 
@@ -177,10 +177,22 @@ async fn suite(store: Store) {
     edited.limit = None;
     let edited = store.update_key(edited, NOW + 2).await.expect("updated").expect("there");
     assert_eq!((edited.updated_ms, edited.created_ms), (Some(NOW + 2), NOW));
-    assert_eq!(ring.find(secret.expose()), Some(edited.clone()));
+    assert_eq!(ring.find(secret.expose(), NOW), Some(edited.clone()));
+    // Another secret, under the same name; the old one for a while.
+    let newer = SecretKey::mint();
+    let rotated = store.rotate_key(&key.hash, &newer, NOW + 10, NOW).await.expect("rotated").expect("there");
+    assert_eq!((&rotated.hash, &rotated.label), (&key.hash, &newer.label()));
+    for (secret, now, opens) in [(&newer, NOW, true), (&secret, NOW + 9, true), (&secret, NOW + 10, false)] {
+        assert_eq!(ring.find(secret.expose(), now).is_some(), opens, "{secret:?} at {now}");
+    }
+    assert_eq!(ring.len(), 1);
+    let at_once = SecretKey::mint();
+    store.rotate_key(&key.hash, &at_once, NOW, NOW).await.expect("rotated").expect("there");
+    assert!(ring.find(newer.expose(), NOW).is_none() && ring.find(secret.expose(), NOW).is_none());
+    assert!(ring.find(at_once.expose(), NOW).is_some());
     assert!(store.delete_key(&key.hash).await.expect("deleted"));
     assert!(!store.delete_key(&key.hash).await.expect("deleted"));
-    assert!(ring.find(secret.expose()).is_none());
+    assert!(ring.find(secret.expose(), NOW).is_none());
     assert_eq!(store.update_key((*edited).clone(), NOW).await.expect("asked"), None, "the dead stay dead");
 
     // What was used, by hour and day; a page of history, the newest first.
@@ -278,7 +290,7 @@ async fn everything_survives_a_restart() {
 
     let store = scratch.open().expect("opens again");
     assert_eq!(store.usage("key-one", day_of(NOW)), before);
-    assert_eq!(store.keyring().find("operator's-own"), Some(key));
+    assert_eq!(store.keyring().find("operator's-own", NOW), Some(key));
     assert_eq!(store.setting("mark").await.expect("read").as_deref(), Some("1"));
     assert!(store.ledger().recent("gen-full").is_none(), "so it is the database that answers");
     let read = store.generation("gen-full").await.expect("read").expect("kept");

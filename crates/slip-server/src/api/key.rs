@@ -8,21 +8,11 @@ use crate::flow::admit::Caller;
 use http::Response;
 use serde_json::{Value, json};
 use slip_ir::{Fault, FaultKind};
-use slip_store::{KeyKind, day_of};
+use slip_store::{KeyKind, KeyUsage, day_of};
 
-pub fn key(app: &App, caller: &Caller) -> Result<Response<Body>, Fault> {
-    let Some(key) = caller.key() else {
-        return Err(Fault::caller(FaultKind::Unauthorised, "this path tells about a key: send one"));
-    };
-    let now = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
-    let usage = app.store.usage(&key.hash, day_of(now));
-    let management = key.kind == KeyKind::Management;
-    let mut data = json!({
-        "label": key.label,
-        "limit": key.limit.map_or(Value::Null, usd),
-        "limit_remaining": key.remaining(&usage).map_or(Value::Null, usd),
-        "limit_reset": key.limit_reset.map(|r| r.name()),
-        "include_byok_in_limit": key.include_byok_in_limit,
+/// What a key has used, in OpenRouter's eight members.
+pub fn usage(usage: &KeyUsage) -> Value {
+    json!({
         "usage": usd(usage.total),
         "usage_daily": usd(usage.daily),
         "usage_weekly": usd(usage.weekly),
@@ -31,12 +21,36 @@ pub fn key(app: &App, caller: &Caller) -> Result<Response<Body>, Fault> {
         "byok_usage_daily": usd(usage.byok_daily),
         "byok_usage_weekly": usd(usage.byok_weekly),
         "byok_usage_monthly": usd(usage.byok_monthly),
+    })
+}
+
+/// One object out of two.
+pub fn joined(mut one: Value, other: Value) -> Value {
+    if let (Value::Object(one), Value::Object(other)) = (&mut one, other) {
+        one.extend(other);
+    }
+    one
+}
+
+pub fn key(app: &App, caller: &Caller) -> Result<Response<Body>, Fault> {
+    let Some(key) = caller.key() else {
+        return Err(Fault::caller(FaultKind::Unauthorised, "this path tells about a key: send one"));
+    };
+    let now = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
+    let used = app.store.usage(&key.hash, day_of(now));
+    let management = key.kind == KeyKind::Management;
+    let mut data = json!({
+        "label": key.label,
+        "limit": key.limit.map_or(Value::Null, usd),
+        "limit_remaining": key.remaining(&used).map_or(Value::Null, usd),
+        "limit_reset": key.limit_reset.map(|r| r.name()),
+        "include_byok_in_limit": key.include_byok_in_limit,
         "is_free_tier": false,
         "is_management_key": management,
         "is_provisioning_key": management,
-        "creator_user_id": null,
+        "creator_user_id": key.detail.member,
         "organization_id": null,
-        "workspace_id": null,
+        "workspace_id": &*key.workspace,
         "allowed_data_regions": ["global"],
         "budgets": [],
         "effective_budget": null,
@@ -47,6 +61,7 @@ pub fn key(app: &App, caller: &Caller) -> Result<Response<Body>, Fault> {
             "note": "This field is deprecated and safe to ignore.",
         },
     });
+    data = joined(data, usage(&used));
     if let Some(at) = key.expires_ms {
         data["expires_at"] = json!(iso(at));
     }

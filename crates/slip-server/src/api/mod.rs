@@ -1,10 +1,14 @@
 //! Everything that is not a model call: the catalogue, a key's own data, generations, probes.
 
+mod activity;
+mod credits;
 pub mod explain;
+mod fields;
 mod generation;
 mod google;
 mod images;
 mod key;
+pub mod keys;
 pub mod live;
 mod models;
 pub mod ollama;
@@ -51,6 +55,8 @@ pub async fn answer(
         To::Providers => models::providers(&world),
         To::Generation => generation::generation(app, caller, &query).await,
         To::KeyInfo => key::key(app, caller),
+        To::Credits => credits::credits(app, caller),
+        To::Activity => activity::activity(app, &query).await,
         To::Health => Ok(system::health()),
         To::Ready => Ok(system::ready(app, &world)),
         To::Metrics => Ok(system::metrics(app)),
@@ -58,7 +64,7 @@ pub async fn answer(
         To::OllamaTags => Ok(ollama::tags(&world)),
         To::OllamaRunning => Ok(ollama::running()),
         To::OllamaVersion => Ok(ollama::version()),
-        To::Generate(_) | To::Serve(..) | To::OllamaShow | To::Explain => {
+        To::Generate(_) | To::Serve(..) | To::OllamaShow | To::Explain | To::Keys(_) => {
             Err(Fault::house(FaultKind::Internal, "internal error"))
         }
     }
@@ -111,6 +117,17 @@ fn unescape(text: &str) -> Option<String> {
 /// What of a caller's text may be shown back: printable, and not much of it.
 pub fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+/// Now, in Unix milliseconds as the store counts them.
+fn now() -> i64 {
+    i64::try_from(crate::clock::unix_ms()).unwrap_or(i64::MAX)
+}
+
+/// The store could not do it.
+fn unavailable(why: &slip_store::Error) -> Fault {
+    tracing::error!("the store refused: {why}");
+    Fault::house(FaultKind::Busy, "the database cannot be used just now; nothing was changed; try again")
 }
 
 pub fn ok(value: &Value) -> Response<Body> {

@@ -46,7 +46,7 @@ pub fn admit(app: &App, auth: Auth, headers: &HeaderMap, peer: SocketAddr, now_m
             FaultKind::Forbidden,
             "a management key cannot run models: use an API key (management keys administer, API keys spend)",
         )),
-        Auth::LocalOrManagement if !caller.is_management() => {
+        Auth::Management | Auth::LocalOrManagement if !caller.is_management() => {
             Err(Fault::caller(FaultKind::Forbidden, "Only management keys can perform this operation"))
         }
         _ => Ok(caller),
@@ -55,7 +55,7 @@ pub fn admit(app: &App, auth: Auth, headers: &HeaderMap, peer: SocketAddr, now_m
 
 fn identify(app: &App, secret: &str, now_ms: u64) -> Result<Arc<Key>, Fault> {
     let refused = |says: &'static str| Fault::caller(FaultKind::Unauthorised, says);
-    let Some(key) = app.store.keyring().find(secret) else {
+    let Some(key) = app.store.keyring().find(secret, i64::try_from(now_ms).unwrap_or(i64::MAX)) else {
         return Err(match SecretKey::parse(secret) {
             Err(BadKey::Checksum) => {
                 refused("invalid API key: its checksum does not match, so it was mistyped or cut short")

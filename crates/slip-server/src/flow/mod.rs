@@ -96,6 +96,9 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                 (Some(Ok(call)), _) => return Box::pin(journey(app, caller, call, request, arrived)).await,
                 (Some(Err(fault)), _) => Err(fault),
                 (None, To::Explain) => Box::pin(explain::explain(app, caller, request)).await,
+                (None, To::Keys(what)) => {
+                    Box::pin(api::keys::answer(app.clone(), what, caller, captured, request)).await
+                }
                 (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
                 (None, to) => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
             };
@@ -133,9 +136,12 @@ fn recognise(app: &App, peer: SocketAddr, request: &Request<Incoming>) -> Result
     let (route, captured) = match routes::find(method, uri.path()) {
         Found::Route(route, captured) => (route, captured),
         Found::Method(allowed) => {
-            let says = format!("{} is not answered here, {allowed} is", request.method());
+            let says = format!("{} is not answered here, but {allowed}", request.method());
             let mut response = no(Fault::caller(FaultKind::MethodNotAllowed, says));
-            response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static(allowed));
+            response.headers_mut().insert(
+                http::header::ALLOW,
+                HeaderValue::from_str(&allowed).unwrap_or(HeaderValue::from_static("GET")),
+            );
             return Err(response);
         }
         Found::Nothing(_) if uri.path() == "/" => return Err(Box::new(api::root())),

@@ -279,6 +279,19 @@ impl Gateway {
         panic!("{id} was never settled");
     }
 
+    /// With the management key.
+    pub async fn manage(&self, method: Method, path: &str, body: Value) -> Got {
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        self.send(method, path, &[("authorization", &format!("Bearer {MANAGEMENT}"))], body).await
+    }
+
+    /// A chat with another key.
+    pub async fn chat_as(&self, key: &str, body: &Value) -> Got {
+        let headers = [("authorization", format!("Bearer {key}"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.send(Method::POST, "/api/v1/chat/completions", &headers, Bytes::from(body.to_string())).await
+    }
+
     /// One request on a connection of its own.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Got {
         send(self.address, method, path, headers, body).await

@@ -14,6 +14,7 @@ mod harness;
 mod house;
 mod invoke;
 mod journey;
+mod keys;
 mod media;
 mod providers;
 mod reload;
