@@ -55,6 +55,19 @@ struct Books {
     limits: [Option<Limit>; SLOTS.len()],
 }
 
+/// A limit in force, and what counts against it.
+struct Terms {
+    limit: Nano,
+    spent: Nano,
+    held: Wide,
+}
+
+impl Terms {
+    fn room(&self) -> Wide {
+        Wide::from(self.limit.0) - Wide::from(self.spent.0) - self.held
+    }
+}
+
 impl Account {
     /// Nothing spent, no caps.
     pub fn new() -> Account {
@@ -119,9 +132,8 @@ impl Account {
         let limit = books.limits[slot(reset)]?;
         let (lease, spent) = limit.lease?;
         let spent = spent.counted(limit.cap.include_byok);
-        let held = nano(books.counted_hold(limit.cap));
-        let unused = nano(Wide::from(lease.granted.0) - Wide::from(spent.0) - books.counted_hold(limit.cap));
-        Some(LeaseUse { lease, spent, held, unused })
+        let terms = Terms { limit: lease.granted, spent, held: books.counted_hold(limit.cap) };
+        Some(LeaseUse { lease, spent, held: nano(terms.held), unused: nano(terms.room()) })
     }
 
     /// Take up again what a process that ended held, whatever the caps say now: it was granted then.
@@ -144,7 +156,7 @@ impl Default for Account {
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let books = self.lock();
-        let (total, held) = (books.sums.within(None, 0), nano(books.held));
+        let (total, held) = (books.sums.total(), nano(books.held));
         f.debug_struct("Account").field("id", &self.id).field("spent", &total.own).field("held", &held).finish()
     }
 }
@@ -157,21 +169,18 @@ impl Books {
 
     /// What may still be held; nothing when no cap concerns such money.
     fn room(&self, byok: bool, now_ms: i64) -> Option<Wide> {
-        let concerned = self.limits.iter().enumerate().filter_map(|(at, limit)| Some((at, limit.as_ref()?)));
-        let rooms = concerned.filter(|(_, limit)| !byok || limit.cap.include_byok).map(|(at, limit)| {
-            let (limit_now, spent) = self.terms(at, limit, now_ms);
-            Wide::from(limit_now.0) - Wide::from(spent.0) - self.counted_hold(limit.cap)
-        });
-        rooms.min()
+        let caps = self.limits.iter().enumerate().filter_map(|(at, limit)| Some((at, limit.as_ref()?)));
+        let concerned = caps.filter(|(_, limit)| !byok || limit.cap.include_byok);
+        concerned.map(|(at, limit)| self.terms(at, limit, now_ms).room()).min()
     }
 
-    /// The limit in force and what counts against it.
-    fn terms(&self, at: usize, limit: &Limit, now_ms: i64) -> (Nano, Nano) {
+    /// What a cap comes to.
+    fn terms(&self, at: usize, limit: &Limit, now_ms: i64) -> Terms {
         let (upper, spent) = match limit.lease {
             Some((lease, spent)) => (lease.in_force(now_ms), spent),
             None => (limit.cap.limit, self.sums.within(SLOTS[at], day_of(now_ms))),
         };
-        (upper, spent.counted(limit.cap.include_byok))
+        Terms { limit: upper, spent: spent.counted(limit.cap.include_byok), held: self.counted_hold(limit.cap) }
     }
 
     fn every_left(&self, now_ms: i64) -> impl Iterator<Item = Left> + use<> {
@@ -181,14 +190,13 @@ impl Books {
 
     fn left(&self, at: usize, now_ms: i64) -> Option<Left> {
         let limit = self.limits[at].as_ref()?;
-        let (upper, spent) = self.terms(at, limit, now_ms);
-        let held = self.counted_hold(limit.cap);
+        let terms = self.terms(at, limit, now_ms);
         Some(Left {
             reset: SLOTS[at],
-            limit: upper,
-            spent,
-            held: nano(held),
-            left: nano(Wide::from(upper.0) - Wide::from(spent.0) - held),
+            limit: terms.limit,
+            spent: terms.spent,
+            held: nano(terms.held),
+            left: nano(terms.room()),
             resets_at_ms: SLOTS[at].map(|reset| reset.ends_ms(now_ms)),
             leased: limit.lease.is_some(),
             include_byok: limit.cap.include_byok,

@@ -53,45 +53,20 @@ pub struct Usage {
     pub requests: u64,
 }
 
-/// The sum of one period; a later period starts it anew, and what belongs to an earlier one no longer counts.
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    period: i64,
-    amount: Amount,
-}
-
-/// Before the first period there is.
-const NEVER: Bucket = Bucket { period: i64::MIN, amount: Amount::own(Nano(0)) };
-
-impl Bucket {
-    fn add(&mut self, period: i64, more: Amount) {
-        if period > self.period {
-            *self = Bucket { period, ..NEVER };
-        }
-        if period == self.period {
-            self.amount.add(more);
-        }
-    }
-
-    /// A clock that was put back does not bring back what was spent: the latest period seen is the running one.
-    fn now(&self, period: i64) -> Amount {
-        if period > self.period { Amount::default() } else { self.amount }
-    }
-}
-
-/// The running totals.
+/// The running totals. The running periods are those of the latest day anything was spent on: a clock that was put back does not
+/// bring back what was spent.
 #[derive(Clone, Copy, Debug)]
 pub struct Sums {
     total: Amount,
     requests: u64,
-    day: Bucket,
-    week: Bucket,
-    month: Bucket,
+    latest: i64,
+    /// Of its day, week and month.
+    running: [Amount; 3],
 }
 
 impl Default for Sums {
     fn default() -> Sums {
-        Sums { total: Amount::default(), requests: 0, day: NEVER, week: NEVER, month: NEVER }
+        Sums { total: Amount::default(), requests: 0, latest: i64::MIN, running: [Amount::default(); 3] }
     }
 }
 
@@ -99,9 +74,16 @@ impl Sums {
     /// Count what was spent on a day. What belongs to a period that is over does not change the running one.
     pub fn add(&mut self, day: i64, amount: Amount, requests: u64) {
         self.add_past(amount, requests);
-        self.day.add(Reset::Daily.period(day), amount);
-        self.week.add(Reset::Weekly.period(day), amount);
-        self.month.add(Reset::Monthly.period(day), amount);
+        for reset in Reset::ALL {
+            let sum = &mut self.running[reset as usize];
+            if after(reset, day, self.latest) {
+                *sum = Amount::default();
+            }
+            if !after(reset, self.latest, day) {
+                sum.add(amount);
+            }
+        }
+        self.latest = self.latest.max(day);
     }
 
     /// Count what was spent on days too old for any running period.
@@ -110,22 +92,22 @@ impl Sums {
         self.requests = self.requests.saturating_add(requests);
     }
 
+    /// What was ever spent.
+    pub const fn total(&self) -> Amount {
+        self.total
+    }
+
     /// What was spent in the period of a day; without a reset, ever.
     pub fn within(&self, reset: Option<Reset>, day: i64) -> Amount {
         match reset {
             None => self.total,
-            Some(reset) => match reset {
-                Reset::Daily => &self.day,
-                Reset::Weekly => &self.week,
-                Reset::Monthly => &self.month,
-            }
-            .now(reset.period(day)),
+            Some(reset) if after(reset, day, self.latest) => Amount::default(),
+            Some(reset) => self.running[reset as usize],
         }
     }
 
     pub fn usage(&self, today: i64) -> Usage {
-        let of = |reset| self.within(Some(reset), today);
-        let (day, week, month) = (of(Reset::Daily), of(Reset::Weekly), of(Reset::Monthly));
+        let [day, week, month] = Reset::ALL.map(|reset| self.within(Some(reset), today));
         Usage {
             total: self.total.own,
             daily: day.own,
@@ -138,6 +120,11 @@ impl Sums {
             requests: self.requests,
         }
     }
+}
+
+/// Whether a day lies in a later period than another. Mostly they are the same day, and nothing is worked out.
+fn after(reset: Reset, day: i64, other: i64) -> bool {
+    day > other && reset.period(day) > reset.period(other)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -163,7 +150,7 @@ mod tests {
         let mut sums = Sums::default();
         sums.add(0, Amount { own: Nano(i64::MAX), byok: Nano(-5) }, u64::MAX);
         sums.add(0, Amount { own: Nano(i64::MAX), byok: Nano(i64::MIN) }, 1);
-        assert_eq!(sums.within(None, 0), Amount { own: Nano(i64::MAX), byok: Nano(0) });
+        assert_eq!(sums.total(), Amount { own: Nano(i64::MAX), byok: Nano(0) });
         assert_eq!(sums.within(Some(Reset::Monthly), 0).counted(true), Nano(i64::MAX));
         assert_eq!(sums.usage(0).requests, u64::MAX);
     }

@@ -7,70 +7,99 @@ use std::cmp::Reverse;
 /// More than this many are kept on the heap.
 const INLINE: usize = 8;
 
-/// An account and where it stood in the caller's list.
-pub(super) type Entry = (Arc<Account>, usize);
+type Accounts = [Option<Arc<Account>>];
 
-/// Each account once, the youngest first.
+/// Each account once, the youngest first, with where it stood in the caller's list.
 ///
 /// One order for everybody is what makes a deadlock impossible. That it is this one keeps the busiest lock the shortest: the
 /// accounts that many share are born before those of few, and what is locked last is held least.
-#[derive(Default)]
-pub(super) struct Few {
-    inline: [Option<Entry>; INLINE],
-    heap: Vec<Entry>,
+pub(super) enum Few {
+    Inline { accounts: [Option<Arc<Account>>; INLINE], stood: [u8; INLINE] },
+    Heap { accounts: Vec<Option<Arc<Account>>>, stood: Vec<usize> },
 }
 
 impl Few {
-    pub fn of(accounts: &[Arc<Account>]) -> Few {
-        let mut few = Few::default();
-        if accounts.len() > INLINE {
-            few.heap = accounts.iter().enumerate().map(|(at, account)| (account.clone(), at)).collect();
-            few.heap.sort_by_key(|(account, at)| (Reverse(account.id), *at));
-            few.heap.dedup_by_key(|(account, _)| account.id);
-            return few;
+    pub fn of(all: &[Arc<Account>]) -> Few {
+        if all.len() > INLINE {
+            let mut order: Vec<usize> = (0..all.len()).collect();
+            order.sort_by_key(|at| (Reverse(all[*at].id), *at));
+            order.dedup_by_key(|at| all[*at].id);
+            return Few::Heap { accounts: order.iter().map(|at| Some(all[*at].clone())).collect(), stood: order };
         }
-        for (at, account) in accounts.iter().enumerate() {
-            let id = |entry: &Option<Entry>| entry.as_ref().map(|(account, _)| account.id);
-            let Some(place) = few.inline.iter().position(|entry| id(entry).is_none_or(|id| id <= account.id)) else {
-                continue; // as many places as accounts: there is one
-            };
-            if id(&few.inline[place]) != Some(account.id) {
-                few.inline[place..].rotate_right(1);
-                few.inline[place] = Some((account.clone(), at));
+        let (mut accounts, mut stood) = ([const { None }; INLINE], [0; INLINE]);
+        for (at, account) in all.iter().enumerate() {
+            let id = |place: &Option<Arc<Account>>| place.as_ref().map(|account| account.id);
+            // There are as many places as accounts.
+            let Some(place) = accounts.iter().position(|a| id(a).is_none_or(|id| id <= account.id)) else { continue };
+            if id(&accounts[place]) == Some(account.id) {
+                continue;
             }
+            if accounts[place].is_some() {
+                accounts[place..].rotate_right(1);
+                stood[place..].rotate_right(1);
+            }
+            (accounts[place], stood[place]) = (Some(account.clone()), at as u8);
         }
-        few
+        Few::Inline { accounts, stood }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.inline.iter().map_while(Option::as_ref).chain(&self.heap)
+    fn accounts(&self) -> &Accounts {
+        match self {
+            Few::Inline { accounts, .. } => accounts,
+            Few::Heap { accounts, .. } => accounts,
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts().iter().map_while(Option::as_ref)
+    }
+
+    /// Where one stood in the caller's list, by its place in this order.
+    pub fn stood(&self, place: usize) -> usize {
+        match self {
+            Few::Inline { stood, .. } => stood.get(place).copied().unwrap_or_default().into(),
+            Few::Heap { stood, .. } => stood.get(place).copied().unwrap_or_default(),
+        }
     }
 
     /// Lock them all, so that what is done to them is done in one step.
     pub fn lock(&self) -> Locked<'_> {
-        let mut inline = [const { None }; INLINE];
-        for (guard, entry) in inline.iter_mut().zip(&self.inline) {
-            match entry {
-                Some((account, at)) => *guard = Some((account.lock(), *at)),
-                None => break,
+        match self {
+            Few::Inline { accounts, .. } => {
+                let mut all = [const { None }; INLINE];
+                for (books, account) in all.iter_mut().zip(accounts) {
+                    let Some(account) = account else { break };
+                    *books = Some(account.lock());
+                }
+                Locked::Inline(all)
             }
+            Few::Heap { accounts, .. } => Locked::Heap(accounts.iter().flatten().map(|a| Some(a.lock())).collect()),
         }
-        Locked { inline, heap: self.heap.iter().map(|(account, at)| (account.lock(), *at)).collect() }
     }
 }
 
+type Lock<'a> = Option<MutexGuard<'a, Books>>;
+
 /// A few accounts, all of them locked.
-pub(super) struct Locked<'a> {
-    inline: [Option<(MutexGuard<'a, Books>, usize)>; INLINE],
-    heap: Vec<(MutexGuard<'a, Books>, usize)>,
+pub(super) enum Locked<'a> {
+    Inline([Lock<'a>; INLINE]),
+    Heap(Vec<Lock<'a>>),
 }
 
 impl<'a> Locked<'a> {
-    pub fn iter(&self) -> impl Iterator<Item = (&Books, usize)> {
-        self.inline.iter().map_while(Option::as_ref).chain(&self.heap).map(|(books, at)| (&**books, *at))
+    pub fn iter(&self) -> impl Iterator<Item = &Books> {
+        let all: &[Lock<'a>] = match self {
+            Locked::Inline(all) => all,
+            Locked::Heap(all) => all,
+        };
+        all.iter().map_while(|books| books.as_deref())
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut MutexGuard<'a, Books>> {
-        self.inline.iter_mut().map_while(Option::as_mut).chain(&mut self.heap).map(|(books, _)| books)
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Books> {
+        let all: &mut [Lock<'a>] = match self {
+            Locked::Inline(all) => all,
+            Locked::Heap(all) => all,
+        };
+        all.iter_mut().map_while(|books| books.as_deref_mut())
     }
 }

@@ -53,19 +53,20 @@ impl std::error::Error for Denied {}
 /// caller's own provider key will be charged: only caps that include it are asked.
 pub fn hold(accounts: &[Arc<Account>], want: Nano, least: Nano, byok: bool, now_ms: i64) -> Result<Held, Denied> {
     let accounts = Few::of(accounts);
-    let granted = grant(&mut accounts.lock(), want, least, byok, now_ms)?;
+    let granted = grant(&accounts, want, least, byok, now_ms)?;
     Ok(Held { accounts, amount: granted.0, byok })
 }
 
-fn grant(all: &mut Locked<'_>, want: Nano, least: Nano, byok: bool, now_ms: i64) -> Result<Nano, Denied> {
+fn grant(accounts: &Few, want: Nano, least: Nano, byok: bool, now_ms: i64) -> Result<Nano, Denied> {
     let want = want.0.max(0);
     let least = least.0.clamp(0, want);
-    let room = all.iter().filter_map(|(books, _)| books.room(byok, now_ms)).min();
+    let mut all = accounts.lock();
+    let room = all.iter().filter_map(|books| books.room(byok, now_ms)).min();
     let granted = room.map_or(want, |room| want.min(nano(room).0));
     if granted < least
-        && let Some(denied) = denied(all, Nano(least), byok, now_ms)
+        && let Some((by, which)) = tightest(accounts, &all, byok, now_ms)
     {
-        return Err(denied);
+        return Err(Denied { which, by, missing: Nano(least.saturating_sub(by.left.0)) });
     }
     for books in all.iter_mut() {
         *books.held_mut(byok) += Wide::from(granted);
@@ -73,12 +74,14 @@ fn grant(all: &mut Locked<'_>, want: Nano, least: Nano, byok: bool, now_ms: i64)
     Ok(Nano(granted))
 }
 
-/// The tightest cap of all; without one nobody is denied.
+/// The tightest cap of all, and whose it is, of equals the one first in the caller's list; without a cap nobody is denied.
 #[cold]
-fn denied(all: &Locked<'_>, least: Nano, byok: bool, now_ms: i64) -> Option<Denied> {
-    let every = all.iter().flat_map(|(books, which)| books.every_left(now_ms).map(move |left| (left, which)));
-    let (by, which) = every.filter(|(l, _)| !byok || l.include_byok).min_by_key(|(l, which)| (l.rank(), *which))?;
-    Some(Denied { which, by, missing: Nano(least.0.saturating_sub(by.left.0)) })
+fn tightest(accounts: &Few, all: &Locked<'_>, byok: bool, now_ms: i64) -> Option<(Left, usize)> {
+    let every = all.iter().enumerate().flat_map(|(place, books)| {
+        let which = accounts.stood(place);
+        books.every_left(now_ms).map(move |left| (left, which))
+    });
+    every.filter(|(left, _)| !byok || left.include_byok).min_by_key(|(left, which)| (left.rank(), *which))
 }
 
 impl Held {
@@ -104,7 +107,7 @@ impl Held {
     pub fn top_up(&mut self, want: Nano, least: Nano, now_ms: i64) -> Result<Nano, Denied> {
         // What one hold cannot count it does not ask for.
         let want = Nano(want.0.clamp(0, i64::MAX - self.amount));
-        let more = grant(&mut self.accounts.lock(), want, least, self.byok, now_ms)?;
+        let more = grant(&self.accounts, want, least, self.byok, now_ms)?;
         self.amount += more.0;
         Ok(more)
     }
@@ -141,7 +144,7 @@ impl Drop for Held {
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let accounts: Vec<u64> = self.accounts.iter().map(|(account, _)| account.id).collect();
+        let accounts: Vec<u64> = self.accounts.iter().map(|account| account.id).collect();
         f.debug_struct("Held")
             .field("amount", &self.amount)
             .field("byok", &self.byok)
