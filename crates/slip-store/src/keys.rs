@@ -4,6 +4,7 @@ use crate::KeyUsage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use slip_ir::Nano;
+pub use slip_quota::Reset;
 use std::fmt;
 use std::sync::Arc;
 
@@ -156,28 +157,6 @@ impl KeyKind {
 
     pub fn parse(name: &str) -> Option<KeyKind> {
         [KeyKind::Api, KeyKind::Management].into_iter().find(|k| k.name() == name)
-    }
-}
-
-/// When a spending limit starts anew. Days, weeks (from Monday) and months are UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reset {
-    Daily,
-    Weekly,
-    Monthly,
-}
-
-impl Reset {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Reset::Daily => "daily",
-            Reset::Weekly => "weekly",
-            Reset::Monthly => "monthly",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Reset> {
-        [Reset::Daily, Reset::Weekly, Reset::Monthly].into_iter().find(|r| r.name() == name)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Chores of the repository: `cargo xtask test | lint | bench | clients | conformance | fuzz | sim`. Each installs what it needs, below `target/` or
+//! Chores of the repository: `cargo xtask test | lint | loom | bench | clients | conformance | fuzz | sim`. Each installs what it needs, below `target/` or
 //! from Debian's packages.
 
 mod bench;
@@ -24,6 +24,8 @@ enum Command {
     Test,
     /// Formatting, clippy as errors, and licences and advisories where `cargo deny` is installed.
     Lint,
+    /// Every order in which threads can take the locks that guard money.
+    Loom,
     /// The real client libraries against a running gateway.
     Clients {
         /// Run only those whose name contains this.
@@ -47,6 +49,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Test => test(),
         Command::Lint => lint(),
+        Command::Loom => loom(),
         Command::Clients { filter } => clients::clients(filter.as_deref()),
         Command::Conformance => conformance(),
         Command::Fuzz { seconds, target } => fuzz::fuzz(fuzz::Effort::Hunt { seconds }, target.as_deref()),
@@ -59,10 +62,19 @@ fn test() -> Result<()> {
     lint()?;
     step("Rust tests");
     run("cargo", &["test", "--workspace", "--locked"])?;
+    step("every order of the locks");
+    loom()?;
     step("fuzzing, a few seconds each");
     fuzz::fuzz(fuzz::Effort::Check { inputs: 30_000 }, None)?;
     step("real clients");
     clients::clients(None)
+}
+
+/// Built with other flags, so apart: what is built without them stays.
+fn loom() -> Result<()> {
+    let target = root().join("target/loom").display().to_string();
+    let args = ["test", "--package", "slip-quota", "--lib", "--release", "--locked", "--target-dir", &target, "loom_"];
+    sh::run_in(&root(), "cargo", &args, &[("RUSTFLAGS", "--cfg loom")])
 }
 
 /// The test that compares the page writes it where it is told to.

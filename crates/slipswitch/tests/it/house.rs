@@ -17,15 +17,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("slip-wire", &["slip-ir"]),
     ("slip-providers", &["slip-ir", "slip-wire"]),
     ("slip-route", &["slip-ir"]),
-    ("slip-store", &["slip-ir"]),
-    ("slip-server", &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-store"]),
+    ("slip-quota", &["slip-ir"]),
+    ("slip-store", &["slip-ir", "slip-quota"]),
+    ("slip-server", &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-quota", "slip-store"]),
     ("slip-sim", &["slip-ir"]),
     ("slip-lab", &["slip-ir", "slip-route"]),
     ("slipswitch", &["slip-ir", "slip-server", "slip-sim", "slip-store", "slip-route", "slip-providers"]),
 ];
 
 /// Crates without I/O, clock or chance of their own.
-const PURE: &[&str] = &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-lab"];
+const PURE: &[&str] = &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-quota", "slip-lab"];
 /// What would bring those in.
 const IMPURE: &[&str] = &[
     "tokio",
