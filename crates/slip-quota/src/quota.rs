@@ -131,9 +131,13 @@ impl Quota {
     /// Take one request, an estimate of tokens and a place in every scope, or nothing in any. All are asked before anything is
     /// taken; only what another takes in between is given back.
     pub fn admit(self: &Arc<Quota>, now_ms: i64, tokens: u64) -> Result<Pass, Refused> {
-        if let Some(refused) = self.longest(now_ms, tokens) {
-            return Err(refused);
+        match self.longest(now_ms, tokens) {
+            Some(refused) => Err(refused),
+            None => self.take(now_ms, tokens),
         }
+    }
+
+    fn take(self: &Arc<Quota>, now_ms: i64, tokens: u64) -> Result<Pass, Refused> {
         for (at, scope) in self.scopes.iter().enumerate() {
             if let Err(refused) = scope.take(at, tokens, now_ms) {
                 self.scopes[..at].iter().for_each(|taken| taken.give_back(tokens, now_ms));
@@ -255,8 +259,8 @@ mod tests {
         let rows = [
             (scope(Some(0), None, None), Requests, 0, 0, None),
             (scope(Some(1), None, None), Requests, 1, 0, Some(60_000)),
-            (scope(None, Some(1_500), None), Tokens, 1_500, 500, Some(20_000)),
-            (scope(None, Some(999), None), Tokens, 999, 999, None),
+            (scope(Some(7), Some(1_500), None), Tokens, 1_500, 500, Some(20_000)),
+            (scope(Some(7), Some(999), None), Tokens, 999, 999, None),
             (scope(None, None, Some(1)), Concurrency, 1, 0, None),
         ];
         for (narrow, kind, limit, remaining, retry_after_ms) in rows {
@@ -264,8 +268,11 @@ mod tests {
             let first = quota.admit(NOW, 1_000);
             let before = left(&quota);
             let want = Refused { scope: 1, kind, limit, remaining, retry_after_ms };
-            assert_eq!(quota.admit(NOW, 1_000).err(), Some(want));
-            assert_eq!(left(&quota), before, "{kind:?}");
+            // As it is told in advance, and as it would be by one who came a moment too late.
+            for refused in [quota.admit(NOW, 1_000), quota.take(NOW, 1_000)] {
+                assert_eq!(refused.err(), Some(want));
+                assert_eq!(left(&quota), before, "{kind:?}");
+            }
             drop(first);
             assert!(left(&quota).iter().all(|(_, _, inside)| *inside == 0), "{kind:?}");
         }
