@@ -173,7 +173,7 @@ impl Scope {
         })?;
         self.tokens.reserve(tokens, now_ms).map_err(|wait| {
             self.gate.go();
-            self.requests.settle(-1, now_ms);
+            self.requests.settle(1, 0, now_ms);
             self.refused(at, Kind::Tokens, wait, now_ms)
         })
     }
@@ -189,8 +189,8 @@ impl Scope {
 
     fn give_back(&self, tokens: u64, now_ms: i64) {
         self.gate.go();
-        self.requests.settle(-1, now_ms);
-        self.tokens.settle(difference(0, tokens), now_ms);
+        self.requests.settle(1, 0, now_ms);
+        self.tokens.settle(tokens, 0, now_ms);
     }
 
     fn refused(&self, scope: usize, kind: Kind, wait: Wait, now_ms: i64) -> Refused {
@@ -215,8 +215,7 @@ impl Pass {
 
     /// Leave, having used so many tokens. Whoever is dropped without saying so has used what was estimated.
     pub fn settle(self, tokens: u64, now_ms: i64) {
-        let delta = difference(tokens, self.tokens);
-        self.quota.scopes.iter().for_each(|scope| scope.tokens.settle(delta, now_ms));
+        self.quota.scopes.iter().for_each(|scope| scope.tokens.settle(self.tokens, tokens, now_ms));
     }
 }
 
@@ -224,11 +223,6 @@ impl Drop for Pass {
     fn drop(&mut self) {
         self.quota.scopes.iter().for_each(|scope| scope.gate.go());
     }
-}
-
-fn difference(actual: u64, estimate: u64) -> i64 {
-    let wide = i128::from(actual) - i128::from(estimate);
-    i64::try_from(wide).unwrap_or(if wide < 0 { i64::MIN } else { i64::MAX })
 }
 
 #[cfg(test)]
