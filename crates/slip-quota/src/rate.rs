@@ -243,7 +243,7 @@ mod tests {
             let window = i128::from(window) * i128::from(NS_PER_MS);
             let full = i128::from(limit) * window;
             let mut bucket = Bucket { level: full, at: NOW };
-            let (mut now, mut roundings, mut open) = (NOW, 0i128, vec![]);
+            let (mut now, mut roundings, mut open, mut settled) = (NOW, 0i128, vec![], false);
             for step in steps {
                 bucket.flow(limit, window, now);
                 match step {
@@ -253,6 +253,7 @@ mod tests {
                             continue;
                         }
                         let reserved: u64 = open.remove(which % open.len());
+                        settled = true;
                         rate.settle(reserved, actual, now);
                         let delta = i128::from(actual) - i128::from(reserved);
                         bucket.level = (bucket.level - delta * window).min(full);
@@ -265,7 +266,9 @@ mod tests {
                         let slack = if window % i128::from(limit) == 0 { 0 } else { (roundings + 1) * i128::from(limit) };
                         match got {
                             Ok(()) => {
-                                prop_assert!(after >= -slack, "granted {} too many", -after);
+                                // What is given back after the bucket was full may be a nanosecond too much; nothing else.
+                                let over = if settled { slack } else { 0 };
+                                prop_assert!(after >= -over, "granted {} too many", -after);
                                 open.push(n);
                                 bucket.level = after;
                                 roundings += 1;
