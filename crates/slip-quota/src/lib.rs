@@ -6,7 +6,7 @@
 //! | [`rate`] | requests or tokens a minute | requests, tokens |
 //! | [`gate`] | how many at once | requests under way |
 //! | [`quota`] | all of these of nested scopes (key, member, workspace, instance), taken together or not at all | |
-//! | [`line`] | who waits, and who is next | |
+//! | [`mod@line`] | who waits, and who is next | |
 //! | [`period`], [`sums`] | days, weeks and months of UTC, and sums over them | days since 1970-01-01 |
 //!
 //! Times are Unix milliseconds. Amounts are integers; no float, no rounding, nothing overflows. Nothing here waits, but for a

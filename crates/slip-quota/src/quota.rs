@@ -131,9 +131,13 @@ impl Quota {
     /// Take one request, an estimate of tokens and a place in every scope, or nothing in any. All are asked before anything is
     /// taken; only what another takes in between is given back.
     pub fn admit(self: &Arc<Quota>, now_ms: i64, tokens: u64) -> Result<Pass, Refused> {
-        if let Some(refused) = self.longest(now_ms, tokens) {
-            return Err(refused);
+        match self.longest(now_ms, tokens) {
+            Some(refused) => Err(refused),
+            None => self.take(now_ms, tokens),
         }
+    }
+
+    fn take(self: &Arc<Quota>, now_ms: i64, tokens: u64) -> Result<Pass, Refused> {
         for (at, scope) in self.scopes.iter().enumerate() {
             if let Err(refused) = scope.take(at, tokens, now_ms) {
                 self.scopes[..at].iter().for_each(|taken| taken.give_back(tokens, now_ms));
@@ -169,7 +173,7 @@ impl Scope {
         })?;
         self.tokens.reserve(tokens, now_ms).map_err(|wait| {
             self.gate.go();
-            self.requests.settle(-1, now_ms);
+            self.requests.settle(1, 0, now_ms);
             self.refused(at, Kind::Tokens, wait, now_ms)
         })
     }
@@ -185,8 +189,8 @@ impl Scope {
 
     fn give_back(&self, tokens: u64, now_ms: i64) {
         self.gate.go();
-        self.requests.settle(-1, now_ms);
-        self.tokens.settle(difference(0, tokens), now_ms);
+        self.requests.settle(1, 0, now_ms);
+        self.tokens.settle(tokens, 0, now_ms);
     }
 
     fn refused(&self, scope: usize, kind: Kind, wait: Wait, now_ms: i64) -> Refused {
@@ -211,8 +215,7 @@ impl Pass {
 
     /// Leave, having used so many tokens. Whoever is dropped without saying so has used what was estimated.
     pub fn settle(self, tokens: u64, now_ms: i64) {
-        let delta = difference(tokens, self.tokens);
-        self.quota.scopes.iter().for_each(|scope| scope.tokens.settle(delta, now_ms));
+        self.quota.scopes.iter().for_each(|scope| scope.tokens.settle(self.tokens, tokens, now_ms));
     }
 }
 
@@ -220,11 +223,6 @@ impl Drop for Pass {
     fn drop(&mut self) {
         self.quota.scopes.iter().for_each(|scope| scope.gate.go());
     }
-}
-
-fn difference(actual: u64, estimate: u64) -> i64 {
-    let wide = i128::from(actual) - i128::from(estimate);
-    i64::try_from(wide).unwrap_or(if wide < 0 { i64::MIN } else { i64::MAX })
 }
 
 #[cfg(test)]
@@ -255,8 +253,8 @@ mod tests {
         let rows = [
             (scope(Some(0), None, None), Requests, 0, 0, None),
             (scope(Some(1), None, None), Requests, 1, 0, Some(60_000)),
-            (scope(None, Some(1_500), None), Tokens, 1_500, 500, Some(20_000)),
-            (scope(None, Some(999), None), Tokens, 999, 999, None),
+            (scope(Some(7), Some(1_500), None), Tokens, 1_500, 500, Some(20_000)),
+            (scope(Some(7), Some(999), None), Tokens, 999, 999, None),
             (scope(None, None, Some(1)), Concurrency, 1, 0, None),
         ];
         for (narrow, kind, limit, remaining, retry_after_ms) in rows {
@@ -264,8 +262,11 @@ mod tests {
             let first = quota.admit(NOW, 1_000);
             let before = left(&quota);
             let want = Refused { scope: 1, kind, limit, remaining, retry_after_ms };
-            assert_eq!(quota.admit(NOW, 1_000).err(), Some(want));
-            assert_eq!(left(&quota), before, "{kind:?}");
+            // As it is told in advance, and as it would be by one who came a moment too late.
+            for refused in [quota.admit(NOW, 1_000), quota.take(NOW, 1_000)] {
+                assert_eq!(refused.err(), Some(want));
+                assert_eq!(left(&quota), before, "{kind:?}");
+            }
             drop(first);
             assert!(left(&quota).iter().all(|(_, _, inside)| *inside == 0), "{kind:?}");
         }

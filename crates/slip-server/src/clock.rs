@@ -18,3 +18,8 @@ pub fn now() -> Instant {
 pub fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// The same as the ledger counts it.
+pub fn unix_ms_signed() -> i64 {
+    i64::try_from(unix_ms()).unwrap_or(i64::MAX)
+}

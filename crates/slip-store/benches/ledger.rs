@@ -34,7 +34,7 @@ fn round(dir: &Path) -> anyhow::Result<f64> {
         while ledger.backlog() > slip_store::CAPACITY / 2 {
             sleep(Duration::from_millis(1));
         }
-        ledger.reserve()?.write(record);
+        ledger.reserve(None)?.write(record);
         if n % PACE == 0 {
             sleep(Duration::from_millis(1));
         }

@@ -3,8 +3,10 @@
 
 use crate::generations::Generation;
 use crate::journal::{Journal, Opening, Segment};
-use crate::spend::{Spent, Totals, day_of};
+use crate::scopes::{Scopes, Standing};
 use crate::writer::{Letter, Sheet};
+use slip_ir::Nano;
+use slip_quota::{Denied, Held};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,14 +46,15 @@ pub struct Ledger {
 #[derive(Default)]
 pub(crate) struct Hot {
     pub recent: Recent,
-    pub totals: Totals,
+    pub scopes: Scopes,
 }
 
 impl Ledger {
-    /// Room for one record, held until it is written or the slot is dropped.
-    pub fn reserve(&self) -> Result<Slot, Full> {
+    /// Room for one record, held until it is written or the slot is dropped. The money of a key that is known is counted where it
+    /// stands.
+    pub fn reserve(&self, standing: Option<Arc<Standing>>) -> Result<Slot, Full> {
         let permit = self.to_writer.clone().try_reserve_owned().map_err(|_| Full)?;
-        Ok(Slot { permit, hot: self.hot.clone(), journal: self.journal.clone(), opened: None })
+        Ok(Slot { permit, hot: self.hot.clone(), journal: self.journal.clone(), opened: None, standing, held: None })
     }
 
     /// A record written lately.
@@ -72,9 +75,32 @@ pub struct Slot {
     journal: Option<Arc<Journal>>,
     /// The file of the journal that says this request is under way.
     opened: Option<Arc<Segment>>,
+    standing: Option<Arc<Standing>>,
+    held: Option<Held>,
 }
 
 impl Slot {
+    /// Where the caller's key stands.
+    pub fn standing(&self) -> Option<&Arc<Standing>> {
+        self.standing.as_ref()
+    }
+
+    /// Set money aside in every scope the request lies in, or in none: `want`, or what there is if that is `least` or more. What was
+    /// held before is given back first. Says how much is held.
+    pub fn hold(&mut self, want: Nano, least: Nano, byok: bool, now_ms: i64) -> Result<Nano, Denied> {
+        self.held = None;
+        let Some(standing) = &self.standing else { return Ok(want) };
+        let held = standing.quota.hold(want, least, byok, now_ms)?;
+        let amount = held.amount();
+        self.held = Some(held);
+        Ok(amount)
+    }
+
+    /// Hold more. Says how much more.
+    pub fn top_up(&mut self, want: Nano, least: Nano, now_ms: i64) -> Result<Nano, Denied> {
+        self.held.as_mut().map_or(Ok(want), |held| held.top_up(want, least, now_ms))
+    }
+
     /// Say that the request is about to be sent upstream, or how far its answer has come: what is known of it should this process
     /// end before the record is written. To be called before the first byte is sent; again whenever more is known.
     pub fn open(&mut self, opening: &Opening<'_>) -> Result<(), Full> {
@@ -95,8 +121,17 @@ impl Slot {
             detail = Some(text);
         }
         let record = Arc::new(record);
-        if let Some(key) = &record.key_hash {
-            self.hot.totals.add(key, day_of(record.created_ms), Spent::of(&record));
+        let standing = self.standing.or_else(|| {
+            let key = record.key_hash.as_ref()?;
+            Some(self.hot.scopes.of(key, &record.workspace, record.member.as_ref()))
+        });
+        if let Some(standing) = standing {
+            let byok = if record.byok { record.upstream_cost.unwrap_or_default() } else { Nano(0) };
+            // A hold of nothing is always granted.
+            let held = self.held.or_else(|| standing.quota.hold(Nano(0), Nano(0), record.byok, record.created_ms).ok());
+            if let Some(held) = held {
+                held.settle(record.cost, byok, record.created_ms);
+            }
         }
         self.hot.recent.put(record.clone());
         self.permit.send(Letter::Record(Sheet { record, detail, _held: [self.opened, closed] }));

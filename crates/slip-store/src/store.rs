@@ -1,6 +1,7 @@
 //! The store: opens a place, starts the writer, and answers what the rest of the house asks.
 
 use crate::Error;
+use crate::KeyUsage;
 use crate::content::Content;
 use crate::database::{Database, Result as Told};
 use crate::generations::Generation;
@@ -10,11 +11,13 @@ use crate::keyring::Keyring;
 use crate::keys::{Before, DEFAULT_WORKSPACE, Key, NewKey, SecretKey};
 use crate::ledger::{CAPACITY, Hot, Ledger};
 use crate::place::{Dir, Place, random_pepper};
-use crate::spend::KeyUsage;
+use crate::scopes::{ScopeId, Standing};
 use crate::sqlite::Sqlite;
 use crate::things::{Kind, Thing};
 use crate::usage::{Between, Used};
 use crate::writer::{Letter, Sight, Writer};
+use slip_ir::Nano;
+use slip_quota::Caps;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,7 +62,9 @@ impl Store {
 
         let keyring = Keyring::new(&dir.as_ref().map_or_else(random_pepper, |dir| dir.pepper));
         prove_pepper(&mut *database, &keyring, dir.as_ref())?;
+        let hot = Arc::new(Hot::default());
         for key in database.keys()? {
+            hot.scopes.set(&key);
             keyring.put(Arc::new(key));
         }
         let (journal, recovered) = match &dir {
@@ -73,9 +78,8 @@ impl Store {
                 (Some(Arc::new(Journal::begin(&dir.journal)?)), cut_off)
             }
         };
-        let hot = Arc::new(Hot::default());
         for whose in database.totals()? {
-            hot.totals.load(&whose);
+            hot.scopes.load(&whose);
         }
 
         let (to_writer, letters) = mpsc::channel(CAPACITY);
@@ -119,9 +123,24 @@ impl Store {
         Ok(self.read(move |db| db.generation(&id)).await?.map(Arc::new))
     }
 
-    /// What a key has spent, as of the UTC day `today` ([`crate::day_of`]).
-    pub fn usage(&self, key_hash: &str, today: i64) -> KeyUsage {
-        self.0.ledger.hot.totals.of(key_hash, today)
+    /// What was spent by or within this.
+    pub fn usage(&self, id: &ScopeId, now_ms: i64) -> KeyUsage {
+        self.0.ledger.hot.scopes.usage(id, now_ms)
+    }
+
+    /// What requests under way hold of it.
+    pub fn held(&self, id: &ScopeId) -> Nano {
+        self.0.ledger.hot.scopes.held(id).own
+    }
+
+    /// Where a key stands: the scopes its requests need leave of.
+    pub fn standing(&self, key: &Key) -> Arc<Standing> {
+        self.0.ledger.hot.scopes.of(&key.hash, &key.workspace, key.detail.member.as_ref())
+    }
+
+    /// What all keys together may spend.
+    pub fn cap_instance(&self, caps: Caps) {
+        self.0.ledger.hot.scopes.cap_instance(caps);
     }
 
     /// Keep a key. One that exists already is returned as it is: a key fixed by the operator is the same key at every start.
@@ -187,6 +206,7 @@ impl Store {
         let _changing = self.0.changing.lock().await;
         // Memory first: a key that is being deleted must open nothing, whatever the disk says.
         self.0.keyring.remove(hash);
+        self.0.ledger.hot.scopes.forget(hash);
         let hash = hash.to_owned();
         self.write(move |db| db.delete_key(&hash)).await
     }
@@ -194,6 +214,7 @@ impl Store {
     async fn put_key(&self, key: Arc<Key>) -> Result<(), Error> {
         let row = key.clone();
         self.write(move |db| db.put_key(&row)).await?;
+        self.0.ledger.hot.scopes.set(&key);
         self.0.keyring.put(key);
         Ok(())
     }

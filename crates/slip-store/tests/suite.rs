@@ -4,7 +4,7 @@ use serde_json::json;
 use slip_ir::{Finish, Nano, Usage};
 use slip_store::{
     Attempt, Between, CAPACITY, Content, Error, Failure, Full, Generation, Grain, KeyDetail, KeyKind, Kind, NewKey,
-    Page, Place, Reset, Ruled, SecretKey, Store, Sums, Thing, day_of,
+    Page, Place, Reset, Ruled, ScopeId, SecretKey, Store, Sums, Thing, day_of,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,23 +130,23 @@ async fn suite(store: Store) {
 
     // A record is there the moment it is written, and the same once it is on disk.
     for record in [full_record(), record(1)] {
-        ledger.reserve().expect("room").write(record.clone());
+        ledger.reserve(None).expect("room").write(record.clone());
         let read = store.generation(&record.id).await.expect("read").expect("written");
         assert_eq!(*read, record);
     }
     assert_eq!(store.generation("gen-0-nobody").await.expect("read"), None);
 
     // Spend is counted at once too.
-    let usage = store.usage("key-one", day_of(NOW));
+    let usage = store.usage(&ScopeId::Key("key-one".into()), NOW);
     assert_eq!((usage.total, usage.daily, usage.weekly, usage.monthly, usage.requests), {
         let two = Nano(2_000);
         (two, two, two, two, 2)
     });
     assert_eq!((usage.byok_total, usage.byok_daily), (Nano(14), Nano(14)));
-    assert_eq!(store.usage("key-one", day_of(NOW) + 1).daily, Nano(0));
+    assert_eq!(store.usage(&ScopeId::Key("key-one".into()), NOW + 86_400_000).daily, Nano(0));
 
     // A slot that is not used gives its room back.
-    drop(ledger.reserve().expect("room"));
+    drop(ledger.reserve(None).expect("room"));
     store.flush().await.expect("flushed");
     assert_eq!(ledger.backlog(), 0);
 
@@ -257,7 +257,7 @@ async fn suite(store: Store) {
     assert_eq!(store.setting("first-run").await.expect("read").as_deref(), Some("b"));
 
     store.close().await.expect("closed");
-    assert_eq!(ledger.reserve().err(), Some(Full), "nothing is taken on after the end");
+    assert_eq!(ledger.reserve(None).err(), Some(Full), "nothing is taken on after the end");
 }
 
 #[tokio::test]
@@ -281,15 +281,15 @@ async fn everything_survives_a_restart() {
     store.set("mark", "1").await.expect("set");
     let day = 86_400_000;
     for (number, created_ms) in [NOW - 400 * day, NOW - 8 * day, NOW - day, NOW].into_iter().enumerate() {
-        store.ledger().reserve().expect("room").write(Generation { created_ms, ..record(number) });
+        store.ledger().reserve(None).expect("room").write(Generation { created_ms, ..record(number) });
     }
-    store.ledger().reserve().expect("room").write(Generation { id: "gen-full".into(), ..full_record() });
-    let before = store.usage("key-one", day_of(NOW));
+    store.ledger().reserve(None).expect("room").write(Generation { id: "gen-full".into(), ..full_record() });
+    let before = store.usage(&ScopeId::Key("key-one".into()), NOW);
     assert_eq!((before.total, before.weekly, before.monthly), (Nano(5_000), Nano(2_000), Nano(4_000)));
     store.close().await.expect("closed");
 
     let store = scratch.open().expect("opens again");
-    assert_eq!(store.usage("key-one", day_of(NOW)), before);
+    assert_eq!(store.usage(&ScopeId::Key("key-one".into()), NOW), before);
     assert_eq!(store.keyring().find("operator's-own", NOW), Some(key));
     assert_eq!(store.setting("mark").await.expect("read").as_deref(), Some("1"));
     assert!(store.ledger().recent("gen-full").is_none(), "so it is the database that answers");
@@ -307,11 +307,11 @@ async fn a_full_ledger_pushes_back_and_loses_nothing() {
     };
     let store = Store::open(Place::Memory, Some(Box::new(observer))).expect("opens");
     let ledger = store.ledger();
-    let mut slots: Vec<_> = (0..CAPACITY).map(|_| ledger.reserve().expect("room")).collect();
-    assert_eq!(ledger.reserve().err(), Some(Full));
+    let mut slots: Vec<_> = (0..CAPACITY).map(|_| ledger.reserve(None).expect("room")).collect();
+    assert_eq!(ledger.reserve(None).err(), Some(Full));
     assert_eq!(ledger.backlog(), CAPACITY);
     slots.pop();
-    let last = ledger.reserve().expect("the room that was given back");
+    let last = ledger.reserve(None).expect("the room that was given back");
     for (number, slot) in slots.into_iter().chain([last]).enumerate() {
         slot.write(record(number));
     }
@@ -321,7 +321,7 @@ async fn a_full_ledger_pushes_back_and_loses_nothing() {
         let id = record(number).id;
         assert!(store.generation(&id).await.expect("read").is_some(), "{id}");
     }
-    assert_eq!(store.usage("key-one", day_of(NOW)).requests, CAPACITY as u64);
+    assert_eq!(store.usage(&ScopeId::Key("key-one".into()), NOW).requests, CAPACITY as u64);
     store.close().await.expect("closed");
 }
 
@@ -331,7 +331,7 @@ async fn records_in_memory_are_bounded_and_the_rest_are_read_from_disk() {
     let store = scratch.open().expect("opens");
     let ledger = store.ledger();
     for number in 0..20_000 {
-        while ledger.reserve().map(|slot| slot.write(record(number))).is_err() {
+        while ledger.reserve(None).map(|slot| slot.write(record(number))).is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -424,7 +424,7 @@ async fn victim() {
     let Some(dir) = std::env::vars_os().find(|(name, _)| name == VICTIM).map(|(_, value)| value) else { return };
     let store = Store::open(Place::Dir(dir.into()), None).expect("opens");
     for number in 0.. {
-        store.ledger().reserve().expect("room").write(record(number));
+        store.ledger().reserve(None).expect("room").write(record(number));
         if number % 100 == 99 {
             store.flush().await.expect("flushed");
             println!("flushed {}", number + 1);
@@ -466,7 +466,7 @@ async fn killed_in_the_middle_it_keeps_all_that_was_flushed() {
     while store.generation(&record(kept).id).await.expect("read").is_some() {
         kept += 1;
     }
-    assert_eq!(store.usage("key-one", day_of(NOW)).requests, kept as u64);
+    assert_eq!(store.usage(&ScopeId::Key("key-one".into()), NOW).requests, kept as u64);
     store.close().await.expect("closed");
 }
 
@@ -476,7 +476,7 @@ async fn what_the_disk_refuses_is_kept_until_it_takes_it() {
     let store = scratch.open().expect("opens");
     let meddler = rusqlite::Connection::open(scratch.0.join("slipswitch.db")).expect("a second connection");
     meddler.execute_batch("ALTER TABLE generations RENAME TO hidden").expect("hidden");
-    store.ledger().reserve().expect("room").write(record(0));
+    store.ledger().reserve(None).expect("room").write(record(0));
     while store.trouble().is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

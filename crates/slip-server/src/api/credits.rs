@@ -8,7 +8,7 @@ use crate::flow::admit::Caller;
 use http::Response;
 use serde_json::json;
 use slip_ir::{Fault, FaultKind, Nano};
-use slip_store::{KeyKind, day_of};
+use slip_store::{KeyKind, ScopeId};
 
 /// Dollars told as credits where nothing is limited: clients subtract what was used, and must find something left.
 const BOUNDLESS: Nano = Nano(1_000_000_000_000_000);
@@ -17,13 +17,10 @@ pub fn credits(app: &App, caller: &Caller) -> Result<Response<Body>, Fault> {
     let Some(key) = caller.key() else {
         return Err(Fault::caller(FaultKind::Unauthorised, "this path tells about a key: send one"));
     };
-    let today = day_of(now());
     let (used, limit) = if key.kind == KeyKind::Management {
-        let all = app.store.keyring().all();
-        let used = all.iter().fold(Nano(0), |sum, key| sum + app.store.usage(&key.hash, today).total);
-        (used, None)
+        (app.store.usage(&ScopeId::Instance, now()).total, None)
     } else {
-        let used = app.store.usage(&key.hash, today);
+        let used = app.store.usage(&ScopeId::Key(key.hash.clone()), now());
         // What was used before the running period is paid for.
         (used.total, key.remaining(&used).map(|left| left + used.total))
     };

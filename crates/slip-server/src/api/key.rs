@@ -8,7 +8,7 @@ use crate::flow::admit::Caller;
 use http::Response;
 use serde_json::{Value, json};
 use slip_ir::{Fault, FaultKind};
-use slip_store::{KeyKind, KeyUsage, day_of};
+use slip_store::{KeyKind, KeyUsage, ScopeId};
 
 /// What a key has used, in OpenRouter's eight members.
 pub fn usage(usage: &KeyUsage) -> Value {
@@ -36,8 +36,8 @@ pub fn key(app: &App, caller: &Caller) -> Result<Response<Body>, Fault> {
     let Some(key) = caller.key() else {
         return Err(Fault::caller(FaultKind::Unauthorised, "this path tells about a key: send one"));
     };
-    let now = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
-    let used = app.store.usage(&key.hash, day_of(now));
+    let now = clock::unix_ms_signed();
+    let used = app.store.usage(&ScopeId::Key(key.hash.clone()), now);
     let management = key.kind == KeyKind::Management;
     let mut data = json!({
         "label": key.label,

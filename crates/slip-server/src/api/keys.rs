@@ -14,7 +14,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use slip_ir::{Fault, FaultKind};
-use slip_store::{DEFAULT_WORKSPACE, Key, KeyDetail, KeyKind, NewKey, Reset, SecretKey, day_of};
+use slip_store::{DEFAULT_WORKSPACE, Key, KeyDetail, KeyKind, NewKey, Reset, ScopeId, SecretKey};
 use std::sync::Arc;
 
 /// Keys on one page of the list: OpenRouter's number.
@@ -203,7 +203,7 @@ fn secret_told(status: StatusCode, told: &Value) -> Response<Body> {
 }
 
 pub fn shown_key(app: &App, key: &Key) -> Value {
-    let used = app.store.usage(&key.hash, day_of(now()));
+    let used = app.store.usage(&ScopeId::Key(key.hash.clone()), now());
     let detail = &key.detail;
     let data = json!({
         "hash": &*key.hash,
@@ -212,6 +212,7 @@ pub fn shown_key(app: &App, key: &Key) -> Value {
         "disabled": key.disabled,
         "limit": key.limit.map_or(Value::Null, usd),
         "limit_remaining": key.remaining(&used).map_or(Value::Null, usd),
+        "limit_held": usd(app.store.held(&ScopeId::Key(key.hash.clone()))),
         "limit_reset": key.limit_reset.map(Reset::name),
         "include_byok_in_limit": key.include_byok_in_limit,
         "created_at": iso(key.created_ms),

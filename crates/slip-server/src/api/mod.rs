@@ -121,7 +121,7 @@ pub fn shown(text: &str) -> String {
 
 /// Now, in Unix milliseconds as the store counts them.
 fn now() -> i64 {
-    i64::try_from(crate::clock::unix_ms()).unwrap_or(i64::MAX)
+    crate::clock::unix_ms_signed()
 }
 
 /// The store could not do it.

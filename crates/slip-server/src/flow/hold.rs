@@ -1,18 +1,63 @@
-//! Verb 4, hold: take the place this request's record will have in the ledger's queue, before anything is spent. A congested ledger
-//! pushes back here, at the door, rather than at the end. (Budgets will be held here too.)
+//! Verb 4, hold: leave to go on by every limit of the caller, and the place this request's record will have in the ledger's queue,
+//! before anything is spent. A congested ledger pushes back here, at the door, rather than at the end. Money is held for each attempt,
+//! when it is known what that may cost: `afford.rs`.
 
 use crate::App;
+use crate::clock;
+use crate::flow::admit::Caller;
 use crate::upstream::show;
-use slip_ir::{Fault, FaultKind, Remedy};
-use slip_store::Slot;
+use slip_ir::{Fault, FaultKind, Remedy, Want};
+use slip_quota::{Kind, Pass, Refused};
+use slip_store::{ScopeId, Slot, Standing};
 use std::time::Duration;
 
-pub fn hold(app: &App) -> Result<Slot, Fault> {
-    app.ledger.reserve().map_err(|_| {
+/// Tokens of an answer that are counted against a limit per minute before it is known how many come.
+const ANSWER: u64 = 256;
+
+/// What was got.
+pub struct Hold {
+    pub slot: Slot,
+    /// Absent where nobody counts.
+    pub pass: Option<Pass>,
+}
+
+pub fn hold(app: &App, caller: &Caller, want: &Want) -> Result<Hold, Fault> {
+    let standing = caller.key().map(|key| app.store.standing(key));
+    let pass = match &standing {
+        None => None,
+        Some(standing) => {
+            let tokens = want.prompt_tokens + want.max_tokens.unwrap_or(ANSWER).min(ANSWER);
+            let admitted = standing.quota.admit(clock::unix_ms_signed(), tokens);
+            Some(admitted.map_err(|refused| too_many(&refused, standing))?)
+        }
+    };
+    let slot = app.ledger.reserve(standing).map_err(|_| {
         let mut fault = Fault::house(FaultKind::Busy, "the ledger is behind and new requests are held off; try again");
         fault.retry_after = Some(Duration::from_secs(1));
         fault
-    })
+    })?;
+    Ok(Hold { slot, pass })
+}
+
+/// A limit per minute, or of requests at once, is reached.
+fn too_many(refused: &Refused, standing: &Standing) -> Fault {
+    let whose = standing.ids.get(refused.scope).unwrap_or(&ScopeId::Instance);
+    let (limit, what) = (refused.limit, refused.kind.name());
+    let after = match (refused.kind, refused.retry_after_ms) {
+        // Somebody is about to leave.
+        (Kind::Concurrency, _) => Duration::from_secs(1),
+        (_, Some(ms)) => Duration::from_millis(ms),
+        (_, None) => {
+            let says = format!(
+                "this request has more tokens than this {whose} may use in a whole minute ({limit}): make it shorter"
+            );
+            return Fault::caller(FaultKind::TooLarge, says);
+        }
+    };
+    let says = format!("the limit of this {whose} is reached: {limit} {what}; try again in {}", show(after));
+    let mut fault = Fault::caller(FaultKind::RateLimited, says);
+    fault.retry_after = Some(after);
+    fault
 }
 
 /// The journal cannot be written: what would be asked of a provider could be lost.

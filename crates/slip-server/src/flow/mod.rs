@@ -1,6 +1,7 @@
 //! The journey of a request, on one screen: nine verbs, one file each, always in this order.
 
 pub mod admit;
+mod afford;
 mod calls;
 pub mod carry;
 pub mod choose;
@@ -233,11 +234,11 @@ async fn travel(
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
     let choose::Chosen { plan, refusals, demoted, strict, conversation } = chosen;
-    let slot = match hold::hold(&app) {
-        Ok(slot) => slot,
+    let held = match hold::hold(&app, &caller, &inbound.peek.want) {
+        Ok(held) => held,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
-    let mut book = Book::open(place, slot, id.clone(), &inbound, &caller, arrived);
+    let mut book = Book::open(place, held, id.clone(), &inbound, &caller, arrived);
     book.routed(&plan, &refusals, &demoted);
     book.log(world.decisions.as_ref().map(|log| log.entry(&inbound, &plan, &refusals)));
     book.converses(conversation);
@@ -246,7 +247,7 @@ async fn travel(
     let service = inbound.inquiry.is_some();
     let timeouts = world.timeouts;
     let pace = Pace::of_request(&world, &plan, arrived);
-    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), pace, flight: None, won: None };
+    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), pace, flight: None, won: None, broke: None };
     if !stream {
         return trip.whole().await;
     }
@@ -311,6 +312,8 @@ struct Trip {
     flight: Option<Flight>,
     /// The one that answered, if another may go on with its stream.
     won: Option<slip_route::Attempt>,
+    /// There was no money for one of the endpoints.
+    broke: Option<Fault>,
 }
 
 /// What one attempt produced: a whole reply or the opening of a stream.
@@ -377,6 +380,13 @@ impl Trip {
             match self.plan.next(now, &self.world.at(now)) {
                 Step::Try(mut attempt) => {
                     let Some(flight) = self.take_off(&attempt, now) else { continue };
+                    if let Err(fault) = self.afford(&attempt) {
+                        drop(flight);
+                        self.book.refused(&attempt.endpoint, &fault);
+                        let fault = self.broke.insert(fault).clone();
+                        self.plan.failed(&attempt, &fault, upstream::Sent::NotSent, now);
+                        continue;
+                    }
                     self.flight = Some(flight);
                     self.book.attempt(&attempt.endpoint, attempt.instance.id, self.spoken(&attempt));
                     self.book.sends(&attempt.endpoint, self.inbound.peek.want.prompt_tokens)?;
@@ -421,11 +431,28 @@ impl Trip {
                     }
                 }
                 Step::Wait(pause) => tokio::time::sleep(pause).await,
-                Step::Stop(fault) => return Err(self.strict.last_word(fault)),
+                Step::Stop(fault) => return Err(self.last_word(fault)),
             }
             if clock::now() >= self.pace.last_call() {
                 return Err(hold::out_of_time(self.pace.total()));
             }
+        }
+    }
+
+    /// Is there money for it? Where there is not enough for all of the answer it asks for, a shorter one is asked for.
+    fn afford(&mut self, attempt: &slip_route::Attempt) -> Result<(), Fault> {
+        let (want, stream) = (&self.inbound.peek.want, self.inbound.peek.stream);
+        match self.book.afford(&attempt.endpoint, want, stream)? {
+            Some(tokens) => self.inbound.limit(tokens),
+            None => Ok(()),
+        }
+    }
+
+    /// Why nobody answered. If nobody was asked because there is no money for it, that is why.
+    fn last_word(&mut self, fault: Fault) -> Fault {
+        match self.broke.take() {
+            Some(broke) if !self.book.tried_any() => Fault { remedy: Remedy::Stop, ..broke },
+            _ => self.strict.last_word(fault),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Verb 2, read: the body, bounded in bytes and time, and the little of it that must be known.
 
+use super::afford;
 use super::carry::{self, Carried, Engine};
 use super::invoked;
 use super::metadata;
@@ -64,6 +65,18 @@ impl Inbound {
     pub fn infills(&self) -> bool {
         let suffix = self.peek.member("suffix").and_then(|member| self.raw.get(member.value.clone()));
         suffix.is_some_and(|value| !matches!(value, b"null" | b"\"\""))
+    }
+
+    /// Ask for an answer of no more than so many tokens, whatever the caller says.
+    pub fn limit(&mut self, tokens: u64) -> Result<(), Fault> {
+        let raw = afford::limited(self, tokens);
+        let in_path = matches!(self.dialect, Dialect::Gemini | Dialect::Bedrock);
+        let model = self.peek.model.clone().filter(|_| in_path);
+        let named = model.map(|model| Named { model, stream: self.peek.stream });
+        let again = chat(self.dialect, raw, self.heads.clone(), named.as_ref())?;
+        let (carried, invoked) = (self.carried.take(), self.invoked.take());
+        *self = Inbound { carried, invoked, ..again };
+        Ok(())
     }
 
     /// It was understood, and there is no conversation in it.

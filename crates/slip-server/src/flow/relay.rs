@@ -169,6 +169,11 @@ impl Relay {
                     let Ok(data) = frame.into_data() else { continue };
                     moved |= run.lens.is_bare() || !only_comments(&data);
                     run.lens.push(&data, &mut self.out);
+                    if let Err(fault) = run.book.says(run.lens.said()) {
+                        self.mender = None;
+                        self.finish(End::Fault(fault));
+                        continue;
+                    }
                     if run.lens.phase() == Phase::Broken {
                         self.finish(End::Eof);
                     } else if self.out.len() >= JOIN {

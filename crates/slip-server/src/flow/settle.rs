@@ -1,8 +1,9 @@
 //! Verb 9, settle: the one record of a request. Opened at hold, written exactly once, whichever way the request ends.
 
 use super::admit::Caller;
+use super::afford::{self, Bill, QUANTUM};
 use super::calls::Offered;
-use super::hold;
+use super::hold::{self, Hold};
 use super::read::Inbound;
 use super::resume::Tried;
 use super::shield::internal;
@@ -13,7 +14,8 @@ use crate::decisions::Entry;
 use crate::sticky::{STAYS_LONG_MS, STAYS_MS};
 use crate::vitals::Flight;
 use http::HeaderValue;
-use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Usage};
+use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Usage, Want};
+use slip_quota::Pass;
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
 use slip_store::{Attempt, Failure, Generation, Opening, Ruled, Slot};
@@ -61,6 +63,15 @@ struct Stop {
     caches: bool,
 }
 
+/// The money that is held for an answer.
+struct Fund {
+    bill: Bill,
+    /// Tokens of the answer it is held for.
+    covers: u64,
+    /// No more is to be had.
+    last: bool,
+}
+
 /// What is being sent.
 struct Sent {
     endpoint: Arc<str>,
@@ -90,6 +101,11 @@ impl Drop for InFlight {
 pub struct Book {
     /// `None` once written.
     slot: Option<Slot>,
+    /// The place it has by the limits of its caller.
+    pass: Option<Pass>,
+    /// Somebody says how much may be spent.
+    capped: bool,
+    fund: Option<Fund>,
     row: Generation,
     started: Instant,
     /// Time spent waiting for providers, so that what is left is ours.
@@ -120,7 +136,7 @@ pub struct Book {
 impl Book {
     pub fn open(
         in_flight: InFlight,
-        slot: Slot,
+        held: Hold,
         id: String,
         inbound: &Inbound,
         caller: &Caller,
@@ -148,8 +164,16 @@ impl Book {
                 .or_else(|| inbound.heads.session.clone()),
             ..Generation::default()
         };
+        let Hold { slot, pass } = held;
+        let capped = slot.standing().is_some_and(|standing| {
+            let now = clock::unix_ms_signed();
+            standing.quota.accounts().iter().any(|account| account.tightest(now).is_some())
+        });
         Book {
             slot: Some(slot),
+            pass,
+            capped,
+            fund: None,
             row,
             started,
             upstream_us: 0,
@@ -242,6 +266,59 @@ impl Book {
         self.row.provider_slug = endpoint.provider.clone();
         self.row.provider_name = endpoint.provider_name.clone();
         self.row.dialect_out = spoken.name();
+    }
+
+    /// Hold the money an attempt may cost, or as much as there is if that pays for an answer worth having. Says how many tokens the
+    /// answer may have, where that is fewer than are asked for.
+    pub fn afford(&mut self, endpoint: &Endpoint, want: &Want, stream: bool) -> Result<Option<u64>, Fault> {
+        self.fund = None;
+        let Some(slot) = self.slot.as_mut().filter(|_| self.capped) else { return Ok(None) };
+        let Some(standing) = slot.standing().cloned() else { return Ok(None) };
+        let price = endpoint.price.as_ref().ok_or_else(afford::unpriced)?;
+        let bill = Bill::of(endpoint, price, want, stream);
+        let now = clock::unix_ms_signed();
+        let full = bill.cost(bill.first);
+        let held =
+            slot.hold(full, bill.least(), false, now).map_err(|denied| afford::too_little(&denied, &standing))?;
+        if price.is_free() || bill.longest == 0 {
+            return Ok(None);
+        }
+        let covers = if held >= full { bill.first } else { bill.affords(held) };
+        let every = standing.quota.accounts().iter().filter_map(|account| account.tightest(now));
+        let left = every.map(|left| left.left).min().unwrap_or(Nano(i64::MAX));
+        // What a stream goes on to use is held as it goes on.
+        let most = if stream { bill.affords(held + left) } else { covers };
+        let asked = want.max_tokens.or(endpoint.max_output);
+        let enough = asked.is_some_and(|asked| most >= asked) || stream && most >= bill.longest;
+        self.fund = stream.then_some(Fund { bill, covers, last: false });
+        Ok((!enough).then_some(most.max(1)))
+    }
+
+    /// The answer has so many tokens by now: hold money for more. `Err` when it has to end here.
+    pub fn says(&mut self, tokens: u64) -> Result<(), Fault> {
+        let (Some(fund), Some(slot)) = (&mut self.fund, &mut self.slot) else { return Ok(()) };
+        // A quarter of what is held is left for what comes while this is asked.
+        let soon = fund.covers.saturating_sub(QUANTUM / 4);
+        if tokens < if fund.last { fund.covers } else { soon } {
+            return Ok(());
+        }
+        let more = fund.covers.max(tokens) + QUANTUM;
+        let want = Nano(fund.bill.cost(more).0.saturating_sub(fund.bill.cost(fund.covers).0));
+        match slot.top_up(want, want, clock::unix_ms_signed()) {
+            Ok(_) => fund.covers = more,
+            Err(_) if tokens < fund.covers => fund.last = true,
+            Err(denied) => {
+                let Some(standing) = slot.standing() else { return Ok(()) };
+                let fault = afford::too_little(&denied, standing);
+                return Err(Fault { says: format!("budget exhausted: {}", fault.says).into(), ..fault });
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody was asked.
+    pub fn tried_any(&self) -> bool {
+        !self.row.attempts.is_empty()
     }
 
     /// The attempt is about to be sent: should this process end before the record is written, this is what is known of it.
@@ -445,6 +522,9 @@ impl Book {
         let (ended_well, tokens) = (tally.fault.is_none() && !cancelled, row.tokens.clone());
         if let Some(entry) = self.entry.take() {
             entry.end(row);
+        }
+        if let Some(pass) = self.pass.take() {
+            pass.settle(tokens.total(), row.created_ms);
         }
         slot.write(std::mem::take(row));
         if ended_well {

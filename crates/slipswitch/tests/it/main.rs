@@ -16,6 +16,7 @@ mod invoke;
 mod journey;
 mod keys;
 mod media;
+mod money;
 mod providers;
 mod reload;
 mod responses;

@@ -1,0 +1,150 @@
+//! Whom money and leave are counted against, by name: every key, every member, every workspace, and the whole installation. A request
+//! lies in several of them, and needs the leave of all.
+
+use crate::keys::Key;
+use crate::usage::Whose;
+use arc_swap::ArcSwap;
+use slip_quota::sums::{Amount, Usage};
+use slip_quota::{Cap, Caps, Quota, Scope};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a scope is the scope of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ScopeId {
+    /// By its hash.
+    Key(Arc<str>),
+    Member(Arc<str>),
+    Workspace(Arc<str>),
+    /// Everybody together.
+    Instance,
+}
+
+impl ScopeId {
+    /// The word for it in errors and headers.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            ScopeId::Key(_) => "key",
+            ScopeId::Member(_) => "member",
+            ScopeId::Workspace(_) => "workspace",
+            ScopeId::Instance => "installation",
+        }
+    }
+}
+
+impl fmt::Display for ScopeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // A key is told by its own name where it matters; its hash would only be long.
+            ScopeId::Key(_) | ScopeId::Instance => f.write_str(self.kind()),
+            ScopeId::Member(name) | ScopeId::Workspace(name) => write!(f, "{} {name}", self.kind()),
+        }
+    }
+}
+
+/// Where a key stands: the scopes its requests lie in, the narrowest first.
+#[derive(Debug)]
+pub struct Standing {
+    pub quota: Arc<Quota>,
+    /// Of each scope.
+    pub ids: Box<[ScopeId]>,
+}
+
+#[derive(Default)]
+pub(crate) struct Scopes {
+    all: Mutex<HashMap<ScopeId, Arc<Scope>>>,
+    /// By the hash of the key. Read by every request, changed when keys are.
+    standings: ArcSwap<HashMap<Arc<str>, Arc<Standing>>>,
+}
+
+impl Scopes {
+    /// A key is made or changed: its limits are in force for the next request.
+    pub fn set(&self, key: &Key) {
+        let scope = self.scope(&ScopeId::Key(key.hash.clone()));
+        let caps = key.limit.map_or(Caps::none(), |limit| {
+            Caps::none().with(key.limit_reset, Cap { limit, include_byok: key.include_byok_in_limit })
+        });
+        scope.account.set_caps(caps);
+        scope.requests.set_limit(key.detail.requests_per_minute.map(Into::into));
+        scope.tokens.set_limit(key.detail.tokens_per_minute);
+        scope.gate.set_limit(key.detail.concurrent.map(Into::into));
+        let standing = self.make(&key.hash, &key.workspace, key.detail.member.as_ref());
+        self.change(|all| {
+            all.insert(key.hash.clone(), standing.clone());
+        });
+    }
+
+    /// What it spent stays on record.
+    pub fn forget(&self, hash: &str) {
+        self.change(|all| {
+            all.remove(hash);
+        });
+    }
+
+    /// Where the key of this hash stands. One that is not known (any more) has no limits of its own.
+    pub fn of(&self, hash: &Arc<str>, workspace: &Arc<str>, member: Option<&Arc<str>>) -> Arc<Standing> {
+        let known = self.standings.load().get(hash).cloned();
+        known.unwrap_or_else(|| self.make(hash, workspace, member))
+    }
+
+    /// What all keys together may spend.
+    pub fn cap_instance(&self, caps: Caps) {
+        self.scope(&ScopeId::Instance).account.set_caps(caps);
+    }
+
+    pub fn usage(&self, id: &ScopeId, now_ms: i64) -> Usage {
+        let scope = self.lock().get(id).cloned();
+        scope.map_or(Usage::default(), |scope| scope.account.usage(now_ms))
+    }
+
+    /// What requests under way hold.
+    pub fn held(&self, id: &ScopeId) -> Amount {
+        let scope = self.lock().get(id).cloned();
+        scope.map_or(Amount::default(), |scope| scope.account.held())
+    }
+
+    /// What the database says was spent.
+    pub fn load(&self, whose: &Whose) {
+        let mut ids = vec![ScopeId::Instance];
+        let named = |name: &Arc<str>| Some(name.clone()).filter(|name| !name.is_empty());
+        ids.extend(named(&whose.key_hash).map(ScopeId::Key));
+        ids.extend(named(&whose.workspace).map(ScopeId::Workspace));
+        ids.extend(named(&whose.member).map(ScopeId::Member));
+        let amount = Amount { own: whose.cost, byok: whose.byok };
+        for id in ids {
+            let account = &self.scope(&id).account;
+            if whose.past {
+                account.load_past(amount, whose.requests);
+            } else {
+                account.load(whose.day, amount, whose.requests);
+            }
+        }
+    }
+
+    fn make(&self, hash: &Arc<str>, workspace: &Arc<str>, member: Option<&Arc<str>>) -> Arc<Standing> {
+        let mut ids = vec![ScopeId::Key(hash.clone())];
+        ids.extend(member.cloned().map(ScopeId::Member));
+        ids.extend(Some(workspace.clone()).filter(|name| !name.is_empty()).map(ScopeId::Workspace));
+        ids.push(ScopeId::Instance);
+        let scopes = ids.iter().map(|id| self.scope(id)).collect();
+        Arc::new(Standing { quota: Arc::new(Quota::new(scopes)), ids: ids.into() })
+    }
+
+    fn scope(&self, id: &ScopeId) -> Arc<Scope> {
+        self.lock().entry(id.clone()).or_default().clone()
+    }
+
+    fn change(&self, edit: impl Fn(&mut HashMap<Arc<str>, Arc<Standing>>)) {
+        self.standings.rcu(|all| {
+            let mut next = HashMap::clone(all);
+            edit(&mut next);
+            next
+        });
+    }
+
+    /// A map is changed in one step, so a panic elsewhere leaves nothing half done.
+    fn lock(&self) -> MutexGuard<'_, HashMap<ScopeId, Arc<Scope>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,51 @@
+//! Requests per minute, tokens per minute, requests at once.
+
+use super::{FLAT, Lab};
+use serde_json::json;
+use slip_sim::SimConfig;
+use std::time::Duration;
+
+#[tokio::test]
+async fn requests_per_minute_are_told_and_kept() {
+    let lab = Lab::at(FLAT).await;
+    let key = lab.key(json!({ "requests_per_minute": 3 })).await;
+    for n in 0..3 {
+        assert_eq!(lab.chat(&key, json!({})).await.status, 200, "{n}");
+    }
+    let refused = lab.chat(&key, json!({})).await;
+    let says = refused.error()["message"].as_str().unwrap_or("").to_owned();
+    assert!(refused.status == 429 && says.contains("3 requests per minute"), "{says}");
+    let after: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&after), "{after}");
+    assert_eq!(lab.sim.journal().total(), 3);
+    // Another key has its own.
+    let other = lab.key(json!({ "requests_per_minute": 3 })).await;
+    assert_eq!(lab.chat(&other, json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn tokens_per_minute_are_estimated_and_then_put_right() {
+    let lab = Lab::at(FLAT).await;
+    let key = lab.key(json!({ "tokens_per_minute": 600 })).await;
+    let mut served = 0;
+    while lab.chat(&key, json!({ "max_tokens": 200 })).await.status == 200 {
+        served += 1;
+        assert!(served < 200);
+    }
+    assert!(served > 3, "what was estimated too high is given back: {served}");
+    let long = "word ".repeat(2000);
+    let refused = lab.chat(&key, json!({ "messages": [{ "role": "user", "content": long }] })).await;
+    assert_eq!(refused.status, 413, "{}", refused.text());
+}
+
+#[tokio::test]
+async fn so_many_at_once_and_no_more() {
+    let lab = Lab::with(FLAT, SimConfig { ttft: Duration::from_millis(300), ..SimConfig::default() }).await;
+    let key = lab.key(json!({ "max_concurrent": 2 })).await;
+    let ask = || lab.chat(&key, json!({}));
+    let all = tokio::join!(ask(), ask(), ask(), ask());
+    let mut statuses = [all.0.status, all.1.status, all.2.status, all.3.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 429, 429]);
+    assert_eq!(ask().await.status, 200, "who has left makes room");
+}
