@@ -159,7 +159,6 @@ impl Policy for Ours {
                 output: ended.used.output,
                 cost: u64::try_from(ended.cost.0).unwrap_or(0),
                 broke: ended.broken,
-                bad_call: None,
             },
         );
         let Some(open) = self.open.get(&ended.request).filter(|_| !ended.broken) else { return };

@@ -226,7 +226,7 @@ async fn travel(
         Ok(chosen) => chosen,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
-    let choose::Chosen { plan, refusals, demoted, strict, conversation } = chosen;
+    let choose::Chosen { plan, refusals, demoted, strict, hedge, conversation } = chosen;
     let slot = match hold::hold(&app) {
         Ok(slot) => slot,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
@@ -240,7 +240,7 @@ async fn travel(
     let service = inbound.inquiry.is_some();
     let timeouts = world.timeouts;
     let pace = Pace::of_request(&world, &plan, arrived);
-    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), pace, flight: None, won: None };
+    let trip = Trip { world, inbound, plan, strict, hedge, book: Box::new(book), pace, flight: None, won: None };
     if !stream {
         return trip.whole().await;
     }
@@ -298,6 +298,8 @@ struct Trip {
     inbound: Inbound,
     plan: Plan,
     strict: Strict,
+    /// `provider.hedge`, as the caller said it.
+    hedge: Option<bool>,
     book: Box<Book>,
     /// How long the attempt under way may take.
     pace: Pace,
