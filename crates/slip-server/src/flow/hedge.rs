@@ -223,7 +223,9 @@ pub(super) fn told(world: &World, inbound: &Inbound, wish: Option<bool>, told: &
         seats.map(|seat| &*seat.target.origin).collect()
     };
     let at = hosts(&first.endpoint);
-    let apart = |one: &&&Told| one.place == first.place && hosts(&one.endpoint).iter().any(|host| !at.contains(host));
+    let well = |one: &Told| one.chance().is_some_and(|chance| !chance.candidate.cooled());
+    let elsewhere = |one: &Told| hosts(&one.endpoint).iter().any(|host| !at.contains(host));
+    let apart = |one: &&&Told| one.place == first.place && well(one) && elsewhere(one);
     let Some(second) = ranked.iter().skip(1).map(|(_, one)| one).find(apart) else {
         return off("nobody at another host may serve it");
     };

@@ -92,11 +92,15 @@ impl Mender {
             if attempt.endpoint.key == self.attempt.endpoint.key && attempt.instance == self.attempt.instance {
                 break;
             }
-            let began = clock::now();
+            let mut began = clock::now();
             let mut way = self.way(&attempt, &torn);
             let mut asked = self.ask(&attempt, began, &torn, way).await;
-            if way != Way::Asked && asked.as_ref().is_err_and(|failed| not_so(&failed.fault)) {
-                way = Way::Asked;
+            if way != Way::Asked
+                && let Err(refused) = &asked
+                && not_so(&refused.fault)
+            {
+                tried.push(told(&attempt, began, Some(refused.fault.clone()), way, &torn));
+                (way, began) = (Way::Asked, clock::now());
                 asked = self.ask(&attempt, began, &torn, way).await;
             }
             match asked {
