@@ -1,6 +1,6 @@
 //! Mistral: OpenAI-shaped with differences. Tool call ids must be nine letters and digits, "required" is spelt `any`, usage comes
-//! unasked. An assistant's turn at the end needs `prefix: true`, and the answer begins by
-//! repeating it. Docs: <https://docs.mistral.ai/api>, as of 2026-11.
+//! unasked. An assistant's turn at the end needs `prefix: true`, and the answer may begin
+//! by repeating it. Docs: <https://docs.mistral.ai/api>, as of 2026-11.
 
 use crate::prelude::*;
 

@@ -64,7 +64,7 @@ pub enum Prefill {
     Unsaid,
     /// An assistant's turn at the end is gone on with.
     Turn,
-    /// The same with `prefix: true` on it; the answer begins by saying it again.
+    /// The same with `prefix: true` on it; the answer may begin by saying it again.
     Prefix,
     /// The same with `continue_final_message: true` beside the messages.
     Final,
