@@ -4,9 +4,14 @@
 //! Pure like the code it judges: no clock, no I/O, no threads; time is a number on an [`agenda`], chance is a seed, traces come as
 //! text. The strategies of `slip-route` take part through the gateway's own code (`policies/ours.rs`); beside them stand the rules
 //! that other balancers publish. Start reading at [`run`], then [`site`] and [`scenario`].
+//!
+//! The same clock and the same code replay what really happened: [`past`] answers as a decision log shows that providers answered,
+//! and [`compare`] says by how much two runs differ, and how sure that is.
 
 pub mod agenda;
+pub mod compare;
 pub mod dice;
+pub mod past;
 pub mod policies;
 pub mod policy;
 pub mod report;
@@ -20,7 +25,7 @@ pub mod turning;
 
 pub use policies::{Entry, POLICIES};
 pub use policy::{Policy, Step};
-pub use run::{Outcome, run};
+pub use run::{Outcome, Terms, run, run_on};
 pub use scenario::{SCENARIOS, Scenario};
 pub use site::Site;
 pub use tally::Tally;

@@ -5,7 +5,7 @@
 
 use crate::agenda::Agenda;
 use crate::policy::{Ended, Failed, Moment, Policy, Step};
-use crate::site::{Arrival, Fate, Running, Site, Used};
+use crate::site::{Arrival, Fate, Headroom, Running, Site, Used};
 use crate::traffic::Call;
 use fastrand::Rng;
 use slip_ir::{Fault, FaultKind, Nano, Remedy};
@@ -16,6 +16,54 @@ pub const TRIES: usize = 3;
 /// Until the first content of one try, and of all.
 pub const PATIENCE_MS: u64 = 30_000;
 pub const TOTAL_MS: u64 = 60_000;
+
+/// How long and how often a request is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub tries: usize,
+    /// Until the first content of one try, and of all.
+    pub patience_ms: u64,
+    pub total_ms: u64,
+}
+
+/// Of every policy that is compared.
+pub const USUAL: Terms = Terms { tries: TRIES, patience_ms: PATIENCE_MS, total_ms: TOTAL_MS };
+
+/// Whoever answers calls: a made-up site, or one that answers as it did in the past.
+pub trait Server {
+    /// A try comes in.
+    fn arrive(&mut self, now_ms: u64, attempt: u32, request: u32, call: &Call, dice: &mut Rng) -> Arrival;
+    /// What comes of a call that waited and has its place now.
+    fn serve(&mut self, now_ms: u64, call: &Call, dice: &mut Rng) -> Fate;
+    /// One that had its place is done: who has it next.
+    fn leave(&mut self) -> Option<u32>;
+    /// One that waits is given up.
+    fn forget(&mut self, attempt: u32);
+    /// What its headers tell of its limits.
+    fn headroom(&mut self, now_ms: u64) -> Option<Headroom>;
+}
+
+impl Server for Running {
+    fn arrive(&mut self, now_ms: u64, attempt: u32, _: u32, call: &Call, dice: &mut Rng) -> Arrival {
+        Running::arrive(self, now_ms, attempt, call, dice)
+    }
+
+    fn serve(&mut self, now_ms: u64, call: &Call, dice: &mut Rng) -> Fate {
+        Running::serve(self, now_ms, call, dice)
+    }
+
+    fn leave(&mut self) -> Option<u32> {
+        Running::leave(self)
+    }
+
+    fn forget(&mut self, attempt: u32) {
+        Running::forget(self, attempt);
+    }
+
+    fn headroom(&mut self, now_ms: u64) -> Option<Headroom> {
+        Running::headroom(self, now_ms)
+    }
+}
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +80,10 @@ pub enum End {
 /// One request, when it was over.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// By its place among the calls.
+    pub request: u32,
+    /// Who was tried last.
+    pub site: Option<usize>,
     pub arrived_ms: u64,
     pub ended_ms: u64,
     /// From its arrival.
@@ -49,6 +101,7 @@ pub struct Outcome {
 /// One upstream call.
 #[derive(Clone, Copy, Debug)]
 pub struct Try {
+    pub request: u32,
     pub began_ms: u64,
     pub site: usize,
     /// The first of its request.
@@ -110,9 +163,10 @@ enum Holds {
     Queue,
 }
 
-struct World<'a> {
+struct World<'a, S> {
     calls: &'a [Call],
-    sites: Vec<Running>,
+    sites: Vec<S>,
+    terms: Terms,
     policy: &'a mut dyn Policy,
     /// Apart, so that the fate of calls does not hang on how often a policy rolls.
     dice: [Rng; 2],
@@ -124,9 +178,15 @@ struct World<'a> {
 
 /// Runs all calls to their ends.
 pub fn run(calls: &[Call], fleet: &[Site], policy: &mut dyn Policy, seed: u64) -> Log {
+    run_on(calls, fleet.iter().cloned().map(Running::new).collect(), policy, USUAL, seed)
+}
+
+/// The same with other servers and on other terms.
+pub fn run_on<S: Server>(calls: &[Call], sites: Vec<S>, policy: &mut dyn Policy, terms: Terms, seed: u64) -> Log {
     let mut world = World {
         calls,
-        sites: fleet.iter().cloned().map(Running::new).collect(),
+        sites,
+        terms,
         policy,
         dice: [Rng::with_seed(seed), Rng::with_seed(seed ^ 0x5eed)],
         agenda: Agenda::default(),
@@ -143,7 +203,7 @@ pub fn run(calls: &[Call], fleet: &[Site], policy: &mut dyn Policy, seed: u64) -
     world.log
 }
 
-impl World<'_> {
+impl<S: Server> World<'_, S> {
     fn happens(&mut self, now: u64, event: Event) {
         match event {
             Event::Arrives(request) | Event::Asks(request) => self.asks(now, request),
@@ -168,10 +228,10 @@ impl World<'_> {
         if open.over {
             return;
         }
-        if now >= call.at_ms + TOTAL_MS {
+        if now >= call.at_ms + self.terms.total_ms {
             return self.close(now, request, End::TooLate, None);
         }
-        if open.past.len() >= TRIES {
+        if open.past.len() >= self.terms.tries {
             return self.close(now, request, End::Failed, None);
         }
         let moment = Moment { now_ms: now, request, call, past: &open.past };
@@ -187,7 +247,7 @@ impl World<'_> {
         let (Some(call), Some(running)) = (self.calls.get(at), self.sites.get_mut(site)) else { return };
         let number = self.attempts.len() as u32;
         let Some(open) = self.open.get_mut(at) else { return };
-        self.log.tries.push(Try { began_ms: now, site, first: open.past.is_empty(), came: Came::Open });
+        self.log.tries.push(Try { request, began_ms: now, site, first: open.past.is_empty(), came: Came::Open });
         open.past.push(site);
         self.policy.began(now, site);
         let mut attempt = Attempt {
@@ -200,8 +260,9 @@ impl World<'_> {
             billed: Nano(0),
             over: false,
         };
-        let arrival = running.arrive(now, number, call, &mut self.dice[1]);
-        self.agenda.enter((now + PATIENCE_MS).min(call.at_ms + TOTAL_MS), Event::Impatient(number));
+        let arrival = running.arrive(now, number, request, call, &mut self.dice[1]);
+        let late = (now + self.terms.patience_ms).min(call.at_ms + self.terms.total_ms);
+        self.agenda.enter(late, Event::Impatient(number));
         match arrival {
             Arrival::Away { after_ms, fault, sent } => {
                 self.attempts.push(attempt);
@@ -310,6 +371,8 @@ impl World<'_> {
         let (first_ms, used, cost) = answer.map_or((None, Used::default(), Nano(0)), |(f, u, c)| (Some(f), u, c));
         let served = end == End::Served;
         self.log.outcomes.push(Outcome {
+            request,
+            site: open.past.last().copied(),
             arrived_ms: call.at_ms,
             ended_ms: now,
             first_ms: first_ms.map(|f| f - call.at_ms),

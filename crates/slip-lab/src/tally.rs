@@ -1,5 +1,6 @@
 //! The figures of a run, and of several runs together.
 
+use crate::compare::percentile;
 use crate::run::{Came, End, Log};
 use crate::site::Site;
 use crate::{score, turning};
@@ -47,13 +48,9 @@ impl Tally {
         let all = log.outcomes.len().max(1) as f64;
         let percent = |count: usize, of: f64| count as f64 / of.max(1.0) * 100.0;
         let served = log.outcomes.iter().filter(|o| o.end == End::Served).count();
-        let mut firsts: Vec<u64> =
-            log.outcomes.iter().map(|o| o.first_ms.unwrap_or(o.ended_ms - o.arrived_ms)).collect();
-        firsts.sort_unstable();
-        let at = |share: f64| {
-            let place = (firsts.len() as f64 * share) as usize;
-            firsts.get(place.min(firsts.len().saturating_sub(1))).map_or(f64::NAN, |ms| *ms as f64 / 1e3)
-        };
+        let firsts: Vec<f64> =
+            log.outcomes.iter().map(|o| o.first_ms.unwrap_or(o.ended_ms - o.arrived_ms) as f64 / 1e3).collect();
+        let at = |share: f64| if firsts.is_empty() { f64::NAN } else { percentile(firsts.clone(), share) };
         let dollars = |sum: i64| sum as f64 / 1e9 / served.max(1) as f64 * 1e3;
         let wasted = log.outcomes.iter().map(|o| o.wasted.0).sum::<i64>();
         let cost = log.outcomes.iter().map(|o| o.cost.0).sum::<i64>();

@@ -93,6 +93,7 @@ mod tests {
     /// A try a second, at site 0 when `at` says so.
     fn tries(at: impl Fn(u64) -> bool) -> Vec<Try> {
         let one = |s: u64| Try {
+            request: s as u32,
             began_ms: s * 1000,
             site: usize::from(!at(s)),
             first: true,

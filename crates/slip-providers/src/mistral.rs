@@ -1,5 +1,6 @@
 //! Mistral: OpenAI-shaped with differences. Tool call ids must be nine letters and digits, "required" is spelt `any`, usage comes
-//! unasked. Docs: <https://docs.mistral.ai/api>, as of 2026-11.
+//! unasked. An assistant's turn at the end needs `prefix: true`, and the answer may begin
+//! by repeating it. Docs: <https://docs.mistral.ai/api>, as of 2026-11.
 
 use crate::prelude::*;
 
@@ -13,6 +14,7 @@ pub static PROVIDER: Provider = Provider {
         stream_options: false,
         tool_ids: ToolIds::Alnum9,
         tool_choice_required: s("any"),
+        prefill: Prefill::Prefix,
         ..Quirks::OPENAI_CHAT
     },
     infill: Some(Also {

@@ -5,7 +5,7 @@ pub use crate::provider::{
 };
 pub use slip_ir::{Dialect, FaultKind, Op, Remedy};
 pub use slip_wire::ops::Shape;
-pub use slip_wire::quirks::{MaxTokens, ReasoningStyle, Replay, Structured, ToolIds};
+pub use slip_wire::quirks::{MaxTokens, Prefill, ReasoningStyle, Replay, Structured, ToolIds};
 pub use slip_wire::{Envelope, Quirks};
 pub use std::borrow::Cow;
 

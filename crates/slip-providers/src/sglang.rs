@@ -1,5 +1,5 @@
-//! SGLang: the operator's own server, OpenAI-shaped. Docs: <https://docs.sglang.ai/basic_usage/openai_api_completions.html>, as
-//! of 2026-06.
+//! SGLang: the operator's own server, OpenAI-shaped. `continue_final_message` makes it go on with the last
+//! turn. Docs: <https://docs.sglang.ai/basic_usage/openai_api_completions.html>, as of 2026-06.
 
 use crate::prelude::*;
 
@@ -8,7 +8,7 @@ pub static PROVIDER: Provider = Provider {
     title: s("SGLang"),
     base: s("http://127.0.0.1:30000/v1"),
     auth: Auth::None,
-    quirks: Quirks::OPENAI_CHAT,
+    quirks: Quirks { prefill: Prefill::Final, ..Quirks::OPENAI_CHAT },
     also: list![TEXT],
     local: Some(Local { port: 30000, probe: s("/v1/models"), host_env: None }),
     cancel_stops_billing: true,

@@ -53,8 +53,6 @@ pub struct Answered {
     pub cost: u64,
     /// It broke off after its first content.
     pub broke: bool,
-    /// Of a reply with tool calls, whether one of them was not what a caller could use.
-    pub bad_call: Option<bool>,
 }
 
 /// What is believed of the unknown: that an attempt gets an answer, and that an answer comes to its end.
@@ -218,9 +216,6 @@ impl Health {
             self.cached.add(now_ms, reply.cached.min(reply.prompt) as f64 / reply.prompt as f64 * 1000.0);
         }
         self.totals.answered(reply);
-        if let Some(bad) = reply.bad_call {
-            self.called(now_ms, bad);
-        }
         self.odds.add(now_ms, true);
         self.whole.add(now_ms, !reply.broke);
         past.uptime.add(now_ms, !reply.broke);

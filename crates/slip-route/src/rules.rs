@@ -99,6 +99,8 @@ pub struct Rules {
     pub max_latency: Preferred,
     pub max_price: MaxPrice,
     pub balancer: Option<&'static dyn Strategy>,
+    /// Our own word: whether another endpoint may be asked beside a slow first. Only where the name that is asked for gives leave.
+    pub hedge: Option<bool>,
 }
 
 impl Default for Rules {
@@ -119,6 +121,7 @@ impl Default for Rules {
             max_latency: Preferred::default(),
             max_price: MaxPrice::default(),
             balancer: None,
+            hedge: None,
         }
     }
 }
@@ -183,6 +186,7 @@ impl Rules {
                 "preferred_max_latency" => rules.max_latency = preferred(&at(), value)?,
                 "max_price" => rules.max_price = max_price(value)?,
                 "load_balancer" => rules.balancer = Some(balancer(&at(), value)?),
+                "hedge" => rules.hedge = Some(flag(&at(), value)?),
                 _ => {}
             }
         }

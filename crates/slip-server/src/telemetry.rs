@@ -66,6 +66,7 @@ pub struct Counters {
     attempts: Family<Try, Counter>,
     hedges: Family<Hedge, Counter>,
     wasted: Counter<f64, AtomicU64>,
+    continuations: Family<Hedge, Counter>,
     tokens: Family<Tokens, Counter>,
     cost: Family<Provider, Counter<f64, AtomicU64>>,
     unpriced: Family<Provider, Counter>,
@@ -84,6 +85,7 @@ impl Default for Telemetry {
             attempts: Family::default(),
             hedges: Family::default(),
             wasted: Counter::default(),
+            continuations: Family::default(),
             tokens: Family::default(),
             cost: Family::default(),
             unpriced: Family::default(),
@@ -101,6 +103,11 @@ impl Default for Telemetry {
         );
         registry.register("hedges", "Attempts made beside a slow one, by how they ended: won, lost, failed", c.hedges);
         registry.register("hedge_waste_usd", "Estimated cost of the attempts that were outrun, in dollars", c.wasted);
+        registry.register(
+            "continuations",
+            "Streams that broke off, by who was to go on and what came of it: whole, broke, left, failed; nobody, by who broke off",
+            c.continuations,
+        );
         registry.register("tokens", "Tokens by provider and class", c.tokens);
         registry.register("cost_usd", "What callers were charged, in dollars", c.cost);
         registry.register("unpriced_requests", "Answered requests whose price is not known", c.unpriced);
@@ -170,6 +177,9 @@ impl Counters {
             }
             self.attempts.get_or_create(&Try { provider, fault }).inc();
         }
+        for (provider, outcome) in continuations(row) {
+            self.continuations.get_or_create(&Hedge { provider, outcome }).inc();
+        }
         if let Some(waste) = row.hedge_waste.filter(|waste| waste.0 > 0) {
             self.wasted.inc_by(waste.0 as f64 / 1e9);
         }
@@ -197,4 +207,21 @@ impl Counters {
             self.overhead.observe(row.overhead_us as f64 / 1e6);
         }
     }
+}
+
+/// What became of streams that broke off where another was asked to go on.
+fn continuations(row: &Generation) -> Vec<(Arc<str>, &'static str)> {
+    let Some(torn) = row.attempts.iter().find(|attempt| attempt.torn) else { return Vec::new() };
+    let asked = row.attempts.iter().filter(|attempt| attempt.continues);
+    let how = |attempt: &slip_store::Attempt| match attempt.fault {
+        Some(_) => "failed",
+        None if row.cancelled => "left",
+        None if row.error.is_some() => "broke",
+        None => "whole",
+    };
+    let mut all: Vec<_> = asked.map(|attempt| (attempt.provider.clone(), how(attempt))).collect();
+    if all.iter().all(|(_, outcome)| *outcome == "failed") {
+        all.push((torn.provider.clone(), if row.cancelled { "left" } else { "nobody" }));
+    }
+    all
 }

@@ -155,9 +155,17 @@ pub struct Attempt {
     /// Another was quicker, and this one was hung up on.
     #[serde(skip_serializing_if = "no")]
     pub cancelled: bool,
+    /// Its answer broke off, and somebody was looked for who goes on with it.
+    #[serde(skip_serializing_if = "no")]
+    pub torn: bool,
     /// It was asked to go on with what the one before had broken off.
     #[serde(skip_serializing_if = "no")]
     pub continues: bool,
+    /// How many tokens of the answer were there, and how it was asked: `prefill` or `instruction`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_tokens: Option<u64>,
+    #[serde(with = "maybe_word", skip_serializing_if = "Option::is_none")]
+    pub how: Option<Word>,
 }
 
 /// A rule that spoke against an endpoint.
@@ -203,9 +211,8 @@ fn nothing(usage: &Usage) -> bool {
 
 /// Closed sets of names are `&'static str` in memory; a name only a later release knows reads as `other`.
 pub(crate) fn known(text: &str) -> &'static str {
-    const LENSES: [&str; 4] = ["", "verbatim", "patched", "translated"];
-    LENSES
-        .into_iter()
+    const OURS: [&str; 6] = ["", "verbatim", "patched", "translated", "prefill", "instruction"];
+    OURS.into_iter()
         .chain(Dialect::ALL.map(Dialect::name))
         .chain(FaultKind::ALL.map(FaultKind::reason))
         .chain(Op::ALL.map(Op::name))

@@ -4,6 +4,7 @@ mod called;
 mod ferry;
 mod mend;
 pub(crate) mod meter;
+mod onward;
 #[cfg(test)]
 mod tests;
 mod translated;
@@ -11,7 +12,8 @@ mod verbatim;
 mod whole;
 
 pub use called::{Called, Calls};
-pub use mend::{Torn, go_on};
+pub use mend::Torn;
+pub use onward::{Way, go_on, prefilled};
 pub(crate) use whole::not_json;
 pub use whole::{reply, shaped, shaped_stream_from_reply, stream_from_reply};
 
@@ -126,6 +128,11 @@ impl Lens {
         matches!(&self.grade, Grade::Translated(translated) if translated.is_torn())
     }
 
+    /// A call of a tool is on its way that is passed on when it is whole.
+    pub fn holds(&self) -> bool {
+        matches!(&self.grade, Grade::Translated(translated) if translated.holds())
+    }
+
     /// The upstream's bytes are at an end, or it failed: what of a reply that can be gone on with was said so far. `None`: it is
     /// whole, or nobody can go on with it, or somebody did already. [`Lens::end`] ends it in either case.
     pub fn torn(&mut self, how: &End, out: &mut BytesMut) -> Option<Torn> {
@@ -143,10 +150,10 @@ impl Lens {
     }
 
     /// What comes now is said by this upstream, and goes on where the one before broke off.
-    pub fn resume(&mut self, upstream: Dialect, stamp: Arc<Stamp>, quirks: &Quirks, out: &mut BytesMut) {
+    pub fn resume(&mut self, upstream: Dialect, stamp: Arc<Stamp>, quirks: &Quirks, way: Way, out: &mut BytesMut) {
         if let Grade::Translated(translated) = &mut self.grade {
             self.framer = Framer::new(quirks.framing(upstream));
-            translated.resume(upstream, stamp, quirks, out);
+            translated.resume(upstream, stamp, quirks, way, out);
         }
     }
 

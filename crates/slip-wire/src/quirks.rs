@@ -40,6 +40,10 @@ pub struct Quirks {
     pub default_max_tokens: u64,
     /// JSON Schema support of tool parameters is limited to the OpenAPI 3.0 subset (no `$ref`, `additionalProperties`, …).
     pub schema_subset: bool,
+    /// How it is asked to go on with an answer that another began.
+    pub prefill: Prefill,
+    /// Which of its models can be asked so: those whose name holds one of these. Empty: all.
+    pub prefills: Cow<'static, [Cow<'static, str>]>,
     /// How a cloud that serves another house's dialect wraps it.
     pub envelope: Option<&'static Envelope>,
 }
@@ -52,6 +56,18 @@ pub enum MaxTokens {
     Plain,
     /// A server of unknown making: the name the caller used, `max_tokens` where there was none.
     AsSent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefill {
+    /// There is no way to say it: a user's turn asks for it in words.
+    Unsaid,
+    /// An assistant's turn at the end is gone on with.
+    Turn,
+    /// The same with `prefix: true` on it; the answer may begin by saying it again.
+    Prefix,
+    /// The same with `continue_final_message: true` beside the messages.
+    Final,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +115,30 @@ pub enum ToolIds {
     Word64,
 }
 
+/// The Claude models that go on with an assistant's turn at the end. From 4.6 on they refuse it with 400. Sources:
+/// <https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-6#prefill-removal> and
+/// <https://platform.claude.com/docs/en/about-claude/models/migration-guide>, read 2026-11.
+const CLAUDE_PREFILLS: &[Cow<'static, str>] = &[
+    Cow::Borrowed("claude-3-"),
+    Cow::Borrowed("claude-opus-4-0"),
+    Cow::Borrowed("claude-opus-4-1"),
+    Cow::Borrowed("claude-opus-4-2025"),
+    Cow::Borrowed("claude-opus-4@2025"),
+    Cow::Borrowed("claude-opus-4-5"),
+    Cow::Borrowed("claude-sonnet-4-0"),
+    Cow::Borrowed("claude-sonnet-4-2025"),
+    Cow::Borrowed("claude-sonnet-4@2025"),
+    Cow::Borrowed("claude-sonnet-4-5"),
+    Cow::Borrowed("claude-haiku-4-5"),
+];
+
 impl Quirks {
+    /// How this model is asked to go on with an answer that another began.
+    pub fn prefill(&self, model: &str) -> Prefill {
+        let can = self.prefills.is_empty() || self.prefills.iter().any(|name| model.contains(&**name));
+        if can { self.prefill } else { Prefill::Unsaid }
+    }
+
     /// May the top-level member `name` not be sent?
     pub fn refuses(&self, name: &str) -> bool {
         self.refuses.iter().any(|refused| refused == name)
@@ -148,6 +187,8 @@ impl Quirks {
         server_tools: false,
         default_max_tokens: 4096,
         schema_subset: false,
+        prefill: Prefill::Unsaid,
+        prefills: Cow::Borrowed(&[]),
         envelope: None,
     };
 
@@ -158,6 +199,8 @@ impl Quirks {
         cache_control: true,
         tool_ids: ToolIds::Word64,
         default_max_tokens: 8192,
+        prefill: Prefill::Turn,
+        prefills: Cow::Borrowed(CLAUDE_PREFILLS),
         ..Quirks::OPENAI_CHAT
     };
 

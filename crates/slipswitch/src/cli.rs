@@ -298,6 +298,14 @@ pub struct Simulate {
     #[arg(short, long, value_name = "FILE")]
     pub config: PathBuf,
 
+    /// Let a provider or endpoint be away from one time of the log to another (`lab=5m..10m`). May be given several times.
+    #[arg(long, value_name = "NAME=FROM..TO")]
+    pub outage: Vec<String>,
+
+    /// Let a provider or endpoint take so many requests a minute (`lab=60`). May be given several times.
+    #[arg(long, value_name = "NAME=N")]
+    pub limit: Vec<String>,
+
     /// Of the dice: the same seed, the same figures.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -1,45 +1,43 @@
 //! `slipswitch simulate`: yesterday's requests under other rules. Each request of a decision log is routed again by another
-//! configuration, with the facts of its moment and a clock of its own; how an attempt ends is drawn from how the log shows that
-//! endpoint's attempts to have ended. Nobody is asked.
+//! configuration, at its own time on the clock of `slip-lab` and by the code of the gateway, which learns from what comes of it; how
+//! an attempt ends is what the log shows of that endpoint about then. Nobody is asked.
 //!
 //! What the log cannot show is not made up: an endpoint that was never tried there answers at once and never fails, and is named.
 
 mod log;
-mod stats;
+mod trouble;
 
 use crate::cli;
 use crate::exit::{Code, Ending};
-use log::{Log, Outcome, Request};
+use log::{Log, Request};
 use serde_json::{Value, json};
-use slip_ir::{Fault, FaultKind, Remedy};
-use slip_route::plan::Sent;
-use slip_route::{Ask, Board, Field, Rules, Step, View, Vital};
-use stats::{Difference, Served};
+use slip_lab::compare::{self, Difference, Served};
+use slip_lab::past::Past;
+use slip_lab::policies::ours::{self, Ours, Question};
+use slip_lab::policy::Moment;
+use slip_lab::run::{Came, End, Log as Run};
+use slip_lab::{Outcome, Terms, run_on};
+use slip_route::{Ask, Endpoint, Field, Instance, Rules};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
-
-/// No plan takes more steps than this.
-const STEPS: u32 = 32;
+use std::time::Duration;
+use trouble::Troubles;
 
 pub fn simulate(args: &cli::Simulate) -> Result<(), Ending> {
+    let troubles = Troubles::read(&args.outage, &args.limit)?;
     let log = Log::read(&args.log)?;
     if log.requests.is_empty() {
         return Err(Ending::new(Code::NotFound, format!("error: no request in {}", args.log.display())));
     }
     let world = crate::config::quiet_world(Some(&args.config))?;
-    let mut replay = Replay {
-        field: world.field.clone(),
-        log: &log,
-        board: Board::default(),
-        dice: fastrand::Rng::with_seed(args.seed),
-        unseen: BTreeSet::new(),
-    };
-    let after: Vec<Served> =
-        log.requests.iter().enumerate().map(|(turn, one)| replay.request(one, turn as u64)).collect();
+    troubles.known(world.field.endpoints())?;
+    let replay = Replay { sites: ours::sites(&world.field), log: &log };
+    let run = replay.run(&world.field, &troubles, world.timeouts.total, args.seed);
     let before: Vec<Served> = log.requests.iter().map(Request::served).collect();
-    let differences = stats::compare(&before, &after, args.seed);
-    let told = told(&log, &differences, &replay.unseen);
+    let after = replay.served(&run);
+    let differences = compare::compare(&before, &after, args.seed);
+    let told = told(&log, &differences, &replay.unseen(&run), args);
     let mut out = std::io::stdout().lock();
     let written = if args.json { writeln!(out, "{told}") } else { table(&mut out, &told) };
     match written {
@@ -49,81 +47,83 @@ pub fn simulate(args: &cli::Simulate) -> Result<(), Ending> {
 }
 
 struct Replay<'a> {
-    field: Arc<Field>,
+    sites: Vec<(Arc<Endpoint>, Instance)>,
     log: &'a Log,
-    /// The facts as they were last told.
-    board: Board,
-    dice: fastrand::Rng,
-    /// Endpoints that were tried here and never in the log.
-    unseen: BTreeSet<String>,
 }
 
 impl Replay<'_> {
-    fn request(&mut self, one: &Request, turn: u64) -> Served {
-        self.learn(one);
-        let rules = one.rules.as_ref().and_then(|raw| Rules::parse(raw).ok()).unwrap_or_default();
-        let ask = Ask { models: one.models.clone(), rules, allow: None };
-        let view = View::of(&self.board, turn);
-        let chosen = slip_route::choose(&self.field, &ask, &one.want, &view, one.at_ms, &mut self.dice);
-        let Ok(mut plan) = chosen.map(|chosen| chosen.plan) else { return Served::failed(0.0, 0) };
-        let (mut waited, mut attempts) = (0.0, 0);
-        for _ in 0..STEPS {
-            let now = one.at_ms.saturating_add(waited as u64);
-            match plan.next(now, &self.board) {
-                Step::Wait(pause) => waited += pause.as_secs_f64() * 1000.0,
-                Step::Stop(_) => break,
-                Step::Try(attempt) => {
-                    attempts += 1;
-                    let endpoint = &attempt.endpoint;
-                    let outcomes = self.log.outcomes(&endpoint.tag, &endpoint.model.id);
-                    let drawn = self.dice.usize(..outcomes.len().max(1));
-                    let outcome = outcomes.get(drawn).copied().unwrap_or_else(|| {
-                        self.unseen.insert(endpoint.to_string());
-                        Outcome::default()
-                    });
-                    waited += outcome.ms;
-                    match outcome.fault {
-                        None => {
-                            let cost = endpoint.price.as_ref().map(|price| price.cost(&one.usage).total.0 as f64);
-                            let total_ms = waited + outcome.ms_per_token * one.completion() as f64;
-                            return Served { cost, first_ms: waited, total_ms, failed: false, attempts };
-                        }
-                        Some(kind) => {
-                            let fault = Fault::upstream(kind, remedy(kind), "as the log shows it");
-                            plan.failed(&attempt, &fault, Sent::Rejected, one.at_ms.saturating_add(waited as u64));
-                        }
-                    }
-                }
+    fn run(&self, field: &Arc<Field>, troubles: &Troubles, total: Duration, seed: u64) -> Run {
+        let past = |(endpoint, _): &(Arc<Endpoint>, Instance)| {
+            let seen = self.log.seen(&endpoint.tag, &endpoint.model.id).to_vec();
+            Past::new(seen, endpoint.price.as_deref().cloned(), &troubles.of(endpoint))
+        };
+        let pasts: Vec<Past> = self.sites.iter().map(past).collect();
+        let asking = |moment: &Moment<'_>| {
+            let Some(one) = self.log.requests.get(moment.request as usize) else { return Question::default() };
+            let rules = one.rules.as_ref().and_then(|raw| Rules::parse(raw).ok()).unwrap_or_default();
+            let ask = Ask { models: one.models.clone(), rules, allow: None };
+            Question { ask, want: one.want.clone(), conversation: None }
+        };
+        let dawn = self.log.dawn_ms;
+        let mut policy = Ours::over(field.clone(), vec![false; pasts.len()], dawn, Box::new(asking));
+        for (at, past) in pasts.iter().enumerate() {
+            if let Some(health) = policy.health(at) {
+                past.teach(health, dawn.saturating_sub(1));
             }
         }
-        Served::failed(waited, attempts)
+        let total_ms = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
+        // Of one try it is in the log how long it took: no other deadline is simulated.
+        let terms = Terms { tries: slip_route::plan::MAX_ATTEMPTS as usize, patience_ms: total_ms, total_ms };
+        run_on(&self.log.calls(), pasts, &mut policy, terms, seed)
     }
 
-    /// The facts of the request's moment, for every instance alike.
-    fn learn(&mut self, one: &Request) {
-        for endpoint in self.field.endpoints() {
-            let Some(known) = one.known.iter().find(|k| *k.tag == *endpoint.tag && *k.model == *endpoint.model.id)
-            else {
-                continue;
-            };
-            let cooldown_until_ms = if known.cooled { one.at_ms + 1 } else { 0 };
-            for instance in endpoint.pool.iter() {
-                self.board.0.insert((endpoint.key, instance.id), Vital { cooldown_until_ms, ..known.live });
+    /// By the requests of the log, in its order.
+    fn served(&self, run: &Run) -> Vec<Served> {
+        let mut limited = vec![0; self.log.requests.len()];
+        for one in run.tries.iter().filter(|one| one.came == Came::Limited) {
+            if let Some(count) = limited.get_mut(one.request as usize) {
+                *count += 1;
             }
         }
+        let mut all = vec![Served::failed(0.0, 0); self.log.requests.len()];
+        for one in &run.outcomes {
+            let at = one.request as usize;
+            if let (Some(place), Some(limited)) = (all.get_mut(at), limited.get(at)) {
+                *place = self.one(one, *limited);
+            }
+        }
+        all
+    }
+
+    fn one(&self, one: &Outcome, limited: u32) -> Served {
+        let total_ms = (one.ended_ms - one.arrived_ms) as f64;
+        let attempts = u32::try_from(one.tries).unwrap_or(u32::MAX);
+        if one.end != End::Served {
+            return Served { limited, ..Served::failed(total_ms, attempts) };
+        }
+        let priced = one.site.and_then(|at| self.sites.get(at)).is_some_and(|(endpoint, _)| endpoint.price.is_some());
+        Served {
+            cost: priced.then_some(one.cost.0 as f64),
+            first_ms: one.first_ms.map_or(total_ms, |ms| ms as f64),
+            total_ms,
+            failed: false,
+            attempts,
+            limited,
+            prompt: one.used.fresh + one.used.cached,
+            cached: one.used.cached,
+        }
+    }
+
+    /// Endpoints that were tried here and never in the log.
+    fn unseen(&self, run: &Run) -> BTreeSet<String> {
+        let tried: BTreeSet<usize> = run.tries.iter().map(|one| one.site).collect();
+        let endpoints = tried.into_iter().filter_map(|at| self.sites.get(at)).map(|(endpoint, _)| endpoint);
+        let unseen = endpoints.filter(|one| self.log.seen(&one.tag, &one.model.id).is_empty());
+        unseen.map(ToString::to_string).collect()
     }
 }
 
-/// What the caller must change is the same everywhere; what else went wrong may go well elsewhere.
-fn remedy(kind: FaultKind) -> Remedy {
-    match kind {
-        FaultKind::BadRequest | FaultKind::TooLarge | FaultKind::Gone => Remedy::Stop,
-        FaultKind::ContextTooLong | FaultKind::Moderated => Remedy::OtherModel,
-        _ => Remedy::Elsewhere,
-    }
-}
-
-fn told(log: &Log, differences: &[Difference], unseen: &BTreeSet<String>) -> Value {
+fn told(log: &Log, differences: &[Difference], unseen: &BTreeSet<String>, args: &cli::Simulate) -> Value {
     let one = |d: &Difference| {
         json!({
             "figure": d.figure, "unit": d.unit, "before": d.before, "after": d.after,
@@ -136,11 +136,18 @@ fn told(log: &Log, differences: &[Difference], unseen: &BTreeSet<String>) -> Val
         "lines_dropped_by_the_gateway": log.dropped,
         "figures": differences.iter().map(one).collect::<Vec<_>>(),
         "never_tried_in_the_log": unseen,
+        "outages_added": args.outage,
+        "limits_added": args.limit,
     })
 }
 
 fn table(out: &mut impl Write, told: &Value) -> std::io::Result<()> {
     writeln!(out, "{} requests, routed again. 95 % of resamplings lie between the last two.\n", told["requests"])?;
+    for (what, names) in [("outage", "outages_added"), ("limit", "limits_added")] {
+        for name in told[names].as_array().into_iter().flatten() {
+            writeln!(out, "  with {what} {}", name.as_str().unwrap_or(""))?;
+        }
+    }
     writeln!(out, "  {:<26} {:>14} {:>14} {:>14}   {:>14} {:>14}", "", "before", "after", "difference", "from", "to")?;
     for one in told["figures"].as_array().into_iter().flatten() {
         let unit = one["unit"].as_str().unwrap_or("");

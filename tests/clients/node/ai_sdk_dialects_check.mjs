@@ -81,4 +81,10 @@ for (const [provider, make] of Object.entries(PROVIDERS)) {
   });
 }
 
+each("a stream that another endpoint goes on with is one stream", async (to) => {
+  let said = "";
+  for await (const piece of streamText({ ...to, prompt: "count to 8" }).textStream) said += piece;
+  truly(said.startsWith("tok1 tok2 tok3 tok4 tok5") && said.includes("echo: Your answer was cut off"), said);
+}, ["continued/ai-sdk"]);
+
 await run("ai-sdk-dialects");

@@ -68,4 +68,9 @@ check("a bad key and a limited upstream are errors of their kind, and models are
   truly(Object.keys(MODELS).every((id) => names.includes(id)), names.slice(0, 20));
 });
 
+check("a stream that another endpoint goes on with is one stream", async () => {
+  const said = (await flow("continued/gemini-js", "count to 8")).map((c) => c.text ?? "").join("");
+  truly(said.startsWith("tok1 tok2 tok3 tok4 tok5") && said.includes("echo: Your answer was cut off"), said);
+});
+
 await run("genai-js");

@@ -246,4 +246,11 @@ def _(model):
     same([t.split()[-1] for t in asyncio.run(all_of_them())], [f"tok{n}" for n in range(1, 9)])
 
 
+@check("a stream that another endpoint goes on with is one stream")
+def _():
+    with client.messages.stream(model="continued/messages", max_tokens=4000, messages=user("count to 8")) as stream:
+        said = "".join(stream.text_stream)
+    assert said.startswith("tok1 tok2 tok3 tok4 tok5") and "echo: Your answer was cut off" in said, said
+
+
 run("anthropic-py")

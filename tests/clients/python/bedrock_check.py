@@ -217,4 +217,11 @@ def _(model):
     has(text, "tok1 tok2")
 
 
+@check("a stream that another endpoint goes on with is one stream")
+def _():
+    stream = bedrock.converse_stream(modelId="continued/converse", messages=[user("count to 8")])["stream"]
+    said = "".join(e["contentBlockDelta"]["delta"].get("text", "") for e in stream if "contentBlockDelta" in e)
+    assert said.startswith("tok1 tok2 tok3 tok4 tok5") and "echo: Your answer was cut off" in said, said
+
+
 run("boto3")

@@ -223,4 +223,10 @@ def _(model):
     same((plain, [t.split()[-1] for t in streamed]), ("echo: hello", [f"tok{n}" for n in range(1, 9)]))
 
 
+@check("a stream that another endpoint goes on with is one stream")
+def _():
+    said = "".join(c.text or "" for c in flow("continued/gemini", "count to 8"))
+    assert said.startswith("tok1 tok2 tok3 tok4 tok5") and "echo: Your answer was cut off" in said, said
+
+
 run("genai-py")

@@ -212,4 +212,17 @@ def _():
         assert last.delta.error, last
 
 
+@check("a stream that another endpoint goes on with is one stream (ollama)")
+def _():
+    said = "".join(p.message.content or "" for p in llama.chat(model="continued/ollama", messages=user("count to 8"), stream=True))
+    assert said.startswith("tok1 tok2 tok3 tok4 tok5") and "echo: Your answer was cut off" in said, said
+
+
+@check("a stream that another endpoint goes on with is one stream (cohere)")
+def _():
+    events = co.chat_stream(model="continued/cohere", messages=user("count to 8"))
+    said = "".join(e.delta.message.content.text for e in events if e.type == "content-delta")
+    assert said.startswith("tok1 tok2 tok3 tok4 tok5") and "echo: Your answer was cut off" in said, said
+
+
 run("natives")

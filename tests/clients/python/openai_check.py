@@ -584,4 +584,20 @@ def _(model):
     raise AssertionError(f"the stream ended as if nothing had happened, after {text!r}")
 
 
+@check("a stream that another endpoint goes on with is one stream")
+def _():
+    chunks = list(ask("continued/chat", "count to 8", stream=True))
+    said = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert said.startswith("tok1 tok2 tok3 tok4 tok5") and "echo: Your answer was cut off" in said, said
+    same(len({c.id for c in chunks}), 1, "ids")
+
+
+@check("responses: a stream that another endpoint goes on with is one stream")
+def _():
+    events = list(client.responses.create(model="continued/responses", input="count to 8", stream=True))
+    said = "".join(e.delta for e in events if e.type == "response.output_text.delta")
+    assert said.startswith("tok1 tok2 tok3 tok4 tok5") and "echo: Your answer was cut off" in said, said
+    same(events[-1].response.output_text, said, "the whole of it at the end")
+
+
 run("openai-py")

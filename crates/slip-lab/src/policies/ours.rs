@@ -6,12 +6,12 @@ use super::Entry;
 use crate::policy::{Ended, Failed, Moment, Policy, Step, want};
 use crate::site::{Headroom, Site};
 use fastrand::Rng;
-use slip_ir::{Dialect, Fault, FaultKind, Op, Ops, Origin, Remedy};
+use slip_ir::{Dialect, Fault, FaultKind, Op, Ops, Origin, Remedy, Want};
 use slip_route::health::{Allowance, Answered, Health, Left};
 use slip_route::plan::{self, Sent};
 use slip_route::{
-    Ask, Attempt, Catalog, Declared, Field, Instance, Plan, ProviderSeat, Rules, STRATEGIES, Sticky, View, Vital,
-    Vitals, choose, strategy,
+    Ask, Attempt, Catalog, Declared, Endpoint, Field, Instance, Metric, Percentiles, Plan, ProviderSeat, Rules,
+    STRATEGIES, Sticky, View, Vital, Vitals, choose, strategy,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,14 +33,29 @@ pub fn entries() -> impl Iterator<Item = Entry> {
     })
 }
 
-pub struct Ours {
+/// What routing is asked for one request.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    pub ask: Ask,
+    pub want: Want,
+    /// The same for all turns of one conversation.
+    pub conversation: Option<u64>,
+}
+
+type Asking<'a> = Box<dyn Fn(&Moment<'_>) -> Question + 'a>;
+/// Endpoints by their keys, and instances.
+type Places = HashMap<(u64, u32), usize>;
+
+pub struct Ours<'a> {
     field: Arc<Field>,
-    ask: Ask,
-    /// By the place of the site; instances are numbered the same.
+    asking: Asking<'a>,
+    /// By the place of the site.
     health: Vec<Health>,
     /// Whether it caches prompts without being told to, and reading them is cheaper.
     caches: Vec<bool>,
-    places: HashMap<u64, usize>,
+    places: Places,
+    /// When the simulation begins.
+    dawn_ms: u64,
     open: HashMap<u32, Open>,
     conversations: HashMap<u64, (Sticky, u64)>,
     turn: u64,
@@ -54,42 +69,78 @@ struct Open {
 }
 
 /// The statistics at a moment.
-struct At<'a>(&'a [Health], u64);
+struct At<'a>(&'a [Health], &'a Places, u64);
 
-impl Vitals for At<'_> {
-    fn vital(&self, _: u64, instance: u32) -> Vital {
-        self.0.get(instance as usize).map(|health| health.vital(self.1)).unwrap_or_default()
+impl At<'_> {
+    fn health(&self, endpoint: u64, instance: u32) -> Option<&Health> {
+        self.0.get(*self.1.get(&(endpoint, instance))?)
     }
 }
 
-impl Ours {
-    pub fn new(fleet: &[Site], strategy: &str) -> Ours {
-        let field = Arc::new(field(fleet));
+impl Vitals for At<'_> {
+    fn vital(&self, endpoint: u64, instance: u32) -> Vital {
+        self.health(endpoint, instance).map(|health| health.vital(self.2)).unwrap_or_default()
+    }
+
+    fn percentiles(&self, endpoint: u64, instance: u32, metric: Metric) -> Option<Percentiles> {
+        self.health(endpoint, instance)?.percentiles(metric, self.2)
+    }
+}
+
+/// The sites of a field: every endpoint through each of its instances.
+pub fn sites(field: &Field) -> Vec<(Arc<Endpoint>, Instance)> {
+    let through = |endpoint: &Arc<Endpoint>| {
+        endpoint.pool.iter().map(|instance| (endpoint.clone(), *instance)).collect::<Vec<_>>()
+    };
+    field.endpoints().iter().flat_map(through).collect()
+}
+
+impl<'a> Ours<'a> {
+    pub fn new(fleet: &[Site], strategy: &str) -> Ours<'static> {
         let rules = Rules { balancer: strategy::find(strategy), ..Rules::default() };
+        let ask = Ask { models: vec![MODEL.to_owned()], rules, allow: None };
+        let asking = move |moment: &Moment<'_>| Question {
+            ask: ask.clone(),
+            want: want(moment.call),
+            conversation: moment.call.conversation(),
+        };
+        let caches = fleet.iter().map(|site| site.cache.is_some()).collect();
+        Ours::over(Arc::new(field(fleet)), caches, DAWN_MS, Box::new(asking))
+    }
+
+    /// Over a field of one's own, whose sites are numbered as [`sites`] lists them.
+    pub fn over(field: Arc<Field>, caches: Vec<bool>, dawn_ms: u64, asking: Asking<'a>) -> Ours<'a> {
+        let sites = sites(&field);
         Ours {
-            health: fleet.iter().map(|_| Health::default()).collect(),
-            caches: fleet.iter().map(|site| site.cache.is_some()).collect(),
-            places: field.endpoints().iter().enumerate().map(|(at, e)| (e.key, at)).collect(),
+            health: sites.iter().map(|_| Health::default()).collect(),
+            caches,
+            places: sites.iter().enumerate().map(|(at, (e, i))| ((e.key, i.id), at)).collect(),
             field,
-            ask: Ask { models: vec![MODEL.to_owned()], rules, allow: None },
+            asking,
+            dawn_ms,
             open: HashMap::new(),
             conversations: HashMap::new(),
             turn: 0,
         }
     }
 
+    /// What is known of a site before the first call.
+    pub fn health(&self, site: usize) -> Option<&Health> {
+        self.health.get(site)
+    }
+
     fn start(&mut self, moment: &Moment<'_>, now: u64, dice: &mut Rng) -> Option<()> {
         self.turn += 1;
-        let conversation = moment.call.conversation();
+        let Question { ask, want, conversation } = (self.asking)(moment);
         let before = conversation.and_then(|key| self.conversations.get(&key));
-        let vitals = At(&self.health, now);
+        let vitals = At(&self.health, &self.places, now);
         let view = View {
             vitals: &vitals,
             turn: self.turn,
             affinity: conversation,
             sticky: before.filter(|(_, until)| *until > now).map(|(sticky, _)| *sticky),
         };
-        let plan = choose(&self.field, &self.ask, &want(moment.call), &view, now, dice).ok()?.plan;
+        let plan = choose(&self.field, &ask, &want, &view, now, dice).ok()?.plan;
         self.open.insert(moment.request, Open { plan, attempt: None, conversation });
         Some(())
     }
@@ -111,19 +162,19 @@ fn field(fleet: &[Site]) -> Field {
     Field::build(&Catalog::default(), seats, Vec::new()).unwrap_or_default()
 }
 
-impl Policy for Ours {
+impl Policy for Ours<'_> {
     fn next(&mut self, moment: &Moment<'_>, dice: &mut Rng) -> Step {
-        let (now, request) = (DAWN_MS + moment.now_ms, moment.request);
+        let (now, request) = (self.dawn_ms + moment.now_ms, moment.request);
         if !self.open.contains_key(&request) && self.start(moment, now, dice).is_none() {
             return Step::Stop;
         }
         let Some(open) = self.open.get_mut(&request) else { return Step::Stop };
         loop {
-            match open.plan.next(now, &At(&self.health, now)) {
+            match open.plan.next(now, &At(&self.health, &self.places, now)) {
                 plan::Step::Wait(pause) => return Step::Wait(pause.as_millis() as u64),
                 plan::Step::Stop(_) => return Step::Stop,
                 plan::Step::Try(attempt) => {
-                    let site = self.places.get(&attempt.endpoint.key).copied();
+                    let site = self.places.get(&(attempt.endpoint.key, attempt.instance.id)).copied();
                     let Some((site, health)) = site.and_then(|at| Some((at, self.health.get(at)?))) else {
                         return Step::Stop;
                     };
@@ -146,7 +197,7 @@ impl Policy for Ours {
     }
 
     fn ended(&mut self, now_ms: u64, ended: &Ended) {
-        let now = DAWN_MS + now_ms;
+        let now = self.dawn_ms + now_ms;
         let Some(health) = self.health.get(ended.site) else { return };
         let prompt = ended.used.fresh + ended.used.cached;
         health.answered(
@@ -159,7 +210,6 @@ impl Policy for Ours {
                 output: ended.used.output,
                 cost: u64::try_from(ended.cost.0).unwrap_or(0),
                 broke: ended.broken,
-                bad_call: None,
             },
         );
         let Some(open) = self.open.get(&ended.request).filter(|_| !ended.broken) else { return };
@@ -173,9 +223,9 @@ impl Policy for Ours {
     }
 
     fn failed(&mut self, now_ms: u64, failed: &Failed<'_>) {
-        let now = DAWN_MS + now_ms;
+        let now = self.dawn_ms + now_ms;
         if let Some(health) = self.health.get(failed.site) {
-            health.unheard(DAWN_MS + failed.began_ms);
+            health.unheard(self.dawn_ms + failed.began_ms);
             health.failed(now, failed.fault);
         }
         if let Some(Open { plan, attempt: Some(attempt), .. }) = self.open.get_mut(&failed.request) {
@@ -185,7 +235,7 @@ impl Policy for Ours {
 
     fn first(&mut self, now_ms: u64, site: usize, ttft_ms: u64) {
         if let Some(health) = self.health.get(site) {
-            health.spoke(DAWN_MS + now_ms, DAWN_MS + now_ms - ttft_ms);
+            health.spoke(self.dawn_ms + now_ms, self.dawn_ms + now_ms - ttft_ms);
         }
     }
 
@@ -196,7 +246,7 @@ impl Policy for Ours {
             tokens: left(headroom.tokens, headroom.tokens_reset_ms),
         };
         if let Some(health) = self.health.get(site) {
-            health.allowed(DAWN_MS + now_ms, &said);
+            health.allowed(self.dawn_ms + now_ms, &said);
         }
     }
 

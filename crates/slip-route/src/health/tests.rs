@@ -162,6 +162,6 @@ fn tool_calls_of_no_use_are_remembered_for_a_while_and_say_nothing_of_the_odds()
     assert!(health.vital(10 * 60_000).call_odds < 0.85, "ten minutes later it still counts");
     assert!(health.vital(4 * 3_600_000).call_odds > 0.99);
     health.begin(1_000, 1);
-    health.answered(1_000, &Answered { bad_call: Some(true), ..Answered::default() });
-    assert_eq!(health.totals().tool_calls(), (11, 6));
+    health.answered(1_000, &Answered::default());
+    assert_eq!(health.totals().tool_calls(), (10, 5), "an answer alone says nothing of its calls");
 }

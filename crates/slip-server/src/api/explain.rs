@@ -18,6 +18,8 @@ pub struct Asked<'a> {
     pub inbound: &'a Inbound,
     pub caller: &'a Caller,
     pub view: &'a View<'a>,
+    /// Whether another would be asked beside the first.
+    pub hedge: Value,
     pub now_ms: u64,
 }
 
@@ -41,7 +43,7 @@ pub fn shown(told: &Explained, asked: &Asked<'_>) -> Value {
         "draws": told.draws,
         "conversation": conversation(told, asked.view),
         "expects": expects(told),
-        "hedge": "off",
+        "hedge": asked.hedge,
         "cache": "off",
         "no_route": told.no.clone().map(no_route),
     })

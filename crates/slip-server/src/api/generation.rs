@@ -50,7 +50,10 @@ fn data(row: &Generation) -> Value {
                 "error": a.fault,
                 "hedge": a.hedge,
                 "cancelled": a.cancelled,
+                "torn": a.torn,
                 "continues": a.continues,
+                "after_tokens": a.after_tokens,
+                "how": a.how,
             })
         })
         .collect();

@@ -75,6 +75,8 @@ pub struct Hedge {
     pub after: After,
     /// Millionths of the requests, and of what they cost.
     pub share: u32,
+    /// Also for requests that do not ask for it.
+    pub unasked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

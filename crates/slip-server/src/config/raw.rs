@@ -385,6 +385,8 @@ pub struct HedgeTable {
     /// Share of the requests, and of what they cost, that may be spent on it (0.02).
     #[schemars(range(min = 0.001, max = 0.05))]
     pub max_share: Option<f64>,
+    /// Whether requests are hedged that do not ask for it by `provider.hedge` (true).
+    pub unasked: Option<bool>,
 }
 
 /// The schema, as a value.

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The percentiles that can be named.
 const PERCENTILES: [(&str, f64); 5] = [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
 /// Where nothing else is said.
-const USUAL: Hedge = Hedge { after: After::Percentile(0.95), share: 20_000 };
+const USUAL: Hedge = Hedge { after: After::Percentile(0.95), share: 20_000, unasked: true };
 
 impl Checker<'_> {
     /// A time to wait.
@@ -52,7 +52,8 @@ impl Checker<'_> {
                     }
                 });
                 let share = said.max_share.map_or(USUAL.share, |share| (share * 1e6).round() as u32);
-                Some(Hedge { after: after.unwrap_or(USUAL.after), share })
+                let unasked = said.unasked.unwrap_or(USUAL.unasked);
+                Some(Hedge { after: after.unwrap_or(USUAL.after), share, unasked })
             }
         }
     }

@@ -22,6 +22,8 @@ pub struct Chosen {
     pub demoted: Vec<Refusal>,
     /// `provider.require_parameters`.
     pub strict: bool,
+    /// `provider.hedge`.
+    pub hedge: Option<bool>,
     /// Under which the endpoint is remembered whose prompt cache it filled.
     pub conversation: Option<u64>,
 }
@@ -64,7 +66,7 @@ pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> R
         sticky: conversation.filter(|_| !world.steady).and_then(|key| app.conversations.find(key, now)),
     };
     let (ask, want) = (&asking.ask, &inbound.peek.want);
-    let strict = ask.rules.require_parameters;
+    let (strict, hedge) = (ask.rules.require_parameters, ask.rules.hedge);
     let mut steady = world.steady.then(|| fastrand::Rng::with_seed(seed(&inbound.raw)));
     let chosen = DICE.with_borrow_mut(|dice| {
         let dice = steady.as_mut().unwrap_or(dice);
@@ -72,7 +74,7 @@ pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> R
     });
     match chosen {
         Ok(slip_route::Chosen { plan, refusals, demoted, .. }) => {
-            Ok(Chosen { plan, refusals, demoted, strict, conversation })
+            Ok(Chosen { plan, refusals, demoted, strict, hedge, conversation })
         }
         Err(no) => Err(no.into()),
     }

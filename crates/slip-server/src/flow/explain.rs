@@ -5,7 +5,7 @@ use super::admit::Caller;
 use super::choose::asking;
 use super::read::{self, Heads, Inbound};
 use super::settle::InFlight;
-use super::{hold, refuse};
+use super::{hedge, hold, refuse};
 use crate::body::Body;
 use crate::sticky::Conversations;
 use crate::world::World;
@@ -57,7 +57,8 @@ fn at_this_moment(
     let want = &inbound.peek.want;
     let dice = &mut Rng::with_seed(SEED);
     let told: Explained = slip_route::explain(&world.field, &asking.ask, want, &view, now, dice);
-    Ok(api::explain::shown(&told, &api::explain::Asked { inbound, caller, view: &view, now_ms: now }))
+    let hedge = hedge::told(world, inbound, asking.ask.rules.hedge, &told);
+    Ok(api::explain::shown(&told, &api::explain::Asked { inbound, caller, view: &view, hedge, now_ms: now }))
 }
 
 /// What is said beside the request. Gemini's and Bedrock's callers name the model in the path, for which there is no place here:

@@ -7,12 +7,14 @@ use super::read::Inbound;
 use super::{Answer, Trip, Won, carry};
 use crate::clock;
 use crate::config::{After, Hedge};
-use crate::upstream::Failed;
+use crate::upstream::{Failed, Origin};
 use crate::vitals::Flight;
-use crate::world::World;
-use serde_json::{Map, Value};
+use crate::world::{Route, World};
+use serde_json::{Map, Value, json};
 use slip_ir::{Loss, Nano, Op, Remedy, Usage};
-use slip_route::{Attempt, Endpoint, Governor, Metric};
+use slip_route::explain::Told;
+use slip_route::resolve::Resolved;
+use slip_route::{Attempt, Endpoint, Explained, Governor, Health, Metric};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -59,13 +61,11 @@ async fn fly(mut errand: Errand<'_>, flight: Flight) -> (Outcome, Flight) {
 impl Trip {
     /// May this attempt be raced? Only the first of a request may.
     pub(super) fn hedging(&self, attempt: &Attempt) -> Option<Hedging> {
-        let asked = self.plan.asked().get(attempt.place);
-        let route = self.world.route(asked)?;
-        let hedge = route.hedge?;
-        let alone = self.plan.line().len() < 2;
-        if attempt.number > 1 || alone || asked.is_some_and(|asked| asked.wish.online) || !harmless(&self.inbound) {
+        if attempt.number > 1 || self.plan.line().len() < 2 {
             return None;
         }
+        let asked = self.plan.asked().get(attempt.place)?;
+        let (route, hedge) = leave(&self.world, asked, self.hedge, &self.inbound).ok()?;
         route.governor.request(hedge.share, attempt.price);
         Some(Hedging { hedge, governor: route.governor.clone() })
     }
@@ -126,16 +126,8 @@ impl Trip {
 
     /// How long the first may be silent.
     fn silence(&self, hedging: &Hedging, attempt: &Attempt) -> Duration {
-        let share = match hedging.hedge.after {
-            After::Fixed(time) => return time,
-            After::Percentile(share) => share,
-        };
-        let metric = if self.inbound.peek.stream { Metric::FirstContent } else { Metric::Total };
         let health = self.world.health(&attempt.endpoint, attempt.instance.id);
-        match health.percentiles(metric, clock::unix_ms()).filter(|known| known.count >= ENOUGH) {
-            Some(known) => Duration::from_secs_f64((known.at(share) / 1e3).clamp(0.0, 3600.0)).max(LEAST),
-            None => UNKNOWN.min(self.pace.timeouts.first_content / 2),
-        }
+        patience(hedging.hedge, &health, self.inbound.peek.stream, self.pace.timeouts.first_content)
     }
 
     /// The second attempt, if there may be one and somebody to make it.
@@ -180,6 +172,73 @@ impl Trip {
         let errand = Errand::lower(world, &mut self.inbound, strict, id, attempt, turn, terms).ok()?;
         errand.outbound.ordered.is_none().then_some(errand)
     }
+}
+
+/// What the name gives leave to and this request wants, or why it is not hedged.
+fn leave<'w>(
+    world: &'w World,
+    asked: &Resolved,
+    wish: Option<bool>,
+    inbound: &Inbound,
+) -> Result<(&'w Route, Hedge), &'static str> {
+    let route = world.route(Some(asked)).ok_or("only names of this house can be hedged")?;
+    let hedge = route.hedge.ok_or("nothing is hedged under this name")?;
+    match wish {
+        Some(false) => return Err("the request says provider.hedge: false"),
+        None if !hedge.unasked => return Err("under this name a request must ask for it by provider.hedge: true"),
+        _ => {}
+    }
+    if asked.wish.online || !harmless(inbound) {
+        return Err("asking twice might do more than asking once");
+    }
+    Ok((route, hedge))
+}
+
+/// How long an endpoint of this health may be silent.
+fn patience(hedge: Hedge, health: &Health, stream: bool, first_content: Duration) -> Duration {
+    let share = match hedge.after {
+        After::Fixed(time) => return time,
+        After::Percentile(share) => share,
+    };
+    let metric = if stream { Metric::FirstContent } else { Metric::Total };
+    match health.percentiles(metric, clock::unix_ms()).filter(|known| known.count >= ENOUGH) {
+        Some(known) => Duration::from_secs_f64((known.at(share) / 1e3).clamp(0.0, 3600.0)).max(LEAST),
+        None => UNKNOWN.min(first_content / 2),
+    }
+}
+
+/// For an explanation: whether the request would be hedged, after how long and where, or why not.
+pub(super) fn told(world: &World, inbound: &Inbound, wish: Option<bool>, told: &Explained) -> Value {
+    let off = |why: &str| json!({ "state": "off", "why": why });
+    let mut ranked: Vec<_> = told.each.iter().filter_map(|one| Some((one.chance()?.rank?, one))).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    let Some((_, first)) = ranked.first() else { return off("nobody may serve it") };
+    let Some(asked) = told.asked.get(first.place) else { return off("nobody may serve it") };
+    let (route, hedge) = match leave(world, &asked.name, wish, inbound) {
+        Ok(leave) => leave,
+        Err(why) => return off(why),
+    };
+    let hosts = |endpoint: &Endpoint| -> Vec<&Origin> {
+        let seats = endpoint.pool.iter().filter_map(|instance| world.seat(instance.id).ok());
+        seats.map(|seat| &*seat.target.origin).collect()
+    };
+    let at = hosts(&first.endpoint);
+    let well = |one: &Told| one.chance().is_some_and(|chance| !chance.candidate.cooled());
+    let elsewhere = |one: &Told| hosts(&one.endpoint).iter().any(|host| !at.contains(host));
+    let apart = |one: &&&Told| one.place == first.place && well(one) && elsewhere(one);
+    let Some(second) = ranked.iter().skip(1).map(|(_, one)| one).find(apart) else {
+        return off("nobody at another host may serve it");
+    };
+    let timeouts = world.timeouts.with(route.patience);
+    let health = first.endpoint.pool.first().map(|instance| world.health(&first.endpoint, instance.id));
+    let after = health.map(|health| patience(hedge, &health, inbound.peek.stream, timeouts.first_content));
+    json!({
+        "state": "on",
+        "after_ms": after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+        "max_share": f64::from(hedge.share) / 1e6,
+        "first": &*first.endpoint.tag,
+        "second": &*second.endpoint.tag,
+    })
 }
 
 /// Whoever ends first, how it ended, and the other.
@@ -253,7 +312,6 @@ fn callers_own(tools: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn tools_that_a_provider_runs_are_told_from_the_callers_own() {

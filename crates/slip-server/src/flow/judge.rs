@@ -233,12 +233,16 @@ async fn first_content(
     mut body: Incoming,
     mut out: BytesMut,
 ) -> Result<Opening, Failed> {
-    let deadline = (bench.began + bench.timeouts.first_content).min(bench.over);
+    let mut deadline = (bench.began + bench.timeouts.first_content).min(bench.over);
     loop {
         match timeout_at(deadline.into(), body.frame()).await {
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
                 lens.push(&data, &mut out);
+                if lens.holds() {
+                    // It says something, though nothing may be passed on yet: it must go on saying it.
+                    deadline = (clock::now() + bench.timeouts.idle).max(deadline).min(bench.over);
+                }
                 match lens.phase() {
                     // A short answer may come whole, its end included: what follows it can no longer spoil it.
                     Phase::Flowing | Phase::Finished => {

@@ -14,7 +14,7 @@ use slip_providers::provider::{Serves, Spoken};
 use slip_route::Endpoint;
 use slip_wire::completions;
 use slip_wire::house;
-use slip_wire::lens::{Torn, go_on};
+use slip_wire::lens::{Torn, Way, go_on, prefilled};
 use slip_wire::openai_chat::splice;
 use slip_wire::ops::{self, Inquiry, Manner, Shape};
 use slip_wire::quirks::{ReasoningStyle, Structured};
@@ -43,8 +43,8 @@ pub struct Turn<'a> {
     pub needs: Needs,
     /// The answer it gave, when it is asked again for a better one.
     pub wrong: Option<&'a Wrong>,
-    /// What another said, where it goes on with that.
-    pub torn: Option<&'a Torn>,
+    /// What another said, where it goes on with that, and how it is asked to.
+    pub torn: Option<(&'a Torn, Way)>,
 }
 
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
@@ -213,8 +213,8 @@ fn encode(
     if turn.seals == Seals::Stripped {
         told.push(slip_wire::seals::strip(crossed.to_mut()));
     }
-    if let Some(torn) = turn.torn {
-        go_on(crossed.to_mut(), &torn.said, torn.usage.completion_total());
+    if let Some((torn, way)) = turn.torn {
+        go_on(crossed.to_mut(), &torn.said, torn.usage.completion_total(), way);
     }
     if breakpoint::needs(&crossed, to, quirks) {
         told.extend(breakpoint::set(crossed.to_mut()));
@@ -228,6 +228,10 @@ fn encode(
         }
     }
     let (body, mut losses) = wire(to).encode_request(&crossed, quirks);
+    let body = match turn.torn {
+        Some((_, Way::Prefilled { .. })) => prefilled(body, quirks.prefill),
+        _ => body,
+    };
     losses.splice(0..0, told);
     losses.extend(left);
     losses.extend(decoded.iter().cloned());

@@ -233,7 +233,7 @@ async fn travel(
         Ok(chosen) => chosen,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
     };
-    let choose::Chosen { plan, refusals, demoted, strict, conversation } = chosen;
+    let choose::Chosen { plan, refusals, demoted, strict, hedge, conversation } = chosen;
     let held = match hold::hold(&app, &caller, &inbound.peek.want) {
         Ok(held) => held,
         Err(fault) => return refuse(dialect, &fault, Some(&id)),
@@ -247,7 +247,8 @@ async fn travel(
     let service = inbound.inquiry.is_some();
     let timeouts = world.timeouts;
     let pace = Pace::of_request(&world, &plan, arrived);
-    let trip = Trip { world, inbound, plan, strict, book: Box::new(book), pace, flight: None, won: None, broke: None };
+    let book = Box::new(book);
+    let trip = Trip { world, inbound, plan, strict, hedge, book, pace, flight: None, won: None, broke: None };
     if !stream {
         return trip.whole().await;
     }
@@ -305,6 +306,8 @@ struct Trip {
     inbound: Inbound,
     plan: Plan,
     strict: Strict,
+    /// `provider.hedge`, as the caller said it.
+    hedge: Option<bool>,
     book: Box<Book>,
     /// How long the attempt under way may take.
     pace: Pace,

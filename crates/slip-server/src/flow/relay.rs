@@ -281,7 +281,7 @@ impl Relay {
         let Some(Onward { body, dialect, quirks, stamp, flight, tried, pace }) = resumed.onward else {
             return self.finish(End::Eof);
         };
-        run.lens.resume(dialect, stamp, &quirks, &mut self.out);
+        run.lens.resume(dialect, stamp, &quirks, tried.way, &mut self.out);
         run.book.goes_on(&tried, flight);
         run.source = Source::Body(body);
         (self.timeouts, self.over, self.last) = (pace.timeouts, pace.over, clock::now());

@@ -14,7 +14,7 @@ use crate::vitals::Flight;
 use crate::world::World;
 use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
 use slip_route::{Attempt, Endpoint, Plan, Step};
-use slip_wire::lens::Torn;
+use slip_wire::lens::{Torn, Way};
 use slip_wire::{Quirks, Stamp};
 use std::future::Future;
 use std::pin::Pin;
@@ -42,6 +42,9 @@ pub struct Tried {
     pub began: Instant,
     pub ended: Instant,
     pub fault: Option<Fault>,
+    /// How it was asked, and how many tokens were there.
+    pub way: Way,
+    pub after: u64,
 }
 
 pub struct Resumed {
@@ -89,8 +92,18 @@ impl Mender {
             if attempt.endpoint.key == self.attempt.endpoint.key && attempt.instance == self.attempt.instance {
                 break;
             }
-            let began = clock::now();
-            match self.ask(&attempt, began, &torn).await {
+            let mut began = clock::now();
+            let mut way = self.way(&attempt, &torn);
+            let mut asked = self.ask(&attempt, began, &torn, way).await;
+            if way != Way::Asked
+                && let Err(refused) = &asked
+                && not_so(&refused.fault)
+            {
+                tried.push(told(&attempt, began, Some(refused.fault.clone()), way, &torn));
+                (way, began) = (Way::Asked, clock::now());
+                asked = self.ask(&attempt, began, &torn, way).await;
+            }
+            match asked {
                 Ok(onward) => return Resumed { tried, onward: Some(onward) },
                 Err(Failed { mut fault, sent }) => {
                     if fault.origin != Origin::Caller {
@@ -98,7 +111,7 @@ impl Mender {
                     }
                     self.plan.failed(&attempt, &fault, sent, clock::unix_ms());
                     if fault.kind != FaultKind::NoEndpoint {
-                        tried.push(told(&attempt, began, Some(fault)));
+                        tried.push(told(&attempt, began, Some(fault), way, &torn));
                     }
                 }
             }
@@ -106,7 +119,15 @@ impl Mender {
         Resumed { tried, onward: None }
     }
 
-    async fn ask(&mut self, attempt: &Attempt, began: Instant, torn: &Torn) -> Result<Onward, Failed> {
+    /// How this one is best asked.
+    fn way(&self, attempt: &Attempt, torn: &Torn) -> Way {
+        let Ok(seat) = self.world.seat(attempt.instance.id) else { return Way::Asked };
+        let model = &attempt.endpoint.upstream;
+        let spoken = seat.provider.spoken_for(self.inbound.dialect, model, self.inbound.infills());
+        Way::of(spoken.quirks, model, &torn.said, self.inbound.peek.want.reasoning)
+    }
+
+    async fn ask(&mut self, attempt: &Attempt, began: Instant, torn: &Torn, way: Way) -> Result<Onward, Failed> {
         let world = self.world.clone();
         let endpoint = &attempt.endpoint;
         let charge = world.charge(endpoint, attempt.instance.id)?;
@@ -122,7 +143,7 @@ impl Mender {
             carry::prepare(&mut self.inbound, needs, world.fetch.allow_private).await?;
         }
         let pace = self.pace.of_attempt(&world, &self.plan, attempt, began);
-        let turn = Turn { seals: Seals::Kept, needs, wrong: None, torn: Some(torn) };
+        let turn = Turn { seals: Seals::Kept, needs, wrong: None, torn: Some((torn, way)) };
         let terms = Terms { pace, began, alone: false, last: true, mends: false };
         let mut errand = Errand::lower(&world, &mut self.inbound, &mut self.strict, &self.id, attempt, turn, terms)?;
         let flight = Flight::begin(charge, false, false, self.inbound.peek.want.prompt_tokens);
@@ -135,11 +156,16 @@ impl Mender {
         };
         let spoken = errand.spoken();
         let (dialect, quirks, stamp) = (spoken.dialect, spoken.quirks.clone(), errand.stamp);
-        Ok(Onward { body, dialect, quirks, stamp, flight, tried: told(attempt, began, None), pace })
+        Ok(Onward { body, dialect, quirks, stamp, flight, tried: told(attempt, began, None, way, torn), pace })
     }
 }
 
-fn told(attempt: &Attempt, began: Instant, fault: Option<Fault>) -> Tried {
+/// Whoever refuses to be asked like this may yet do as it is told in words.
+fn not_so(fault: &Fault) -> bool {
+    matches!(fault.status, Some(400 | 422))
+}
+
+fn told(attempt: &Attempt, began: Instant, fault: Option<Fault>, way: Way, torn: &Torn) -> Tried {
     let (endpoint, instance) = (attempt.endpoint.clone(), attempt.instance.id);
-    Tried { endpoint, instance, began, ended: clock::now(), fault }
+    Tried { endpoint, instance, began, ended: clock::now(), fault, way, after: torn.usage.completion_total() }
 }

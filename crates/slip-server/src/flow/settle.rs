@@ -368,10 +368,8 @@ impl Book {
             status: fault.map_or(Some(200), |f| f.status),
             latency_ms: clock::ms(spent),
             fault: fault.map(|f| f.kind.reason()),
-            upstream_id: None,
             hedge: self.hedge,
-            cancelled: false,
-            continues: false,
+            ..Attempt::default()
         });
     }
 
@@ -390,13 +388,10 @@ impl Book {
             endpoint: endpoint.tag.clone(),
             provider: endpoint.provider_name.clone(),
             model: endpoint.upstream.clone(),
-            status: None,
             latency_ms: clock::ms(clock::now().duration_since(began)),
-            fault: None,
-            upstream_id: None,
             hedge,
             cancelled: true,
-            continues: false,
+            ..Attempt::default()
         });
     }
 
@@ -404,6 +399,7 @@ impl Book {
     pub fn tore(&mut self, torn: &Torn) {
         if let Some(last) = self.row.attempts.last_mut() {
             last.fault = Some(torn.fault.kind.reason());
+            last.torn = true;
             last.upstream_id = torn.upstream_id.clone().map(|id| short(id, MAX_TEXT));
         }
         let price = self.stamp.as_ref().and_then(|stamp| stamp.price.clone());
@@ -425,6 +421,8 @@ impl Book {
             latency_ms: clock::ms(tried.ended.duration_since(tried.began)),
             fault: fault.map(|f| f.kind.reason()),
             continues: true,
+            after_tokens: Some(tried.after),
+            how: Some(tried.way.name()),
             ..Attempt::default()
         });
     }
@@ -448,7 +446,6 @@ impl Book {
             output: usage.completion_total(),
             cost: u64::try_from(cost.0).unwrap_or(0),
             broke,
-            bad_call: None,
         }
     }
 

@@ -8,11 +8,14 @@ use slip_ir::request::format;
 use slip_ir::{Thinking, ThinkingKind};
 use std::borrow::Cow;
 
-/// The text inside a blob, where there is one: nothing but what Anthropic's base64 or our own seals consist of.
+/// The text inside a blob, where there is one: Anthropic's base64, or a seal of ours. What Anthropic's own text codes is binary (it
+/// begins with the byte 0x12), so that a text which was coded once is not taken for one that was coded twice.
 fn inside(data: &str) -> Option<String> {
     let text = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
+    let coded = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_');
     let plain = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
-    (!text.is_empty() && text.bytes().all(plain)).then_some(text)
+    let foreign = || text.bytes().all(plain) && !seal::is_ours(seal::unseal(&text).format);
+    (!text.is_empty() && (text.bytes().all(coded) || foreign())).then_some(text)
 }
 
 /// What stands in `redactedContent`.
@@ -56,6 +59,9 @@ mod tests {
         assert_eq!((for_anthropic(&blob), for_anthropic(&direct)), (direct.as_str().into(), direct.as_str().into()));
         let read = from_blob(&blob);
         assert_eq!((read.data.as_deref(), read.format.as_str()), (Some(blob.as_str()), format::ANTHROPIC));
+        // Text that a blob would not hold is no blob, though it decodes.
+        assert_eq!(STANDARD.decode("aidA").ok().as_deref(), Some(&b"j'@"[..]));
+        assert_eq!(for_anthropic("aidA"), "aidA");
     }
 
     #[test]

@@ -180,6 +180,31 @@ fn put(headers: &[(&str, &str)], payload: &[u8], out: &mut BytesMut) {
     out.put_u32(crc32fast::hash(&out[start..]));
 }
 
+/// Our own messages again, with a member at the beginning of the first one's payload. False: there is none to put it in.
+pub fn with_member(messages: &[u8], member: &[u8], out: &mut BytesMut) -> bool {
+    let (Ok(Some(total)), Some(headers)) = (length(messages), number(messages, 4)) else {
+        out.extend_from_slice(messages);
+        return false;
+    };
+    let payload_at = PRELUDE + headers as usize;
+    let parts = messages.get(PRELUDE..payload_at).zip(messages.get(payload_at..total.saturating_sub(CHECKSUM)));
+    let Some((headers, [b'{', rest @ ..])) = parts else {
+        out.extend_from_slice(messages);
+        return false;
+    };
+    let start = out.len();
+    out.put_u32((total + member.len()) as u32);
+    out.put_u32(headers.len() as u32);
+    out.put_u32(crc32fast::hash(&out[start..]));
+    out.put_slice(headers);
+    out.put_u8(b'{');
+    out.put_slice(member);
+    out.put_slice(rest);
+    out.put_u32(crc32fast::hash(&out[start..]));
+    out.put_slice(messages.get(total..).unwrap_or_default());
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

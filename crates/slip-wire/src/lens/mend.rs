@@ -1,10 +1,9 @@
 //! A stream that may be gone on with elsewhere: what was said is remembered, a call of a tool is held until it is whole, and what
 //! another upstream says after the break is told as more of the same reply.
 
+use super::onward::Way;
 use crate::Stamp;
-use bytes::BytesMut;
-use serde_json::json;
-use slip_ir::{Block, BlockKind, Dialect, Event, Fault, Nano, Piece, Request, Role, Turn, Usage};
+use slip_ir::{BlockKind, Event, Fault, Nano, Piece, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,10 +11,6 @@ use std::sync::Arc;
 const MOST_SAID: usize = 256 * 1024;
 /// Calls that are longer are passed on as they come, and then nobody can go on either.
 const MOST_HELD: usize = 1024 * 1024;
-/// How much of the end of what was said may be said again.
-const OVERLAP: usize = 240;
-/// Fewer letters in common are chance.
-const LEAST: usize = 6;
 
 /// An answer that broke off.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +53,7 @@ struct Seam {
     second: Arc<Stamp>,
     /// Of the part before.
     text_bytes: u64,
+    way: Way,
     /// The caller's number of each block of the second upstream, where it has one.
     numbers: BTreeMap<u32, Option<u32>>,
     /// The beginning of the second part, while it may be a repetition.
@@ -77,13 +73,18 @@ impl Mend {
         Torn { said: self.said.clone(), fault, usage, upstream_id }
     }
 
-    pub fn resume(&mut self, first: Arc<Stamp>, second: Arc<Stamp>, text_bytes: u64) {
+    pub fn resume(&mut self, first: Arc<Stamp>, second: Arc<Stamp>, text_bytes: u64, way: Way) {
         self.held.clear();
         self.closing = None;
         self.fault = None;
         (self.ended, self.failing) = (false, false);
         let numbers = BTreeMap::new();
-        self.seam = Some(Seam { first, second, text_bytes, numbers, held_back: Some(String::new()), block: 0 });
+        self.seam = Some(Seam { first, second, text_bytes, way, numbers, held_back: Some(String::new()), block: 0 });
+    }
+
+    /// A call of a tool is coming, of which nothing was passed on yet.
+    pub fn holds(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Output tokens before the break.
@@ -293,15 +294,15 @@ impl Mend {
 
     /// Could what was held back so far still be said for the second time?
     fn may_repeat(&self) -> bool {
-        let Some(Seam { held_back: Some(held), .. }) = &self.seam else { return false };
-        self.said.starts_with(held.as_str()) || held.len() < OVERLAP.min(self.said.len())
+        let Some(Seam { held_back: Some(held), way, .. }) = &self.seam else { return false };
+        way.may_repeat(&self.said, held)
     }
 
     /// The beginning of the second part, without what it says again.
     fn let_go(&mut self, pass: &mut impl FnMut(Event)) {
         let Some(seam) = &mut self.seam else { return };
         let Some(held) = seam.held_back.take() else { return };
-        let fresh = held.get(repeated(&self.said, &held)..).unwrap_or_default();
+        let fresh = held.get(seam.way.repeated(&self.said, &held)..).unwrap_or_default();
         if !fresh.is_empty() {
             let piece = Piece::Text(fresh.to_owned());
             pass(Event::Delta { choice: 0, block: seam.block, piece });
@@ -309,62 +310,16 @@ impl Mend {
     }
 }
 
-/// How many bytes at the beginning of `more` were said before: all that was said, or the end of it.
-fn repeated(said: &str, more: &str) -> usize {
-    if said.len() >= LEAST && more.starts_with(said) {
-        return said.len();
-    }
-    let from = said.floor_char_boundary(said.len().saturating_sub(OVERLAP));
-    let end = said.get(from..).unwrap_or_default();
-    let overlap = |at: &usize| end.len() - at >= LEAST && end.get(*at..).is_some_and(|tail| more.starts_with(tail));
-    end.char_indices().map(|(at, _)| at).find(overlap).map_or(0, |at| end.len() - at)
-}
-
-/// Ask for the rest of an answer that broke off, of which `tokens` are there.
-pub fn go_on(request: &mut Request, said: &str, tokens: u64) {
-    const WORDS: &str = "Your answer was cut off by a technical fault. Go on exactly where it ends, in the middle of a word if need be: \
-                         repeat nothing, add no remark about the interruption, and answer with the rest alone.";
-    match request.turns.last_mut().filter(|last| last.role == Role::Assistant) {
-        Some(last) => last.blocks.push(Block::text(said)),
-        None => request.turns.push(Turn::new(Role::Assistant, vec![Block::text(said)])),
-    }
-    request.turns.push(Turn::new(Role::User, vec![Block::text(WORDS)]));
-    if let Some(most) = &mut request.params.max_tokens {
-        *most = most.saturating_sub(tokens).max(1);
-    }
-}
-
-/// Tells callers whose dialect has a place for it where the answer was gone on with.
-pub(super) fn note(caller: Dialect, first: &Stamp, second: &Stamp, tokens: u64, out: &mut BytesMut) {
-    let continued = json!({
-        "continued": { "provider": second.provider, "model": second.model, "after_tokens": tokens }
-    });
-    let told = match caller {
-        Dialect::OpenAiChat => {
-            let chunk = json!({
-                "id": first.id,
-                "object": "chat.completion.chunk",
-                "created": first.created,
-                "model": first.model,
-                "provider": first.provider,
-                "choices": [],
-                "slipswitch": continued,
-            });
-            format!("data: {chunk}\n\n")
-        }
-        Dialect::Anthropic => {
-            format!("event: ping\ndata: {}\n\n", json!({ "type": "ping", "slipswitch": continued }))
-        }
-        _ => return,
-    };
-    out.extend_from_slice(told.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Frame;
+    use crate::frame::eventstream::EventStream;
+    use crate::frame::sse::Sink;
     use crate::{End, Lens, Phase, Quirks};
-    use slip_ir::{FaultKind, Pico, Price, Rates, Remedy};
+    use bytes::BytesMut;
+    use serde_json::{Value, json};
+    use slip_ir::{Dialect, FaultKind, Pico, Price, Rates, Remedy};
 
     fn stamp(provider: &str, pico: u64) -> Arc<Stamp> {
         let rates = Rates { input: Pico(pico), output: Pico(pico), ..Rates::default() };
@@ -418,14 +373,14 @@ mod tests {
 
     #[test]
     fn another_dialect_goes_on_in_the_same_stream_under_the_same_id() {
-        for caller in [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini, Dialect::Responses] {
+        for caller in [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini, Dialect::Responses, Dialect::Cohere] {
             let pieces = [words("The quick brown "), words("fox jumps")];
             let (mut lens, mut out, torn) = broken(caller, &pieces);
             let torn = torn.expect("it can be gone on with");
             assert_eq!((torn.said.as_str(), lens.phase()), ("The quick brown fox jumps", Phase::Broken));
             let told = |text: &str| text.contains("\"error\":{") || text.contains("event: error");
             assert!(!told(&String::from_utf8_lossy(&out)), "not yet");
-            lens.resume(Dialect::Anthropic, stamp("two", 3_000_000), &Quirks::ANTHROPIC, &mut out);
+            lens.resume(Dialect::Anthropic, stamp("two", 3_000_000), &Quirks::ANTHROPIC, Way::Asked, &mut out);
             // It says the last words again.
             lens.push(anthropic("fox jumps over it.").as_bytes(), &mut out);
             let tally = lens.end(End::Eof, &mut out);
@@ -443,8 +398,7 @@ mod tests {
                 ..Price::default()
             };
             assert_eq!(at_one.cost(&usage).total, Nano(17 * 1_000 + 35 * 3_000), "each at its own price");
-            let noted = matches!(caller, Dialect::OpenAiChat | Dialect::Anthropic);
-            assert_eq!(text.contains(r#""continued":{"#), noted, "{text}");
+            assert_eq!(text.matches(r#""slipswitch":{"continued":{"#).count(), 1, "{text}");
             if caller == Dialect::Anthropic {
                 assert_eq!(text.matches("event: content_block_start").count(), 1, "{text}");
                 assert_eq!(text.matches("event: message_start").count(), 1, "{text}");
@@ -465,7 +419,7 @@ mod tests {
             broken(Dialect::OpenAiChat, &[words("Let me look."), call("{\"a\":"), more("1")]);
         assert_eq!(torn.map(|torn| torn.said).as_deref(), Some("Let me look."));
         assert!(!String::from_utf8_lossy(&out).contains("call_1"), "half a call is nobody's");
-        lens.resume(Dialect::OpenAiChat, stamp("two", 1), &Quirks::OPENAI_CHAT, &mut out);
+        lens.resume(Dialect::OpenAiChat, stamp("two", 1), &Quirks::OPENAI_CHAT, Way::Asked, &mut out);
         let rest = [call("{\"a\":2}"), chunk("{}").replace("null", "\"tool_calls\""), "data: [DONE]\n\n".to_owned()];
         rest.iter().for_each(|piece| lens.push(piece.as_bytes(), &mut out));
         lens.end(End::Eof, &mut out);
@@ -489,7 +443,7 @@ mod tests {
             let (mut lens, mut out, torn) = broken(Dialect::OpenAiChat, &[words("The quick brown fox")]);
             assert!(torn.is_some());
             if resumed {
-                lens.resume(Dialect::OpenAiChat, stamp("two", 1), &Quirks::OPENAI_CHAT, &mut out);
+                lens.resume(Dialect::OpenAiChat, stamp("two", 1), &Quirks::OPENAI_CHAT, Way::Asked, &mut out);
                 lens.push(words(" jumps").as_bytes(), &mut out);
                 assert_eq!(lens.torn(&End::Eof, &mut out), None, "once for a reply");
             }
@@ -510,20 +464,44 @@ mod tests {
         assert_eq!((tally.fault, tally.finish), (None, Some(slip_ir::Finish::Stop)));
     }
 
+    /// The payloads of an event stream.
+    struct Payloads(Vec<Value>);
+
+    impl Sink for Payloads {
+        fn frame(&mut self, frame: Frame<'_>) {
+            self.0.push(serde_json::from_slice(frame.data).expect("JSON"));
+        }
+        fn raw(&mut self, _: &[u8]) {}
+    }
+
     #[test]
-    fn what_is_said_twice_is_found_and_chance_is_not() {
-        let rows = [
-            ("one two three", " four", ""),
-            ("one two three", "two three four", "two three"),
-            ("one two three", "one two three four", "one two three"),
-            ("one two three", "three four", ""),
-            ("one two three", "e four", ""),
-            ("aaaaaaaaaa", "aaaaaaab", "aaaaaaa"),
-            ("größer, größer", " größer noch", " größer"),
-            ("", "anything", ""),
-        ];
-        for (said, more, want) in rows {
-            assert_eq!(&more[..repeated(said, more)], want, "{said:?} {more:?}");
+    fn the_note_is_a_member_of_the_first_event_where_it_has_no_event_of_its_own() {
+        for caller in [Dialect::Gemini, Dialect::Responses, Dialect::Cohere, Dialect::Ollama, Dialect::Bedrock] {
+            let (mut lens, mut out, torn) = broken(caller, &[words("The quick brown fox")]);
+            assert!(torn.is_some(), "{caller:?}");
+            let before = out.len();
+            let way = Way::Prefilled { echoes: false };
+            lens.resume(Dialect::OpenAiChat, stamp("two", 1), &Quirks::OPENAI_CHAT, way, &mut out);
+            assert_eq!(out.len(), before, "{caller:?}: nothing by itself");
+            for piece in [" jumps", " over"] {
+                lens.push(words(piece).as_bytes(), &mut out);
+            }
+            lens.push((chunk("{}").replace("null", "\"stop\"") + "data: [DONE]\n\n").as_bytes(), &mut out);
+            lens.end(End::Eof, &mut out);
+            let events: Vec<Value> = if caller == Dialect::Bedrock {
+                let mut payloads = Payloads(Vec::new());
+                EventStream::default().push(&out, &mut payloads).expect("checksums that are right");
+                payloads.0
+            } else {
+                let text = String::from_utf8_lossy(&out).into_owned();
+                let data = |line: &str| serde_json::from_str(line.strip_prefix("data: ").unwrap_or(line)).ok();
+                text.lines().filter_map(data).collect()
+            };
+            let noted: Vec<&Value> = events.iter().filter(|event| event["slipswitch"].is_object()).collect();
+            let [event] = noted.as_slice() else { panic!("{caller:?}: one note: {events:?}") };
+            let told = &event["slipswitch"]["continued"];
+            assert_eq!((&told["provider"], &told["how"]), (&json!("two"), &json!("prefill")), "{caller:?}");
+            assert!(event.to_string().contains(" jumps"), "{caller:?}: on what is said: {event}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Two dialects: the upstream's frames are decoded into events, and the events encoded for the caller.
 
 use super::ferry::Ferry;
-use super::mend::{Mend, Torn, note};
+use super::mend::{Mend, Torn};
 use super::meter::Meter;
+use super::onward::{Note, Way};
 use super::{End, Phase, Tally, is_cut};
 use crate::frame::Frame;
 use crate::structured::Shape;
@@ -21,6 +22,8 @@ pub(super) struct Translated {
     shape: Option<Shape>,
     /// Only where another upstream may go on with it.
     mend: Option<Box<Mend>>,
+    /// What the caller has not been told yet of another's going on.
+    note: Option<Box<Note>>,
     ferry: Ferry,
     pub meter: Meter,
 }
@@ -41,6 +44,7 @@ impl Translated {
             events: Vec::new(),
             shape,
             mend: None,
+            note: None,
             ferry: Ferry::new(caller),
             meter: Meter::default(),
         }
@@ -56,7 +60,7 @@ impl Translated {
 
     /// Pass the events on. A fault is the last of them; `instead` takes the place of the decoder's own.
     fn pump(&mut self, instead: Option<Fault>, out: &mut BytesMut) {
-        let mut fault = None;
+        let (mut fault, at) = (None, out.len());
         if let Some(mend) = &mut self.mend {
             mend.failing = self.events.iter().any(|event| matches!(event, Event::Fault(_)));
         }
@@ -83,8 +87,19 @@ impl Translated {
                 }
             }
         }
+        self.noted(at, out);
         if let Some(fault) = instead.or(fault) {
             self.broken(fault, out);
+        }
+    }
+
+    /// The first event that is written after another went on says so.
+    fn noted(&mut self, at: usize, out: &mut BytesMut) {
+        if out.len() > at
+            && let Some(note) = self.note.take()
+            && !note.beside(at, out)
+        {
+            self.note = Some(note);
         }
     }
 
@@ -159,20 +174,27 @@ impl Translated {
         self.pump(instead, out);
     }
 
-    pub fn resume(&mut self, upstream: Dialect, stamp: Arc<Stamp>, quirks: &Quirks, out: &mut BytesMut) {
+    /// A call of a tool is held until it is whole.
+    pub fn holds(&self) -> bool {
+        self.mend.as_ref().is_some_and(|mend| mend.holds())
+    }
+
+    pub fn resume(&mut self, upstream: Dialect, stamp: Arc<Stamp>, quirks: &Quirks, way: Way, out: &mut BytesMut) {
         let Some(mend) = &mut self.mend else { return };
         self.decode = wire(upstream).decoder(quirks);
         self.events.clear();
         let text = self.meter.tally.text_bytes;
-        mend.resume(self.stamp.clone(), stamp.clone(), text);
+        mend.resume(self.stamp.clone(), stamp.clone(), text, way);
         self.meter.tally.usage = None;
         self.meter.tally.fault = None;
         self.meter.phase = Phase::Flowing;
-        note(self.caller, &self.stamp, &stamp, mend.tokens(), out);
+        let note = Note::new(self.caller, &stamp, mend.tokens(), way);
+        self.note = (!note.alone(&self.stamp, out)).then(|| Box::new(note));
     }
 
     /// The last words of a reply that might have been gone on with.
     fn end_mended(mut self, out: &mut BytesMut) -> Tally {
+        let at = out.len();
         match self.mend.as_mut().and_then(|mend| mend.fault.take()) {
             None => self.let_go(out),
             Some(fault) => {
@@ -186,6 +208,7 @@ impl Translated {
         }
         self.settle(out);
         self.encode.eof(out);
+        self.noted(at, out);
         self.meter.tally.losses = self.ferry.losses();
         self.meter.tally
     }

@@ -99,6 +99,16 @@ fn row(out: &mut impl Write, one: &Value) -> Result<()> {
     Ok(())
 }
 
+/// Whether another is asked beside the first.
+fn hedge(told: &Value) -> String {
+    if told["state"] != "on" {
+        return format!("off: {}", text(&told["why"]));
+    }
+    let share = told["max_share"].as_f64().unwrap_or(0.0) * 100.0;
+    let (after, second) = (&told["after_ms"], text(&told["second"]));
+    format!("when the first is silent for {after} ms, {second} beside it; for {share} % of the requests at most")
+}
+
 fn tail(out: &mut impl Write, told: &Value) -> Result<()> {
     writeln!(out)?;
     if told["no_route"].is_object() {
@@ -125,7 +135,8 @@ fn tail(out: &mut impl Write, told: &Value) -> Result<()> {
             conversation["cached_tokens"]
         )?;
     }
-    writeln!(out, "hedge       {}     cache {}", text(&told["hedge"]), text(&told["cache"]))?;
+    writeln!(out, "hedge       {}", hedge(&told["hedge"]))?;
+    writeln!(out, "cache       {}", text(&told["cache"]))?;
     let dice = told["draws"].as_u64().unwrap_or(0);
     writeln!(
         out,

@@ -1,14 +1,16 @@
 //! A decision log, read: what was asked, what was known, what came of it.
 
-use super::stats::Served;
 use crate::exit::{Code, Ending};
 use serde_json::Value;
-use slip_ir::{FaultKind, MediaKind, Op, Raw, Usage, Want};
-use slip_route::Vital;
+use slip_ir::{FaultKind, MediaKind, Op, Raw, Want};
+use slip_lab::Call;
+use slip_lab::compare::Served;
+use slip_lab::past::Seen;
 use slip_route::vocabulary::PARAMETERS;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 /// More is not read: the figures do not change with it any more.
 const MAX_REQUESTS: usize = 200_000;
@@ -19,8 +21,10 @@ pub struct Request {
     pub models: Vec<String>,
     pub rules: Option<Raw>,
     pub want: Want,
-    pub known: Vec<Known>,
-    pub usage: Usage,
+    prompt: u64,
+    cached: u64,
+    output: u64,
+    limited: u32,
     cost: Option<f64>,
     first_ms: f64,
     total_ms: f64,
@@ -28,28 +32,12 @@ pub struct Request {
     attempts: u32,
 }
 
-/// An endpoint as it was known to be.
-pub struct Known {
-    pub tag: String,
-    pub model: String,
-    pub live: Vital,
-    pub cooled: bool,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Outcome {
-    /// To the first content, or to the failure.
-    pub ms: f64,
-    /// Of what was written after it.
-    pub ms_per_token: f64,
-    pub fault: Option<FaultKind>,
-}
-
 #[derive(Default)]
 pub struct Log {
     pub requests: Vec<Request>,
-    outcomes: HashMap<(String, String), Vec<Outcome>>,
+    /// When its first request came.
+    pub dawn_ms: u64,
+    seen: HashMap<(String, String), Vec<Seen>>,
     /// Lines nobody could read.
     pub strange: usize,
     pub dropped: u64,
@@ -58,12 +46,11 @@ pub struct Log {
 impl Request {
     /// How it really went.
     pub fn served(&self) -> Served {
-        let Request { cost, first_ms, total_ms, failed, attempts, .. } = *self;
-        Served { cost: cost.filter(|_| !failed), first_ms, total_ms, failed, attempts }
-    }
-
-    pub fn completion(&self) -> u64 {
-        self.usage.output
+        let Request { cost, first_ms, total_ms, failed, attempts, limited, prompt, cached, .. } = *self;
+        if failed {
+            return Served { limited, ..Served::failed(total_ms, attempts) };
+        }
+        Served { cost, first_ms, total_ms, failed, attempts, limited, prompt, cached }
     }
 }
 
@@ -84,48 +71,89 @@ impl Log {
                 _ => log.strange += 1,
             }
         }
+        log.begin();
         Ok(log)
     }
 
+    /// Times count from the first request.
+    fn begin(&mut self) {
+        self.dawn_ms = self.requests.iter().map(|one| one.at_ms).min().unwrap_or(0);
+        for one in self.seen.values_mut().flatten() {
+            one.at_ms = one.at_ms.saturating_sub(self.dawn_ms);
+        }
+    }
+
     /// How attempts at this endpoint ended.
-    pub fn outcomes(&self, tag: &str, model: &str) -> &[Outcome] {
-        self.outcomes.get(&(tag.to_owned(), model.to_owned())).map(Vec::as_slice).unwrap_or_default()
+    pub fn seen(&self, tag: &str, model: &str) -> &[Seen] {
+        self.seen.get(&(tag.to_owned(), model.to_owned())).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The requests as calls of the laboratory. Nobody knows how long an answer would have been that never came: as the others.
+    pub fn calls(&self) -> Vec<Call> {
+        let answered = || self.requests.iter().filter(|one| !one.failed);
+        let usual = answered().map(|one| one.output).sum::<u64>() / answered().count().max(1) as u64;
+        let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let call = |one: &Request| Call {
+            at_ms: one.at_ms.saturating_sub(self.dawn_ms),
+            prompt: small(if one.prompt > 0 { one.prompt } else { one.want.prompt_tokens }),
+            output: small(if one.failed { usual } else { one.output }),
+            blocks: Arc::new([]),
+        };
+        self.requests.iter().map(call).collect()
     }
 
     fn take(&mut self, line: &Value) {
-        let known: Vec<Known> = each(&line["endpoints"]).iter().map(known).collect();
         let prompt = number(&line["usage"]["prompt"]);
         let cached = number(&line["usage"]["cached"]).min(prompt);
         let output = number(&line["usage"]["completion"]);
-        let status = number(&line["status"]);
+        let at_ms = number(&line["at_ms"]);
         let (first, total) = (line["ttft_ms"].as_f64(), line["total_ms"].as_f64().unwrap_or(0.0));
+        let broke = number(&line["status"]) == 200 && line["error"].is_string();
+        let request = u32::try_from(self.requests.len()).unwrap_or(u32::MAX);
+        let (mut attempts, mut limited) = (0, 0);
         for attempt in each(&line["attempts"]) {
-            let Some(at) = known.iter().find(|k| attempt["endpoint"] == *k.tag) else { continue };
             let reason = attempt["fault"].as_str();
+            // One that was hung up on because another was quicker shows nothing.
+            if reason.is_none() && attempt["status"].is_null() {
+                continue;
+            }
             let fault = reason.map(|reason| {
                 FaultKind::ALL.into_iter().find(|kind| kind.reason() == reason).unwrap_or(FaultKind::Upstream)
             });
+            attempts += 1;
+            limited += u32::from(fault == Some(FaultKind::RateLimited));
+            let known = each(&line["endpoints"]).iter().find(|known| known["endpoint"] == attempt["endpoint"]);
+            let named = known.and_then(|known| Some((known["endpoint"].as_str()?, known["model"].as_str()?)));
+            let Some((tag, model)) = named else { continue };
             let after = (total - first.unwrap_or(total)).max(0.0);
-            let outcome = Outcome {
+            let good = fault.is_none();
+            let seen = Seen {
+                at_ms,
+                request,
                 ms: attempt["ms"].as_f64().unwrap_or(0.0),
-                ms_per_token: if fault.is_none() && output > 0 { after / output as f64 } else { 0.0 },
+                ms_per_token: if good && output > 0 { after / output as f64 } else { 0.0 },
                 fault,
+                broke: broke && good,
+                cached: if prompt > 0 { cached as f64 / prompt as f64 } else { 0.0 },
+                output,
             };
-            self.outcomes.entry((at.tag.clone(), at.model.clone())).or_default().push(outcome);
+            self.seen.entry((tag.to_owned(), model.to_owned())).or_default().push(seen);
         }
         let rules = (!line["provider"].is_null()).then(|| Raw::parse(line["provider"].to_string())).flatten();
         self.requests.push(Request {
-            at_ms: number(&line["at_ms"]),
+            at_ms,
             models: each(&line["models"]).iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             rules,
             want: want(line),
-            known,
-            usage: Usage { input: prompt - cached, cache_read: cached, output, ..Usage::default() },
+            prompt,
+            cached,
+            output,
+            limited,
             cost: line["cost_nano"].as_f64(),
             first_ms: first.unwrap_or(total),
             total_ms: total,
-            failed: status != 200,
-            attempts: u32::try_from(each(&line["attempts"]).len()).unwrap_or(u32::MAX),
+            failed: number(&line["status"]) != 200 || broke,
+            attempts,
         });
     }
 }
@@ -136,26 +164,6 @@ fn each(value: &Value) -> &[Value] {
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
-}
-
-fn known(one: &Value) -> Known {
-    let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
-    let small = |name: &str| one[name].as_u64().and_then(|n| u32::try_from(n).ok());
-    Known {
-        tag: text("endpoint"),
-        model: text("model"),
-        cooled: one["cooled"] == true,
-        live: Vital {
-            odds: one["odds"].as_f64().unwrap_or(1.0) as f32,
-            ttft_ms: small("ttft_ms"),
-            peak_ms: small("ttft_ms"),
-            tokens_per_second: small("tokens_per_second"),
-            output_tokens: small("output_tokens"),
-            cached_permille: small("cached_permille").unwrap_or(0).min(1000) as u16,
-            in_flight: small("in_flight").unwrap_or(0),
-            ..Vital::default()
-        },
-    }
 }
 
 fn want(line: &Value) -> Want {
@@ -193,21 +201,33 @@ mod tests {
             "at_ms": 5, "models": ["m/a"], "provider": { "sort": "price" }, "operation": "chat", "tools": true,
             "parameters": ["tools", "seed"], "prompt_tokens": 100, "media": ["image"], "status": 200,
             "endpoints": [{ "endpoint": "lab", "model": "m/a", "odds": 0.5, "ttft_ms": 80, "cooled": true }],
-            "attempts": [{ "endpoint": "lab", "status": 503, "ms": 7, "fault": "upstream_error" },
+            "attempts": [{ "endpoint": "lab", "status": 429, "ms": 7, "fault": "rate_limited" },
                          { "endpoint": "lab", "status": 200, "ms": 20 }],
             "usage": { "prompt": 90, "cached": 30, "completion": 10 }, "cost_nano": 1500, "ttft_ms": 30, "total_ms": 130,
         }));
+        log.begin();
         let one = &log.requests[0];
-        assert_eq!((one.usage.input, one.usage.cache_read, one.usage.output), (60, 30, 10));
+        assert_eq!((one.prompt, one.cached, one.output), (90, 30, 10));
         assert!(one.want.tools && one.want.media.contains(MediaKind::Image) && one.want.params == ["seed", "tools"]);
-        assert!(one.known[0].cooled && one.known[0].live.ttft_ms == Some(80));
+        let (attempts, limited) = (2, 1);
+        let served = Served {
+            cost: Some(1500.0),
+            first_ms: 30.0,
+            total_ms: 130.0,
+            failed: false,
+            attempts,
+            limited,
+            prompt: 90,
+            cached: 30,
+        };
+        assert_eq!(one.served(), served);
+        let [failed, answered] = log.seen("lab", "m/a") else { panic!("two attempts") };
+        assert_eq!((failed.fault, failed.ms, failed.at_ms), (Some(FaultKind::RateLimited), 7.0, 0));
         assert_eq!(
-            one.served(),
-            Served { cost: Some(1500.0), first_ms: 30.0, total_ms: 130.0, failed: false, attempts: 2 }
+            (answered.fault, answered.ms, answered.ms_per_token, answered.cached),
+            (None, 20.0, 10.0, 1.0 / 3.0)
         );
-        let outcomes = log.outcomes("lab", "m/a");
-        assert_eq!(outcomes.len(), 2);
-        assert!(outcomes[0].fault.is_some());
-        assert_eq!(outcomes[1], Outcome { ms: 20.0, ms_per_token: 10.0, fault: None });
+        let call = &log.calls()[0];
+        assert_eq!((call.at_ms, call.prompt, call.output), (0, 90, 10));
     }
 }

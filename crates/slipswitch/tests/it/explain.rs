@@ -159,7 +159,7 @@ async fn everything_that_speaks_for_and_against_is_told() {
     assert_eq!(rules("swift"), ["ignore", "zdr", "max_price"]);
     assert_eq!(rules("thrift"), ["zdr"]);
     assert_eq!(told["no_route"]["status"], 404, "{told}");
-    assert_eq!((&told["hedge"], &told["cache"]), (&json!("off"), &json!("off")));
+    assert_eq!((&told["hedge"]["state"], &told["cache"]), (&json!("off"), &json!("off")));
 
     body["provider"] = json!({});
     let told = market.explained(&body).await;

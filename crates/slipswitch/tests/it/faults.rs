@@ -11,6 +11,7 @@ mod greed;
 mod hedging;
 mod matrix;
 mod pools;
+mod prefilling;
 mod waiting;
 
 use crate::harness::{Gateway, provider, with};

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("slip-server", &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-quota", "slip-store"]),
     ("slip-sim", &["slip-ir"]),
     ("slip-lab", &["slip-ir", "slip-route"]),
-    ("slipswitch", &["slip-ir", "slip-server", "slip-sim", "slip-store", "slip-route", "slip-providers"]),
+    ("slipswitch", &["slip-ir", "slip-server", "slip-sim", "slip-lab", "slip-store", "slip-route", "slip-providers"]),
 ];
 
 /// Crates without I/O, clock or chance of their own.
@@ -224,6 +224,48 @@ fn the_map_is_short_and_every_path_on_it_exists() {
             "{crate_name} is not on the map"
         );
         assert!(exists(&format!("crates/{crate_name}/")), "{crate_name} is on the map only");
+    }
+}
+
+/// Where the clock and the environment may be read, beside tests and benches.
+const READS: &[&str] = &[
+    "crates/slip-server/src/clock.rs",
+    "crates/slip-wire/src/recordings.rs",
+    "crates/slipswitch/src/config.rs",
+    "crates/slipswitch/src/main.rs",
+    "crates/xtask/src/clients/script.rs",
+];
+
+#[test]
+fn the_clock_and_the_environment_are_read_where_they_are_said_to_be() {
+    let rules = read("clippy.toml");
+    for method in ["std::time::Instant::now", "std::time::SystemTime::now", "std::env::var"] {
+        assert!(rules.contains(&format!("\"{method}\"")), "clippy.toml no longer forbids {method}");
+    }
+    assert!(read("Cargo.toml").contains("disallowed_methods = \"deny\""));
+    let tests = |path: &str| path.contains("/tests/") || path.contains("/benches/");
+    for path in files().iter().filter(|f| f.ends_with(".rs") && f.starts_with("crates/") && !tests(f)) {
+        let allows = read(path).contains("allow(clippy::disallowed_methods");
+        assert!(!allows || READS.contains(&path.as_str()), "{path} reads the clock or the environment");
+    }
+}
+
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let map = read("ARCHITECTURE.md");
+    let section =
+        map.split("## Invariants, by name").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
+    let sources: String = files().iter().filter(|f| f.ends_with(".rs")).map(|f| read(f)).collect();
+    let is_test = |word: &&str| {
+        word.matches('_').count() > 1 && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    for invariant in section.split("\n- **").skip(1) {
+        let name = invariant.split("**").next().unwrap_or_default();
+        let tests: Vec<&str> = invariant.split('`').skip(1).step_by(2).filter(is_test).collect();
+        assert!(!tests.is_empty(), "{name} names no test");
+        for test in tests {
+            assert!(sources.contains(&format!("fn {test}(")), "{name} names a test that is not there: {test}");
+        }
     }
 }
 

@@ -116,7 +116,11 @@ async fn a_conversation_stays_where_its_prompt_is_cached() {
         ask(&json!({ "model": "lab/cache", "messages": messages }))
     };
     let mut seen = std::collections::BTreeSet::new();
-    for conversation in 0..12 {
+    // Whoever was found to be quick first draws most of them, but not all.
+    for conversation in 0..120 {
+        if conversation >= 12 && seen.len() == 2 {
+            break;
+        }
         let first = who(&gateway.chat(&turn(conversation)).await);
         for _ in 0..3 {
             let got = gateway.chat(&turn(conversation)).await;

@@ -168,7 +168,7 @@ fn every_member_is_understood() {
             idle: Some(Duration::from_secs(20)),
             total: Some(Duration::from_secs(60)),
         },
-        hedge: Some(Hedge { after: After::Percentile(0.9), share: 10_000 }),
+        hedge: Some(Hedge { after: After::Percentile(0.9), share: 10_000, unasked: true }),
         continues: true,
     };
     assert_eq!(c.houses, [house]);
@@ -184,11 +184,12 @@ fn hedging_is_off_unless_it_is_asked_for_and_has_figures_of_its_own() {
     let rows = [
         ("", None),
         ("hedge = false", None),
-        ("hedge = true", Some(Hedge { after: After::Percentile(0.95), share: 20_000 })),
-        ("hedge = {}", Some(Hedge { after: After::Percentile(0.95), share: 20_000 })),
+        ("hedge = true", Some(Hedge { after: After::Percentile(0.95), share: 20_000, unasked: true })),
+        ("hedge = {}", Some(Hedge { after: After::Percentile(0.95), share: 20_000, unasked: true })),
+        ("hedge = { unasked = false }", Some(Hedge { after: After::Percentile(0.95), share: 20_000, unasked: false })),
         (
             "hedge = { after = \"2s\", max_share = 0.05 }",
-            Some(Hedge { after: After::Fixed(Duration::from_secs(2)), share: 50_000 }),
+            Some(Hedge { after: After::Fixed(Duration::from_secs(2)), share: 50_000, unasked: true }),
         ),
     ];
     for (text, want) in rows {

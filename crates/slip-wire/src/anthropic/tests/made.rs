@@ -46,7 +46,8 @@ fn media() -> impl Strategy<Value = Block> {
 }
 
 fn signed() -> impl Strategy<Value = Block> {
-    let sealed = "[A-Za-z0-9+/]{1,20}={0,2}";
+    // Binary in base64: the first byte of Anthropic's own is 0x12.
+    let sealed = "E[g-v][A-Za-z0-9+/]{0,18}={0,2}";
     prop_oneof![
         ("[a-z ]{0,9}", sealed).prop_map(|(text, signature)| Thinking {
             text,

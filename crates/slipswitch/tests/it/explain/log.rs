@@ -104,11 +104,12 @@ async fn a_log_is_replayed_under_other_rules() {
     let (other, same) = (dir.join("other.toml"), dir.join("same.toml"));
     std::fs::write(&other, two("1", "2")).expect("a file");
     std::fs::write(&same, two("1", "4")).expect("a file");
+    let with = |conf: &Path, more: &[&str]| {
+        let (log, conf) = (path.display().to_string(), conf.display().to_string());
+        run(&[&["simulate", "--log", &log, "--config", &conf, "--json"], more].concat(), &[])
+    };
     let simulated = |conf: &Path| {
-        let said = run(
-            &["simulate", "--log", &path.display().to_string(), "--config", &conf.display().to_string(), "--json"],
-            &[],
-        );
+        let said = with(conf, &[]);
         assert_eq!(said.code, Some(0), "{}", said.err);
         serde_json::from_str::<Value>(&said.out).expect("JSON")
     };
@@ -124,6 +125,29 @@ async fn a_log_is_replayed_under_other_rules() {
     assert_eq!(told, simulated(&same), "the same seed, the same figures");
     let cost = figure(&simulated(&other), "cost of an answer");
     assert!(cost["high"].as_f64().is_some_and(|high| high < 0.0), "{cost}");
+    for figure_name in ["first content, p50", "to the end, p99", "requests that fall back", "calls that are limited"] {
+        let one = figure(&told, figure_name);
+        let apart = one["difference"].as_f64().map(f64::abs);
+        assert!(apart.is_some_and(|apart| apart < 20.0), "the same rules, the same answers: {one}");
+    }
+    // What did not happen yesterday might happen tomorrow.
+    let troubled = |more: &[&str]| {
+        let said = with(&same, more);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        serde_json::from_str::<Value>(&said.out).expect("JSON")
+    };
+    let away = troubled(&["--outage", "slow=0..1h"]);
+    assert_eq!(figure(&away, "requests that fail")["after"], 0.0, "{away}");
+    assert!(figure(&away, "requests that fall back")["after"].as_f64().is_some_and(|share| share > 0.0), "{away}");
+    assert!(figure(&away, "cost of an answer")["low"].as_f64().is_some_and(|low| low > 0.0), "{away}");
+    let limited = troubled(&["--limit", "quick=1"]);
+    assert!(figure(&limited, "calls that are limited")["after"].as_f64().is_some_and(|share| share > 0.0), "{limited}");
+    let cost = figure(&limited, "cost of an answer");
+    assert!(cost["high"].as_f64().is_some_and(|high| high < 0.0), "whoever is limited is left alone: {cost}");
+    assert_eq!(limited["limits_added"], json!(["quick=1"]));
+    for wrong in [["--outage", "nobody=0..1h"], ["--outage", "slow=1h"], ["--limit", "slow=often"]] {
+        assert!(with(&same, &wrong).code.is_some_and(|code| code > 0), "{wrong:?}");
+    }
     let said = run(&["simulate", "--log", "/nonexistent", "--config", &same.display().to_string()], &[]);
     assert_eq!(said.code, Some(3), "{}", said.err);
     let _ = std::fs::remove_dir_all(dir);

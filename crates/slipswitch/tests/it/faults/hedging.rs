@@ -223,3 +223,42 @@ async fn a_caller_who_leaves_hangs_up_on_both() {
     assert!(asked.is_err(), "neither answers");
     assert!(hung_up_on(&bad).await && hung_up_on(&good).await);
 }
+
+#[tokio::test]
+async fn a_request_may_turn_it_off_or_on_within_what_the_name_gives_leave_to() {
+    let (usual, on_request) = ("{ after = \"50ms\" }", "{ after = \"50ms\", unasked = false }");
+    let stored = json!({ "store": true });
+    let rows: [(&str, Option<bool>, Value, bool); 7] = [
+        (usual, None, json!({}), true),
+        (usual, Some(false), json!({}), false),
+        (usual, Some(true), json!({}), true),
+        (on_request, None, json!({}), false),
+        (on_request, Some(true), json!({}), true),
+        (on_request, Some(true), stored, false),
+        ("false", Some(true), json!({}), false),
+    ];
+    for (hedge, wish, over, hedged) in rows {
+        let what = format!("{hedge}, {wish:?}, {over}");
+        let (bad, good) = (sim(Dialect::OpenAiChat, Some("ttft:400ms")).await, sim(Dialect::OpenAiChat, None).await);
+        let gateway = Gateway::start(&house(&bad, &good, hedge));
+        let mut body = with(ask("house/x", true), over);
+        if let Some(wish) = wish {
+            body["provider"]["hedge"] = json!(wish);
+        }
+        let told = gateway.post("/api/v1/explain", &body).await.json();
+        let got = gateway.chat(&body).await;
+        assert_eq!(got.status, 200, "{what}: {}", got.text());
+        assert_eq!(calls(&bad, &good), (1, u64::from(hedged)), "{what}");
+        let plan = &told["hedge"];
+        if hedged {
+            let want = json!({ "state": "on", "after_ms": 50, "max_share": 0.02, "first": "bad", "second": "good" });
+            assert_eq!(plan, &want, "{what}");
+        } else {
+            assert!(plan["state"] == "off" && plan["why"].is_string(), "{what}: {told}");
+        }
+    }
+    let gateway =
+        Gateway::start(&house(&sim(Dialect::OpenAiChat, None).await, &sim(Dialect::OpenAiChat, None).await, usual));
+    let wrong = gateway.chat(&with(ask("house/x", true), json!({ "provider": { "hedge": "p95" } }))).await;
+    assert!(wrong.status == 400 && wrong.text().contains("provider.hedge"), "{}", wrong.text());
+}

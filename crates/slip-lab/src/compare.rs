@@ -10,11 +10,17 @@ pub struct Served {
     pub total_ms: f64,
     pub failed: bool,
     pub attempts: u32,
+    /// Calls of a provider that were limited.
+    pub limited: u32,
+    /// Tokens of the prompt, and those that were read from a cache.
+    pub prompt: u64,
+    pub cached: u64,
 }
 
 impl Served {
     pub fn failed(ms: f64, attempts: u32) -> Served {
-        Served { cost: None, first_ms: ms, total_ms: ms, failed: true, attempts }
+        let (limited, prompt, cached) = (0, 0, 0);
+        Served { cost: None, first_ms: ms, total_ms: ms, failed: true, attempts, limited, prompt, cached }
     }
 }
 
@@ -43,7 +49,7 @@ const MOST: usize = 40_000_000;
 
 type Figure = (&'static str, &'static str, fn(&[Served]) -> f64);
 
-const FIGURES: [Figure; 9] = [
+const FIGURES: [Figure; 11] = [
     ("cost of an answer", "usd", |all| mean(all.iter().filter_map(|one| one.cost)) / 1e9),
     ("first content, p50", "ms", |all| percentile(answered(all, |one| one.first_ms), 0.5)),
     ("first content, p95", "ms", |all| percentile(answered(all, |one| one.first_ms), 0.95)),
@@ -53,7 +59,15 @@ const FIGURES: [Figure; 9] = [
     ("to the end, p99", "ms", |all| percentile(answered(all, |one| one.total_ms), 0.99)),
     ("requests that fail", "share", |all| mean(all.iter().map(|one| f64::from(u8::from(one.failed))))),
     ("requests that fall back", "share", |all| mean(all.iter().map(|one| f64::from(u8::from(one.attempts > 1))))),
+    ("calls that are limited", "share", |all| share(all, |one| (u64::from(one.limited), u64::from(one.attempts)))),
+    ("prompts read from a cache", "share", |all| share(all, |one| (one.cached, one.prompt))),
 ];
+
+/// Of a sum that is the other.
+fn share(all: &[Served], of: fn(&Served) -> (u64, u64)) -> f64 {
+    let (part, whole) = all.iter().map(of).fold((0, 0), |(part, whole), (p, w)| (part + p, whole + w));
+    if whole > 0 { part as f64 / whole as f64 } else { 0.0 }
+}
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
@@ -64,7 +78,8 @@ fn answered(all: &[Served], of: fn(&Served) -> f64) -> Vec<f64> {
     all.iter().filter(|one| !one.failed).map(of).collect()
 }
 
-fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
+/// The value below which this share of them lies; 0 where there are none.
+pub fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
     if values.is_empty() {
         return 0.0;
     }
@@ -114,6 +129,9 @@ mod tests {
             total_ms: 2.0 * ms,
             failed: at.is_multiple_of(10),
             attempts: 1,
+            limited: 0,
+            prompt: 100,
+            cached: 40,
         };
         (0..n).map(one).collect()
     }
