@@ -43,10 +43,22 @@ pub(crate) struct Bill {
 
 impl Stamp {
     pub(crate) fn bill(&self, usage: &Usage) -> Bill {
-        let cost = self.price.as_ref().map(|price| price.cost(usage));
-        let upstream = cost.unwrap_or_default();
+        let price = self.price.as_ref();
+        let upstream = price.map(|price| price.cost(usage)).unwrap_or_default();
         let charged = if self.byok { Nano(0) } else { upstream.total };
-        Bill { charged, upstream, known: cost.is_some() }
+        Bill { charged, upstream, known: price.is_some_and(|price| price.at(usage.tier).is_some()) }
+    }
+
+    /// Two answers that are both paid for, each at the tier of service it was served at.
+    pub(crate) fn both(&self, earlier: &Usage, later: &Usage) -> Usage {
+        let mut sum = later.clone();
+        sum.add(earlier);
+        if let Some(price) = self.price.as_ref().filter(|_| earlier.tier != later.tier) {
+            let apart = price.cost(earlier).total.0.saturating_add(price.cost(later).total.0);
+            sum.correction = Nano(0);
+            sum.correction = Nano(apart.saturating_sub(price.cost(&sum).total.0));
+        }
+        sum
     }
 
     /// What is told when the provider counted nothing: our estimate of the prompt, and a token for every four bytes of text.

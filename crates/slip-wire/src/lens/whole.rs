@@ -37,7 +37,8 @@ pub fn reply(
         };
         return Ok((stamp.signed(caller, bytes), tally));
     }
-    let reply = Reply { usage: tally.usage.clone(), ..fold(events) };
+    let mut reply = Reply { usage: tally.usage.clone(), ..fold(events) };
+    reply.start.served(tally.usage.as_ref().and_then(|usage| usage.tier));
     Ok((stamp.signed(caller, wire(caller).encode_reply(&reply, stamp)), tally))
 }
 
@@ -54,7 +55,7 @@ pub fn shaped(
 ) -> Result<(Vec<u8>, Tally, Vec<String>), Fault> {
     let (events, mut tally) = decoded(upstream, caller, body, stamp, quirks, Some(Shape::new(reshape)))?;
     if let (Some(usage), Some(earlier)) = (&mut tally.usage, earlier) {
-        usage.add(earlier);
+        *usage = stamp.both(earlier, usage);
     }
     let mut reply = Reply { usage: tally.usage.clone(), ..fold(events) };
     let mut said = Vec::new();

@@ -314,7 +314,10 @@ impl Encode for Encoder {
             Event::Delta { choice, block, piece } => self.delta(*choice, *block, piece, out),
             Event::Close { choice, block } => self.close(*choice, *block, out),
             Event::Logprobs { choice, raw } => self.logprobs(*choice, raw, out),
-            Event::Usage(usage) => self.usage = Some(usage.clone()),
+            Event::Usage(usage) => {
+                self.start.served(usage.tier);
+                self.usage = Some(usage.clone());
+            }
             Event::Finish { choice, reason, native, .. } => self.finish(*choice, *reason, native, out),
             Event::Fault(fault) => self.fault(fault, out),
             Event::Ping => out.put_slice(b": OPENROUTER PROCESSING\n\n"),

@@ -6,7 +6,7 @@ use super::usage::parse_usage;
 use super::{error, write};
 use crate::{Malformed, json};
 use slip_ir::event::Start;
-use slip_ir::{Event, Raw, Reply, Usage, fold};
+use slip_ir::{Event, Raw, Reply, Tier, Usage, fold};
 
 /// More choices than any server offers; numbers beyond it are noise.
 const MAX_CHOICES: usize = 128;
@@ -19,6 +19,8 @@ pub(super) struct Reading {
     pub choices: Vec<Choice>,
     pub citations: Vec<(String, Raw)>,
     usage: Option<Usage>,
+    /// The last tier of service it named.
+    tier: Option<Tier>,
     started: bool,
 }
 
@@ -53,6 +55,7 @@ impl Reading {
                 fault = fault.or(Some(groq));
             }
         }
+        self.tier = start.service_tier.as_deref().and_then(Tier::parse).or(self.tier);
         let has_choices = choices.is_some_and(|c| json::items(c).next().is_some());
         // A first chunk of filter results has no id yet; the next one has.
         if !self.started && (has_choices || usage.is_some() || (start.id.is_some() && choices.is_some())) {
@@ -70,7 +73,7 @@ impl Reading {
             }
         }
         // Counters are cumulative and often repeated.
-        if let Some(usage) = usage
+        if let Some(usage) = usage.map(|usage| Usage { tier: self.tier, ..usage })
             && self.usage.as_ref() != Some(&usage)
         {
             self.usage = Some(usage.clone());

@@ -74,7 +74,10 @@ impl Encode for Encoder {
         }
         match event {
             Event::Start(start) => self.start = start.clone(),
-            Event::Usage(usage) => self.usage = Some(usage.clone()),
+            Event::Usage(usage) => {
+                self.start.served(usage.tier);
+                self.usage = Some(usage.clone());
+            }
             Event::Finish { choice: 0, reason, .. } => {
                 self.settle("completed", out);
                 self.ending = Some(*reason);

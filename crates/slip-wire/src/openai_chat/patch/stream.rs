@@ -143,6 +143,7 @@ impl Patch {
         }
         if let Some(tier) = &scan.tier {
             keep(&mut self.tier, data, tier);
+            self.meter.served(crate::json::string(&self.tier).as_deref());
         }
         remember(&mut self.meter.tally.upstream_id, scan.id.as_ref(), data);
         remember(&mut self.meter.tally.upstream_model, scan.model.as_ref(), data);
