@@ -240,7 +240,10 @@ impl fmt::Display for Rule {
             Rule::Variant => f.write_str("a variant that has to be asked for by its suffix"),
             Rule::Tier(tier) => {
                 let name = tier.name();
-                write!(f, "its tier of service has to be asked for: by service_tier {name}, or by its tag in provider.order or provider.only")
+                write!(
+                    f,
+                    "its tier of service has to be asked for: by service_tier {name}, or by its tag in provider.order or provider.only"
+                )
             }
             Rule::NotTier(tier) => write!(f, "service_tier is {0}, and it is not of the {0} tier", tier.name()),
             Rule::Quantization => f.write_str("its quantization is not in provider.quantizations"),

@@ -98,7 +98,8 @@ pub fn explain(field: &Field, ask: &Ask, want: &Want, view: &View<'_>, now_ms: u
     let (rules, allow) = (&ask.rules, ask.allow.as_deref());
     let question = Question { field, asked: &asked, want, rules, allow, view: *view, now_ms };
     let answer = eligible(&question);
-    let chosen: Vec<(&'static dyn Strategy, By)> = asked.iter().map(|name| strategy_of(field, name, rules, want)).collect();
+    let chosen: Vec<(&'static dyn Strategy, By)> =
+        asked.iter().map(|name| strategy_of(field, name, rules, want)).collect();
     let throws = Throws::of(&answer.candidates, view, dice, |line, view, dice| {
         line_up(line, &chosen, rules, view, dice);
     });

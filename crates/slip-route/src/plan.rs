@@ -285,12 +285,7 @@ impl By {
 
 /// The request's own sort, then its balancer, then the suffix, then the house's. `order` alone switches balancing off, and who pays to
 /// be served before others gets the quickest.
-pub(crate) fn strategy_of(
-    field: &Field,
-    asked: &Resolved,
-    rules: &Rules,
-    want: &Want,
-) -> (&'static dyn Strategy, By) {
+pub(crate) fn strategy_of(field: &Field, asked: &Resolved, rules: &Rules, want: &Want) -> (&'static dyn Strategy, By) {
     let hurried = want.tier == Some(Tier::Priority) && tiers::sold(field, asked, want);
     match (rules.sort, rules.balancer, asked.wish.sort, asked.balancer) {
         (Some(sort), ..) => (sort.strategy(), By::Request),

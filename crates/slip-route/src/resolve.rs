@@ -173,7 +173,10 @@ impl Field {
     fn with_tiers(&self, at: usize) -> Reach {
         let Some(one) = self.endpoints().get(at).filter(|e| e.sells_tiers()) else { return Reach::Endpoint(at) };
         let same = |e: &&Arc<Endpoint>| {
-            e.provider == one.provider && e.upstream == one.upstream && e.variant == one.variant && e.model.id == one.model.id
+            e.provider == one.provider
+                && e.upstream == one.upstream
+                && e.variant == one.variant
+                && e.model.id == one.model.id
         };
         Reach::These(self.endpoints().iter().filter(same).cloned().collect())
     }

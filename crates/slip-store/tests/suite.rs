@@ -1,6 +1,6 @@
 //! What every kind of store must do: one suite, run in memory and on disk. What only a directory can do follows.
 
-use slip_ir::{Finish, Nano, Usage};
+use slip_ir::{Finish, Nano, Tier, Usage};
 use slip_store::{
     Attempt, CAPACITY, Error, Failure, Full, Generation, KeyKind, NewKey, Place, Reset, Ruled, SecretKey, Store, day_of,
 };
@@ -83,6 +83,7 @@ fn full_record() -> Generation {
             upstream_cost: Some(Nano(13)),
             estimated: true,
             correction: Nano(0),
+            tier: None,
         },
         upstream_cost: Some(Nano(14)),
         byok: true,
@@ -91,6 +92,7 @@ fn full_record() -> Generation {
                 endpoint: "lab".into(),
                 provider: "The Lab".into(),
                 model: "one-v1".into(),
+                tier: Some(Tier::Flex),
                 status: Some(503),
                 latency_ms: 5,
                 fault: Some("upstream_overloaded"),
@@ -116,6 +118,7 @@ fn full_record() -> Generation {
         session_id: Some("s".into()),
         upstream_id: Some("resp-2".into()),
         error: Some(Failure { kind: "upstream_failed", message: "it \"broke\"".into() }),
+        service_tier: Some(Tier::Priority),
         lens: "translated",
         ..record(0)
     }

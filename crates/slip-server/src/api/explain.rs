@@ -4,7 +4,7 @@ use super::usd;
 use crate::flow::admit::Caller;
 use crate::flow::read::Inbound;
 use serde_json::{Map, Value, json};
-use slip_ir::{Fault, MediaKind, Nano, Price, Want};
+use slip_ir::{Fault, MediaKind, Nano, Price, Tier, Want};
 use slip_route::eligible::{EXPECTED_OUTPUT, expected_output};
 use slip_route::explain::{Chance, Told, Verdict};
 use slip_route::resolve::{Reach, Wish};
@@ -101,6 +101,7 @@ fn wants(want: &Want) -> Value {
         "makes": makes.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect::<Vec<_>>(),
         "parameters": want.params,
         "sealed_reasoning": want.sealed,
+        "service_tier": want.tier.map(Tier::name),
     })
 }
 
@@ -133,6 +134,7 @@ fn endpoint(one: &Told, told: &Explained, asked: &Asked<'_>) -> Value {
         "dialect": e.dialect.name(),
         "variant": e.variant.as_deref(),
         "quantization": e.quantization.as_deref(),
+        "service_tier": e.tier.tag(),
         "context": e.context,
         "max_output": e.max_output,
         "asked": told.asked.get(one.place).map(|asked| &*asked.name.asked),

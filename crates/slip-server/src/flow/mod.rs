@@ -24,6 +24,7 @@ pub mod shield;
 pub mod strict;
 #[cfg(test)]
 mod tests;
+mod tier;
 pub mod told;
 pub mod waiting;
 

@@ -12,7 +12,7 @@ use crate::decisions::Entry;
 use crate::sticky::{STAYS_LONG_MS, STAYS_MS};
 use crate::vitals::Flight;
 use http::HeaderValue;
-use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Usage};
+use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Tier, Usage};
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
 use slip_store::{Attempt, Failure, Generation, Ruled, Slot};
@@ -46,6 +46,11 @@ fn failure(fault: &Fault) -> Failure {
 fn ruled(refusal: &Refusal) -> Ruled {
     let Refusal { endpoint, rule } = refusal;
     Ruled { endpoint: endpoint.tag.clone(), rule: rule.name().into(), says: rule.to_string() }
+}
+
+/// The tier of service it is asked for, where that is not the standard one.
+fn routed(endpoint: &Endpoint) -> Option<Tier> {
+    (endpoint.tier != Tier::Standard).then_some(endpoint.tier)
 }
 
 /// Providers cache no prompt shorter than this (OpenAI's and Anthropic's pages on prompt caching, read 2026-11).
@@ -241,6 +246,7 @@ impl Book {
             endpoint: endpoint.tag.clone(),
             provider: endpoint.provider_name.clone(),
             model: endpoint.upstream.clone(),
+            tier: routed(endpoint),
             status: fault.map_or(Some(200), |f| f.status),
             latency_ms: clock::ms(spent),
             fault: fault.map(|f| f.kind.reason()),
@@ -266,6 +272,7 @@ impl Book {
             endpoint: endpoint.tag.clone(),
             provider: endpoint.provider_name.clone(),
             model: endpoint.upstream.clone(),
+            tier: routed(endpoint),
             status: None,
             latency_ms: clock::ms(clock::now().duration_since(began)),
             fault: None,
@@ -297,6 +304,7 @@ impl Book {
             endpoint: endpoint.tag.clone(),
             provider: endpoint.provider_name.clone(),
             model: endpoint.upstream.clone(),
+            tier: routed(endpoint),
             status: fault.map_or(Some(200), |f| f.status),
             latency_ms: clock::ms(tried.ended.duration_since(tried.began)),
             fault: fault.map(|f| f.kind.reason()),
@@ -436,8 +444,9 @@ impl Book {
 
 fn price(row: &mut Generation, stamp: Option<&Stamp>, usage: Usage) {
     row.upstream_cost = usage.upstream_cost;
+    row.service_tier = usage.tier;
     if let Some(stamp) = stamp {
-        row.cost_known = stamp.price.is_some();
+        row.cost_known = stamp.price.as_ref().is_some_and(|price| price.at(usage.tier).is_some());
         // A caller's own provider key is billed by the provider, not by us.
         row.cost = match &stamp.price {
             Some(price) if !stamp.byok => price.cost(&usage).total,
