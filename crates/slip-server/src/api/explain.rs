@@ -19,6 +19,8 @@ pub struct Asked<'a> {
     pub caller: &'a Caller,
     pub view: &'a View<'a>,
     pub now_ms: u64,
+    /// What is said where everybody who may serve would lose something that must not be lost.
+    pub nobody: Option<Fault>,
 }
 
 pub fn shown(told: &Explained, asked: &Asked<'_>) -> Value {
@@ -43,7 +45,7 @@ pub fn shown(told: &Explained, asked: &Asked<'_>) -> Value {
         "expects": expects(told),
         "hedge": "off",
         "cache": "off",
-        "no_route": told.no.clone().map(no_route),
+        "no_route": told.no.clone().map(no_route).or_else(|| asked.nobody.as_ref().map(nobody)),
     })
 }
 
@@ -112,12 +114,16 @@ fn endpoint(one: &Told, told: &Explained, asked: &Asked<'_>) -> Value {
     };
     let (verdict, rules): (&str, &[Rule]) = match &one.verdict {
         Verdict::Refused(rules) => ("refused", rules),
+        Verdict::Unfit(_) => ("refused", &[]),
         Verdict::May(chance) if chance.rank.is_none() => ("never", &chance.demoted),
         Verdict::May(chance) if !chance.demoted.is_empty() || chance.ignores => ("last", &chance.demoted),
         Verdict::May(chance) => ("eligible", &chance.demoted),
     };
     let mut because: Vec<Value> =
         rules.iter().map(|rule| json!({ "rule": rule.name(), "says": rule.to_string() })).collect();
+    if let Verdict::Unfit(why) = &one.verdict {
+        because.push(json!({ "rule": "unfit", "says": why }));
+    }
     if one.chance().is_some_and(|chance| chance.ignores) {
         because.push(json!({ "rule": "ignores", "says": "it would ignore something that was asked for, tried last" }));
     }
@@ -236,5 +242,15 @@ fn no_route(no: NoRoute) -> Value {
         "code": code,
         "message": &*fault.says,
         "excluded_by": excluded_by,
+    })
+}
+
+fn nobody(fault: &Fault) -> Value {
+    json!({
+        "status": fault.kind.status(),
+        "reason": fault.kind.reason(),
+        "code": "constraint_filtered",
+        "message": &*fault.says,
+        "excluded_by": ["require_parameters"],
     })
 }
