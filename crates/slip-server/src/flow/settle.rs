@@ -108,6 +108,8 @@ pub struct Book {
     losses: Vec<Loss>,
     /// Its line of the decision log, where there is one.
     entry: Option<Box<Entry>>,
+    /// OpenRouter's account of the routing, where nobody answered and the caller asked for it.
+    account: Option<Arc<str>>,
     /// The tools of the request, to judge the reply's calls by.
     offered: Option<Offered>,
     in_flight: InFlight,
@@ -157,6 +159,7 @@ impl Book {
             began: started,
             losses: Vec::new(),
             entry: None,
+            account: None,
             offered: Offered::of(inbound),
             in_flight,
         }
@@ -191,6 +194,15 @@ impl Book {
     /// Tell the decision log, once it is known what came of it.
     pub fn log(&mut self, entry: Option<Box<Entry>>) {
         self.entry = entry;
+    }
+
+    /// Nobody answered, and this is how that came about.
+    pub fn accounts(&mut self, account: Arc<str>) {
+        self.account = Some(account);
+    }
+
+    pub fn account(&self) -> Option<Arc<str>> {
+        self.account.clone()
     }
 
     /// How many endpoints were ruled out.

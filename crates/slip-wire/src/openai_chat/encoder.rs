@@ -10,7 +10,7 @@ use crate::dialect::Encode;
 use crate::{Stamp, json};
 use bytes::{BufMut, BytesMut};
 use slip_ir::event::{Kind, Start};
-use slip_ir::{Event, Fault, Finish, MediaKind, Piece, Raw, Thinking, ThinkingKind, ToolCall, Usage};
+use slip_ir::{Dialect, Event, Fault, Finish, MediaKind, Piece, Raw, Thinking, ThinkingKind, ToolCall, Usage};
 use std::sync::Arc;
 
 pub(super) struct Encoder {
@@ -294,6 +294,7 @@ impl Encoder {
             });
         });
         out.put_u8(b',');
+        let members = self.stamp.signed(Dialect::OpenAiChat, members.into());
         out.put_slice(members.strip_prefix(b"{").unwrap_or_default());
         out.put_slice(b"\n\n");
     }

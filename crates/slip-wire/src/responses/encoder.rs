@@ -196,6 +196,7 @@ impl Encoder {
         self.begin(out);
         let mut response = Vec::new();
         self.response(state, usage, &mut response);
+        let response = self.stamp.signed(Dialect::Responses, response);
         self.send(&format!("response.{}", state.status()), out, |w, _| {
             w.key("response").extend_from_slice(&response);
         });

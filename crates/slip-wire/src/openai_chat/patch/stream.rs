@@ -141,7 +141,7 @@ impl Patch {
         if let Some(usage) = scan.usage.as_ref().and_then(read).or_else(|| scan.inner_usage.as_ref().and_then(read)) {
             self.meter.tally.usage = Some(usage);
         }
-        if let Some(tier) = &scan.tier {
+        if let Some(tier) = scan.tier.as_ref().filter(|tier| data[(*tier).clone()] != self.tier) {
             keep(&mut self.tier, data, tier);
             self.meter.served(crate::json::string(&self.tier).as_deref());
         }
@@ -414,8 +414,8 @@ impl Patch {
         if let Some(usage) = &self.meter.tally.usage {
             out.put_slice(b",\"usage\":");
             write_usage(usage, &self.stamp, out);
-            self.stamp.put_metadata(out);
         }
+        self.stamp.put_metadata(out);
         out.put_slice(b"}\n\n");
         out.put_slice(DONE);
         self.meter.tally
