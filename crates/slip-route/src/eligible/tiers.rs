@@ -7,7 +7,7 @@ use super::{Rule, Stand};
 use crate::field::{Endpoint, Field};
 use crate::resolve::{Resolved, Wish};
 use crate::rules::{Rules, Sort};
-use slip_ir::{Tier, Want};
+use slip_ir::{Op, Tier, Want};
 
 /// Whether some endpoint behind a name is of the tier asked for. Where none is, the request goes where it would have gone without.
 pub(crate) fn sold(field: &Field, asked: &Resolved, want: &Want) -> bool {
@@ -20,6 +20,8 @@ pub(super) fn refused(stand: &Stand<'_>, want: &Want, rules: &Rules) -> Option<R
     match want.tier {
         // Who wants it cheap does not want it dear when it cannot be had cheap.
         Some(Tier::Flex) if stand.tiered && e.tier != Tier::Flex => Some(Rule::NotTier(Tier::Flex)),
+        // Only conversations are told at which tier they shall be served.
+        _ if want.op != Op::Chat && e.tier != Tier::Standard => Some(Rule::Tier(e.tier)),
         _ if e.tier == Tier::Standard || want.tier == Some(e.tier) || named(e, rules) => None,
         // The standard tier was asked for in so many words.
         Some(Tier::Standard) => Some(Rule::Tier(e.tier)),
