@@ -515,8 +515,7 @@ fn too_dear(price: Option<&Price>, rules: &Rules, want: &Want) -> Option<Rule> {
 }
 
 fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>) -> (Candidate, Option<Rule>) {
-    let Stand { place, at, ref endpoint, .. } = *stand;
-    let e: &Endpoint = endpoint;
+    let Stand { place, at, endpoint: e, .. } = *stand;
     let (mut live, rests) = live(q, e);
     if !q.want.tools {
         // How well it calls tools is of no concern to who brings none.

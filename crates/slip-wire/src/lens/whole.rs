@@ -162,10 +162,10 @@ mod tests {
     use serde_json::{Value, json};
     use slip_ir::{Pico, Price, Rates, Tier};
 
-    /// One pico a token at the standard tier; two at flex, three at priority.
+    /// A millionth of a dollar a token at the standard tier; two at flex, three at priority.
     fn stamp() -> Stamp {
-        let price = |service, pico| Price {
-            rates: Rates { input: Pico(pico * 1_000_000), output: Pico(pico * 1_000_000), ..Rates::default() },
+        let price = |service, micros: u64| Price {
+            rates: Rates { input: Pico(micros * 1_000_000), output: Pico(micros * 1_000_000), ..Rates::default() },
             service,
             ..Price::default()
         };

@@ -109,13 +109,15 @@ fn told(got: &Got) -> Option<f64> {
     usage(&got.json())
 }
 
+/// Path, tier asked for, what else; what the upstream is told, at what it serves; whose record it is, and what it costs.
+type Row = (&'static str, Option<&'static str>, Value, Option<&'static str>, &'static str, &'static str, f64);
+
 #[tokio::test]
 async fn what_is_charged_is_the_tier_that_served() {
     let (gateway, upstream) = house().await;
     let none = || json!({});
     let only = |tag: &str| json!({ "provider": { "only": [tag] } });
-    // Path, tier asked for, what else; what the upstream is told, at what it serves; whose record it is, and what it costs.
-    let rows: Vec<(&str, Option<&str>, Value, Option<&str>, &str, &str, f64)> = vec![
+    let rows: Vec<Row> = vec![
         (CHAT, None, none(), None, "default", "openai", STANDARD),
         (CHAT, Some("flex"), none(), Some("flex"), "flex", "openai/flex", FLEX),
         // It had no room, and served as it serves everybody.
