@@ -5,7 +5,7 @@
 //! Block numbers are minted by the decoder, unique within a choice, in order of opening. Blocks of different choices (and parallel
 //! tool calls of one choice) may be open at once.
 
-use crate::{Fault, Finish, MediaKind, Raw, ThinkingKind, Usage};
+use crate::{Fault, Finish, MediaKind, Raw, ThinkingKind, Tier, Usage};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -55,6 +55,17 @@ pub struct Start {
     pub created: Option<u64>,
     pub fingerprint: Option<String>,
     pub service_tier: Option<String>,
+}
+
+impl Start {
+    /// At its end a reply may know better at which tier of service it was served.
+    pub fn served(&mut self, tier: Option<Tier>) {
+        if let Some(tier) = tier
+            && self.service_tier.as_deref().and_then(Tier::parse).is_none()
+        {
+            self.service_tier = Some(tier.name().to_owned());
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

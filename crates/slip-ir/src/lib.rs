@@ -12,6 +12,7 @@ pub mod op;
 pub mod raw;
 pub mod reply;
 pub mod request;
+pub mod tier;
 pub mod usage;
 pub mod want;
 
@@ -27,5 +28,6 @@ pub use request::{
     Block, Cache, Effort, Format, Media, MediaKind, Params, Reasoning, Request, Role, Source, Text, Thinking,
     ThinkingKind, Tool, ToolCall, ToolChoice, ToolResult, Turn,
 };
+pub use tier::Tier;
 pub use usage::Usage;
 pub use want::Want;

@@ -3,9 +3,10 @@
 //! A price is pico-USD (10⁻¹²) per token; an amount is nano-USD (10⁻⁹) in an `i64` (±9.2 billion dollars), rounded half up
 //! exactly once, when a usage is priced.
 
-use crate::Usage;
+use crate::{Tier, Usage};
 use std::fmt;
 use std::ops::Add;
+use std::sync::Arc;
 
 /// 10⁻¹² USD. One dollar per million tokens is 1 000 000 pico-USD per token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +152,11 @@ pub struct Price {
     pub search: Pico,
     /// Dearer rates above a prompt size: `(prompt tokens exceeded, rates)`, ascending.
     pub tiers: Vec<(u64, Rates)>,
+    /// The tier of service that this is the price of.
+    pub service: Tier,
+    /// What the same model costs at the same provider's other tiers of service: a request is not always served at the one it was
+    /// sent to.
+    pub elsewhere: Vec<Arc<Price>>,
 }
 
 /// A priced usage, in nano-USD. `total` is rounded once; `input` and `output` are for show and may differ from it by a nano.
@@ -172,8 +178,21 @@ impl Price {
         free(&self.rates) && each.iter().all(|p| p.0 == 0) && self.tiers.iter().all(|(_, r)| free(r))
     }
 
-    /// What `usage` costs at this price.
+    /// The price at the tier of service that the provider says it served at; this one, where it does not say. `None`: it was served
+    /// at a tier whose price nobody knows.
+    pub fn at(&self, served: Option<Tier>) -> Option<&Price> {
+        match served {
+            Some(tier) if tier != self.service => self.elsewhere.iter().map(|p| &**p).find(|p| p.service == tier),
+            _ => Some(self),
+        }
+    }
+
+    /// What `usage` costs, at the tier of service it was served at. See [`Price::at`] for when that is a guess.
     pub fn cost(&self, usage: &Usage) -> Cost {
+        self.at(usage.tier).unwrap_or(self).cost_here(usage)
+    }
+
+    fn cost_here(&self, usage: &Usage) -> Cost {
         let r = self.rates_for(usage.prompt_total());
         let part = |tokens: u64, price: Option<Pico>, or: Pico| tokens as u128 * price.unwrap_or(or).0 as u128;
         let write = r.cache_write.unwrap_or(r.input);

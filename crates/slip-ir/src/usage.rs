@@ -1,6 +1,6 @@
 //! Token counts, in disjoint classes.
 
-use crate::Nano;
+use crate::{Nano, Tier};
 
 /// What a generation consumed. The classes are disjoint: their sums are the totals, and each has one price.
 /// How each provider's own counters map here is written in its dialect (Anthropic's `input_tokens` excludes the cache, OpenAI's
@@ -38,6 +38,8 @@ pub struct Usage {
     pub estimated: bool,
     /// Of an answer that several endpoints gave together, by how much they cost more than all of it would at one's price.
     pub correction: Nano,
+    /// At which tier of service the provider says it was served: that is the price it has.
+    pub tier: Option<Tier>,
 }
 
 impl Usage {

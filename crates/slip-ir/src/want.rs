@@ -1,6 +1,6 @@
 //! What a request needs from an endpoint: numbers and flags, no JSON. Routing sees this and nothing else of the request.
 
-use crate::{MediaKind, Op};
+use crate::{MediaKind, Op, Tier};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Want {
@@ -31,6 +31,8 @@ pub struct Want {
     pub params: Vec<&'static str>,
     /// The conversation carries reasoning sealed or signed by these families ([`crate::request::format`]).
     pub sealed: Vec<String>,
+    /// The tier of service asked for (`service_tier`); `None` where the caller says nothing, or that it is all the same.
+    pub tier: Option<Tier>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

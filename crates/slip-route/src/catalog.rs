@@ -3,7 +3,7 @@
 //! The files are `catalog/models/<author>.toml` and `catalog/endpoints/<provider>.toml`. A broken file is a failing test, never a
 //! surprise in service.
 
-use slip_ir::{Effort, Pico, Price, Rates};
+use slip_ir::{Effort, Pico, Price, Rates, Tier};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -90,6 +90,19 @@ pub struct Offer {
     pub trains: Option<bool>,
     pub retains: Option<bool>,
     pub zdr: Option<bool>,
+    /// The same at the provider's other tiers of service.
+    pub services: Vec<Service>,
+    pub source: String,
+    pub checked: String,
+}
+
+/// What is different about an offer at another tier of service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    pub tier: Tier,
+    /// Where it takes less than the standard tier.
+    pub context: Option<u64>,
+    pub price: Price,
     pub source: String,
     pub checked: String,
 }
@@ -212,6 +225,15 @@ fn offer(raw: file::Endpoint, model: usize, provider: &Arc<str>) -> Result<Offer
     }
     date::unix(&raw.checked).ok_or_else(|| format!("checked is not YYYY-MM-DD: {}", raw.checked))?;
     let policy = raw.policy.unwrap_or_default();
+    let mut services: Vec<Service> = Vec::with_capacity(raw.service.len());
+    for one in raw.service {
+        let word = one.tier.clone();
+        let new = service(one).map_err(|why| format!("service {word}: {why}"))?;
+        if services.iter().any(|known| known.tier == new.tier) {
+            return Err(format!("service {word}: listed twice"));
+        }
+        services.push(new);
+    }
     Ok(Offer {
         model,
         provider: provider.clone(),
@@ -227,6 +249,20 @@ fn offer(raw: file::Endpoint, model: usize, provider: &Arc<str>) -> Result<Offer
         trains: policy.trains,
         retains: policy.retains,
         zdr: policy.zdr,
+        services,
+        source: raw.source,
+        checked: raw.checked,
+    })
+}
+
+fn service(raw: file::Service) -> Result<Service, String> {
+    let sold = Tier::parse(&raw.tier).filter(|tier| tier.tag() == Some(&raw.tier));
+    date::unix(&raw.checked).ok_or_else(|| format!("checked is not YYYY-MM-DD: {}", raw.checked))?;
+    let tier = sold.ok_or_else(|| format!("not a tier of service besides the standard one: {}", raw.tier))?;
+    Ok(Service {
+        tier,
+        context: raw.context,
+        price: Price { service: tier, ..price(raw.price, raw.tiers)? },
         source: raw.source,
         checked: raw.checked,
     })
@@ -267,6 +303,8 @@ fn price(raw: file::Rates, tiers: Vec<file::Rates>) -> Result<Price, String> {
             .unwrap_or_default(),
         search: each(&raw.search)?,
         tiers: steps,
+        service: Tier::Standard,
+        elsewhere: Vec::new(),
     })
 }
 

@@ -8,7 +8,7 @@ use crate::rules::Rules;
 use crate::view::{View, Vital};
 use crate::vocabulary::Params;
 use slip_ir::want::MediaSet;
-use slip_ir::{MediaKind, Nano, Op, Price, Want, request::format};
+use slip_ir::{MediaKind, Nano, Op, Price, Tier, Want, request::format};
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 #[cfg(test)]
 mod tests;
+pub(crate) mod tiers;
 
 /// Output tokens that a reply is expected to have when prices are compared: a usual chat answer. Only the order of endpoints
 /// depends on it, never what is held or charged.
@@ -74,10 +75,12 @@ pub(crate) mod tier {
     pub const SLOW: u32 = 1 << 29;
     /// The place in the list of models: 13 bits.
     pub const PLACE: u32 = 16;
-    /// The place in `provider.order`: 15 bits.
-    pub const ORDER: u32 = 1;
+    /// The place in `provider.order`: 14 bits.
+    pub const ORDER: u32 = 2;
     /// Not in `provider.order`.
-    pub const UNLISTED: u32 = (1 << 15) - 1;
+    pub const UNLISTED: u32 = (1 << 14) - 1;
+    /// Serves at another tier of service than the caller would have.
+    pub const LATER: u32 = 1 << 1;
     /// Would ignore something the caller asked for.
     pub const LACKS: u32 = 1;
 }
@@ -109,6 +112,10 @@ pub enum Rule {
     NotFree,
     /// A variant that must be asked for by its suffix.
     Variant,
+    /// A tier of service that was not asked for.
+    Tier(Tier),
+    /// It is not of the tier asked for, which others are.
+    NotTier(Tier),
     Quantization,
     Collection,
     Zdr,
@@ -175,6 +182,8 @@ impl Rule {
             | Rule::Op(_)
             | Rule::NotFree
             | Rule::Variant
+            | Rule::Tier(_)
+            | Rule::NotTier(_)
             | Rule::CooledDown
             | Rule::Probing
             | Rule::Spent
@@ -195,6 +204,7 @@ impl Rule {
             Rule::NotInOrder => "order",
             Rule::NotFree => "free",
             Rule::Variant => "variant",
+            Rule::Tier(_) | Rule::NotTier(_) => "service_tier",
             Rule::Quantization => "quantizations",
             Rule::Collection => "data_collection",
             Rule::Zdr => "zdr",
@@ -228,6 +238,14 @@ impl fmt::Display for Rule {
             Rule::NotInOrder => f.write_str("not in provider.order, and provider.allow_fallbacks is false"),
             Rule::NotFree => f.write_str("not a free endpoint, and the name ends in :free"),
             Rule::Variant => f.write_str("a variant that has to be asked for by its suffix"),
+            Rule::Tier(tier) => {
+                let name = tier.name();
+                write!(
+                    f,
+                    "its tier of service has to be asked for: by service_tier {name}, or by its tag in provider.order or provider.only"
+                )
+            }
+            Rule::NotTier(tier) => write!(f, "service_tier is {0}, and it is not of the {0} tier", tier.name()),
             Rule::Quantization => f.write_str("its quantization is not in provider.quantizations"),
             Rule::Collection => {
                 f.write_str("it may keep prompts or train on them, and provider.data_collection is deny")
@@ -301,7 +319,7 @@ pub fn eligible(q: &Question<'_>) -> Answer {
     each(q, |stand| match refuse(q, &needs, stand) {
         Some(rule) => answer.refusals.push(Refusal { endpoint: stand.endpoint.clone(), rule }),
         None => {
-            let (candidate, why) = candidate(q, &needs, stand.place, stand.at, stand.endpoint);
+            let (candidate, why) = candidate(q, &needs, stand);
             if let Some(rule) = why {
                 answer.demoted.push(Refusal { endpoint: stand.endpoint.clone(), rule });
             }
@@ -317,6 +335,8 @@ pub(crate) struct Stand<'a> {
     pub place: usize,
     pub at: usize,
     pub asked: &'a Resolved,
+    /// Some endpoint that this name leads to is of the tier of service asked for.
+    pub tiered: bool,
     /// The key may use the name that leads here.
     named: bool,
     pub endpoint: &'a Arc<Endpoint>,
@@ -328,9 +348,10 @@ pub(crate) fn each<'a>(q: &Question<'a>, mut visit: impl FnMut(&Stand<'a>)) {
     let mut seen: Option<HashSet<u64>> = (q.asked.len() > 1).then(|| HashSet::with_capacity(q.reach()));
     for (place, asked) in q.asked.iter().enumerate() {
         let named = q.allow.is_none_or(|a| a.name(&asked.asked));
+        let tiered = tiers::sold(q.field, asked, q.want);
         for (at, endpoint) in q.field.reach(&asked.reach).iter().enumerate() {
             if seen.as_mut().is_none_or(|s| s.insert(endpoint.key)) {
-                visit(&Stand { place, at, asked, named, endpoint });
+                visit(&Stand { place, at, asked, tiered, named, endpoint });
             }
         }
     }
@@ -434,6 +455,9 @@ fn objections(
             no(Rule::Variant)?;
         }
     }
+    if let Some(rule) = tiers::refused(stand, want, rules) {
+        no(rule)?;
+    }
     if rules.quantizations.is_some_and(|q| !q.meets(facts.quant)) {
         no(Rule::Quantization)?;
     }
@@ -490,7 +514,8 @@ fn too_dear(price: Option<&Price>, rules: &Rules, want: &Want) -> Option<Rule> {
     lines.into_iter().find(|(max, is, _)| max.is_some_and(|m| *is > m)).map(|(_, _, line)| Rule::MaxPrice(line))
 }
 
-fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpoint) -> (Candidate, Option<Rule>) {
+fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>) -> (Candidate, Option<Rule>) {
+    let Stand { place, at, endpoint: e, .. } = *stand;
     let (mut live, rests) = live(q, e);
     if !q.want.tools {
         // How well it calls tools is of no concern to who brings none.
@@ -518,6 +543,7 @@ fn candidate(q: &Question<'_>, needs: &Needs, place: usize, at: usize, e: &Endpo
         (rests.is_some(), tier::COOLED, rests),
         (foreign, tier::FOREIGN, Some(Rule::SealedElsewhere)),
         (slow, tier::SLOW, Some(Rule::Slow)),
+        (tiers::later(stand, q.want), tier::LATER, None),
         (lacks, tier::LACKS, None),
     ];
     let mut why = None;

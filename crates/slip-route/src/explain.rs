@@ -61,6 +61,8 @@ pub struct Told {
 pub enum Verdict {
     /// Every rule that speaks against it; routing stops at the first.
     Refused(Vec<Rule>),
+    /// No rule does, but it turns out not to be able to take this request, and is passed over when it is its turn.
+    Unfit(String),
     May(Box<Chance>),
 }
 
@@ -84,13 +86,22 @@ impl Told {
     pub fn chance(&self) -> Option<&Chance> {
         match &self.verdict {
             Verdict::May(chance) => Some(chance),
-            Verdict::Refused(_) => None,
+            Verdict::Refused(_) | Verdict::Unfit(_) => None,
         }
     }
 }
 
-/// Explains a request as it would be routed at this moment. Pure, like `choose`, and from the same arguments.
-pub fn explain(field: &Field, ask: &Ask, want: &Want, view: &View<'_>, now_ms: u64, dice: &mut Rng) -> Explained {
+/// Explains a request as it would be routed at this moment. Pure, like `choose`, and from the same arguments; `unfit` says of an
+/// endpoint what only shows when the request is told in its words.
+pub fn explain(
+    field: &Field,
+    ask: &Ask,
+    want: &Want,
+    view: &View<'_>,
+    now_ms: u64,
+    dice: &mut Rng,
+    unfit: &mut dyn FnMut(&Endpoint) -> Option<String>,
+) -> Explained {
     let (asked, unserved) = match resolve(field, ask) {
         Ok(found) => found,
         Err(no) => return Explained { no: Some(no), ..Explained::default() },
@@ -98,9 +109,22 @@ pub fn explain(field: &Field, ask: &Ask, want: &Want, view: &View<'_>, now_ms: u
     let (rules, allow) = (&ask.rules, ask.allow.as_deref());
     let question = Question { field, asked: &asked, want, rules, allow, view: *view, now_ms };
     let answer = eligible(&question);
-    let chosen: Vec<(&'static dyn Strategy, By)> = asked.iter().map(|name| strategy_of(name, rules)).collect();
+    let chosen: Vec<(&'static dyn Strategy, By)> =
+        asked.iter().map(|name| strategy_of(field, name, rules, want)).collect();
+    let unfit: Vec<Option<String>> = answer
+        .candidates
+        .iter()
+        .map(|c| {
+            let reach = field.reach(&asked.get(usize::from(c.place))?.reach);
+            unfit(reach.get(c.at as usize)?)
+        })
+        .collect();
+    let passed_over: Vec<(u16, u32)> =
+        answer.candidates.iter().zip(&unfit).filter(|(_, why)| why.is_some()).map(|(c, _)| (c.place, c.at)).collect();
     let throws = Throws::of(&answer.candidates, view, dice, |line, view, dice| {
         line_up(line, &chosen, rules, view, dice);
+        // After the order is made, as it happens: who is unfit has had a turn, and a place where there are no others.
+        line.retain(|c| !passed_over.contains(&(c.place, c.at)));
     });
     let parts = parts(&answer.candidates);
     let mut told = Vec::new();
@@ -108,6 +132,9 @@ pub fn explain(field: &Field, ask: &Ask, want: &Want, view: &View<'_>, now_ms: u
         let found = answer.candidates.iter().position(|c| (c.place as usize, c.at as usize) == (stand.place, stand.at));
         let verdict = match found.and_then(|n| Some((n, answer.candidates.get(n)?))) {
             None => Verdict::Refused(against(&question, stand)),
+            Some((n, _)) if unfit.get(n).is_some_and(Option::is_some) => {
+                Verdict::Unfit(unfit.get(n).cloned().flatten().unwrap_or_default())
+            }
             Some((n, candidate)) => {
                 let why = answer.demoted.iter().find(|r| r.endpoint.key == stand.endpoint.key).map(|r| r.rule);
                 let parts = parts.get(n).copied().unwrap_or_default();

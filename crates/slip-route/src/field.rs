@@ -4,7 +4,7 @@
 use crate::catalog::{Catalog, Model, Policy};
 use crate::vocabulary::{Params, Quants, media};
 use slip_ir::want::MediaSet;
-use slip_ir::{Dialect, Op, Ops, Price, request::format};
+use slip_ir::{Dialect, Op, Ops, Price, Tier, request::format};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -79,7 +79,7 @@ pub struct Endpoint {
     pub provider_name: Arc<str>,
     /// What the provider calls the model.
     pub upstream: Arc<str>,
-    /// `groq`, `deepinfra/turbo`: the provider and, where it has several endpoints of one model, which of them.
+    /// `groq`, `deepinfra/turbo`, `openai/flex`: the provider and, where it has several endpoints of one model, which of them.
     pub tag: Arc<str>,
     pub quantization: Option<Arc<str>>,
     pub context: Option<u64>,
@@ -90,6 +90,8 @@ pub struct Endpoint {
     pub variant: Option<Arc<str>>,
     /// `None` is unknown, which is not free.
     pub price: Option<Arc<Price>>,
+    /// The tier of service it is asked for; where a provider sells several, each is an endpoint of its own.
+    pub tier: Tier,
     pub implicit_caching: bool,
     pub policy: Policy,
     pub dialect: Dialect,
@@ -166,6 +168,11 @@ impl Endpoint {
     pub(crate) fn answers_to(&self, word: &str) -> bool {
         let tag = || self.tag.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         *self.provider == *word || tag() || self.provider_name.eq_ignore_ascii_case(word)
+    }
+
+    /// Whether its provider sells the same model at other tiers of service too.
+    pub fn sells_tiers(&self) -> bool {
+        self.price.as_ref().is_some_and(|price| !price.elsewhere.is_empty())
     }
 }
 

@@ -1,14 +1,14 @@
 //! From a question to a plan, and the plan itself: a machine without clock or sleep that says whom to try next.
 
-use crate::eligible::{Candidate, Question, Refusal, eligible};
+use crate::eligible::{Candidate, Question, Refusal, eligible, tiers};
 use crate::field::{Endpoint, Field, Instance, lower};
 use crate::no_route::NoRoute;
 use crate::resolve::{Reach, Resolved, Unresolved, suffixes};
-use crate::rules::Rules;
+use crate::rules::{Rules, Sort};
 use crate::strategy::{self, Strategy};
 use crate::view::{Sticky, View};
 use fastrand::Rng;
-use slip_ir::{Fault, Want};
+use slip_ir::{Fault, Tier, Want};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,7 +185,7 @@ pub fn choose(
         return Err(NoRoute::NoEndpoint { models: ask.models.clone(), refusals: answer.refusals });
     }
     let mut line = answer.candidates;
-    let strategies: Vec<_> = asked.iter().map(|asked| strategy_of(asked, &ask.rules)).collect();
+    let strategies: Vec<_> = asked.iter().map(|asked| strategy_of(field, asked, &ask.rules, want)).collect();
     line_up(&mut line, &strategies, &ask.rules, view, dice);
     let many_models = asked.len() > 1 || matches!(asked.first(), Some(Resolved { reach: Reach::House(_), .. }));
     let plan = Plan {
@@ -265,6 +265,8 @@ pub enum By {
     House,
     /// `provider.order`: the others follow by price.
     Order,
+    /// `service_tier` is `priority`, and there is such a tier.
+    Tier,
     Default,
 }
 
@@ -275,18 +277,22 @@ impl By {
             By::Suffix => "suffix",
             By::House => "house",
             By::Order => "order",
+            By::Tier => "service_tier",
             By::Default => "default",
         }
     }
 }
 
-/// The request's own sort, then its balancer, then the suffix, then the house's. `order` alone switches balancing off.
-pub(crate) fn strategy_of(asked: &Resolved, rules: &Rules) -> (&'static dyn Strategy, By) {
+/// The request's own sort, then its balancer, then the suffix, then the house's. `order` alone switches balancing off, and who pays to
+/// be served before others gets the quickest.
+pub(crate) fn strategy_of(field: &Field, asked: &Resolved, rules: &Rules, want: &Want) -> (&'static dyn Strategy, By) {
+    let hurried = want.tier == Some(Tier::Priority) && tiers::sold(field, asked, want);
     match (rules.sort, rules.balancer, asked.wish.sort, asked.balancer) {
         (Some(sort), ..) => (sort.strategy(), By::Request),
         (None, Some(balancer), ..) => (balancer, By::Request),
         (None, None, Some(sort), _) => (sort.strategy(), By::Suffix),
         (None, None, None, Some(house)) => (house, By::House),
+        (None, None, None, None) if hurried && rules.order.is_empty() => (Sort::Throughput.strategy(), By::Tier),
         (None, None, None, None) if !rules.order.is_empty() => (&strategy::least_cost::LeastCost, By::Order),
         (None, None, None, None) => (strategy::DEFAULT, By::Default),
     }

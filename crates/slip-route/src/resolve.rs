@@ -129,7 +129,7 @@ impl Field {
             Some(Target::House(at)) => {
                 return done(Reach::House(at), self.aliases.get(at).and_then(|a| a.balancer));
             }
-            Some(Target::Endpoint(at)) => return done(Reach::Endpoint(at), None),
+            Some(Target::Endpoint(at)) => return done(self.with_tiers(at), None),
             Some(Target::Model(at)) => {
                 if let Some(listed) = self.listed(at).filter(|l| l.endpoints.is_empty()) {
                     return Err(Unresolved {
@@ -167,6 +167,18 @@ impl Field {
         // Lower-casing may change lengths outside ASCII; then the lower-case form has to do.
         let upstream = asked.get(slug.len() + 1..base.len()).filter(|t| t.to_lowercase() == rest).unwrap_or(rest);
         Some(Reach::These(vec![Arc::new(build_ad_hoc(seat, upstream))]))
+    }
+
+    /// A provider's word for a model means it at every tier of service; the request says at which.
+    fn with_tiers(&self, at: usize) -> Reach {
+        let Some(one) = self.endpoints().get(at).filter(|e| e.sells_tiers()) else { return Reach::Endpoint(at) };
+        let same = |e: &&Arc<Endpoint>| {
+            e.provider == one.provider
+                && e.upstream == one.upstream
+                && e.variant == one.variant
+                && e.model.id == one.model.id
+        };
+        Reach::These(self.endpoints().iter().filter(same).cloned().collect())
     }
 
     /// The endpoints behind a resolved name.

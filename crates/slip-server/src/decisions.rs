@@ -7,7 +7,7 @@
 use crate::config::DecisionLog;
 use crate::flow::read::Inbound;
 use serde_json::{Value, json};
-use slip_ir::{Raw, Want};
+use slip_ir::{Raw, Tier, Want};
 use slip_route::{Candidate, Endpoint, Plan, Refusal, Rule, Vital};
 use slip_store::{Attempt, Generation};
 use std::fs::{File, OpenOptions};
@@ -144,6 +144,7 @@ impl Decision {
             "prompt_tokens": want.prompt_tokens,
             "max_tokens": want.max_tokens,
             "choices": want.n.max(1),
+            "service_tier": want.tier.map(Tier::name),
             "strategy": row.strategy,
             "chosen_by": row.chosen_by,
             "endpoints": ranked,

@@ -1,7 +1,7 @@
 //! The record of one request: what was asked, who was tried, what it took and what it cost.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use slip_ir::{Dialect, FaultKind, Finish, Nano, Op, Usage};
+use slip_ir::{Dialect, FaultKind, Finish, Nano, Op, Tier, Usage};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -116,6 +116,9 @@ pub struct Generation {
     pub upstream_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+    /// The tier of service at which the provider says it served, which is the one that `cost` is at.
+    #[serde(with = "tier", skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<Tier>,
     /// How the reply crossed: `verbatim`, `patched` or `translated`.
     #[serde(with = "word")]
     pub lens: Word,
@@ -140,6 +143,9 @@ pub struct Attempt {
     pub provider: Arc<str>,
     /// The model as the upstream was asked for it.
     pub model: Arc<str>,
+    /// The tier of service it was sent to, where that is not the standard one.
+    #[serde(with = "tier", skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
     /// Absent when no status ever came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -259,6 +265,18 @@ mod finish {
     }
 }
 
+mod tier {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(tier: &Option<Tier>, s: S) -> Result<S::Ok, S::Error> {
+        tier.map(Tier::name).serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Tier>, D::Error> {
+        Option::<String>::deserialize(d).map(|name| name.and_then(|name| Tier::parse(&name)))
+    }
+}
+
 mod nano {
     use super::*;
 
@@ -320,4 +338,7 @@ struct Tokens {
     /// In the record's cost already.
     #[serde(skip)]
     correction: Nano,
+    /// The record's own.
+    #[serde(skip)]
+    tier: Option<Tier>,
 }

@@ -1,7 +1,7 @@
 //! What every kind of store must do: one suite, run in memory and on disk. What only a directory can do follows.
 
 use serde_json::json;
-use slip_ir::{Finish, Nano, Usage};
+use slip_ir::{Finish, Nano, Tier, Usage};
 use slip_store::{
     Attempt, Between, CAPACITY, Content, Error, Failure, Full, Generation, Grain, KeyDetail, KeyKind, Kind, NewKey,
     Page, Place, Reset, Ruled, ScopeId, SecretKey, Store, Sums, Thing, day_of,
@@ -87,6 +87,7 @@ fn full_record() -> Generation {
             upstream_cost: Some(Nano(13)),
             estimated: true,
             correction: Nano(0),
+            tier: None,
         },
         upstream_cost: Some(Nano(14)),
         byok: true,
@@ -95,6 +96,7 @@ fn full_record() -> Generation {
                 endpoint: "lab".into(),
                 provider: "The Lab".into(),
                 model: "one-v1".into(),
+                tier: Some(Tier::Flex),
                 status: Some(503),
                 latency_ms: 5,
                 fault: Some("upstream_overloaded"),
@@ -123,6 +125,7 @@ fn full_record() -> Generation {
         session_id: Some("s".into()),
         upstream_id: Some("resp-2".into()),
         error: Some(Failure { kind: "upstream_failed", message: "it \"broke\"".into() }),
+        service_tier: Some(Tier::Priority),
         lens: "translated",
         ..record(0)
     }

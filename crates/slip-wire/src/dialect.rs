@@ -80,6 +80,12 @@ pub trait Wire: Send + Sync {
         false
     }
 
+    /// A message of a stream of which nothing comes after it, with the account of the routing in it; `None` for any other message,
+    /// and where the dialect has no place for that.
+    fn signed(&self, _frame: &Frame<'_>, _stamp: &Stamp) -> Option<Vec<u8>> {
+        None
+    }
+
     /// That last message, for a stream that finished without it. Clients wait for it.
     fn last(&self) -> &'static [u8] {
         b""

@@ -10,7 +10,7 @@ mod tests;
 
 use crate::json::{self, Str};
 use crate::{Malformed, wire};
-use slip_ir::{Dialect, Effort, Loss, MediaKind, Raw, Request, Want};
+use slip_ir::{Dialect, Effort, Loss, MediaKind, Raw, Request, Tier, Want};
 use std::ops::Range;
 
 /// More turns than any real conversation has; a limit keeps the walk and the upstream's bill bounded.
@@ -159,9 +159,16 @@ impl Peek {
             }
             "route" => self.route = text("route", span)?,
             "session_id" => self.session_id = text("session_id", span)?,
+            "service_tier" | "serviceTier" => self.tier(span),
             _ => {}
         }
         Ok(())
+    }
+
+    /// A word, or as Bedrock has it, an object of its type. What is neither is for the upstream to refuse.
+    fn tier(&mut self, span: &[u8]) {
+        let word = json::string(span).or_else(|| json::field(span, "type").and_then(json::string));
+        self.want.tier = word.and_then(|word| Tier::parse(&word));
     }
 
     fn param(&mut self, name: &'static str) {

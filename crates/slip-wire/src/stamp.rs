@@ -43,10 +43,22 @@ pub(crate) struct Bill {
 
 impl Stamp {
     pub(crate) fn bill(&self, usage: &Usage) -> Bill {
-        let cost = self.price.as_ref().map(|price| price.cost(usage));
-        let upstream = cost.unwrap_or_default();
+        let price = self.price.as_ref();
+        let upstream = price.map(|price| price.cost(usage)).unwrap_or_default();
         let charged = if self.byok { Nano(0) } else { upstream.total };
-        Bill { charged, upstream, known: cost.is_some() }
+        Bill { charged, upstream, known: price.is_some_and(|price| price.at(usage.tier).is_some()) }
+    }
+
+    /// Two answers that are both paid for, each at the tier of service it was served at.
+    pub(crate) fn both(&self, earlier: &Usage, later: &Usage) -> Usage {
+        let mut sum = later.clone();
+        sum.add(earlier);
+        if let Some(price) = self.price.as_ref().filter(|_| earlier.tier != later.tier) {
+            let apart = price.cost(earlier).total.0.saturating_add(price.cost(later).total.0);
+            sum.correction = Nano(0);
+            sum.correction = Nano(apart.saturating_sub(price.cost(&sum).total.0));
+        }
+        sum
     }
 
     /// What is told when the provider counted nothing: our estimate of the prompt, and a token for every four bytes of text.
@@ -63,17 +75,27 @@ impl Stamp {
     }
 
     /// The same at the end of a whole reply in a dialect that has a place for it.
-    pub(crate) fn signed(&self, dialect: Dialect, mut reply: Vec<u8>) -> Vec<u8> {
-        let has_place = matches!(dialect, Dialect::OpenAiChat | Dialect::Anthropic | Dialect::Responses);
-        if self.metadata.is_none() || !has_place {
-            return reply;
+    pub(crate) fn signed(&self, dialect: Dialect, reply: Vec<u8>) -> Vec<u8> {
+        match &self.metadata {
+            Some(metadata) => signed(dialect, metadata, reply),
+            None => reply,
         }
-        let end = reply.trim_ascii_end().len();
-        if reply.get(..end).is_some_and(|whole| whole.len() > 2 && whole.ends_with(b"}")) {
-            reply.truncate(end - 1);
-            self.put_metadata(&mut reply);
-            reply.push(b'}');
-        }
-        reply
     }
+}
+
+/// A whole reply, or an error, with OpenRouter's account of its routing as the last member. Only where OpenRouter itself puts it:
+/// clients of other APIs refuse members they do not know.
+pub fn signed(dialect: Dialect, metadata: &str, mut reply: Vec<u8>) -> Vec<u8> {
+    use Dialect::{Anthropic, Completions, OpenAiChat, Responses};
+    if !matches!(dialect, OpenAiChat | Anthropic | Responses | Completions) {
+        return reply;
+    }
+    let end = reply.trim_ascii_end().len();
+    if reply.get(..end).is_some_and(|whole| whole.len() > 2 && whole.ends_with(b"}")) {
+        reply.truncate(end - 1);
+        reply.extend_from_slice(b",\"openrouter_metadata\":");
+        reply.extend_from_slice(metadata.as_bytes());
+        reply.push(b'}');
+    }
+    reply
 }

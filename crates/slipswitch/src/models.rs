@@ -3,7 +3,7 @@
 use crate::cli;
 use crate::exit::{Code, Ending};
 use serde_json::json;
-use slip_ir::Price;
+use slip_ir::{Price, Tier};
 use slip_route::Endpoint;
 use slip_route::field::Listed;
 use std::io::Write;
@@ -73,7 +73,8 @@ fn as_json(out: &mut impl Write, listed: &[Listed<'_>]) -> std::io::Result<()> {
 }
 
 fn cheapest(endpoints: &[Arc<Endpoint>]) -> Option<Arc<Price>> {
-    endpoints.iter().filter_map(|e| e.price.clone()).min_by_key(|p| p.rates.input.0 + p.rates.output.0)
+    let standard = endpoints.iter().filter(|e| e.tier == Tier::Standard);
+    standard.filter_map(|e| e.price.clone()).min_by_key(|p| p.rates.input.0 + p.rates.output.0)
 }
 
 type PriceOf<'a> = &'a dyn Fn(&Listed<'_>) -> Option<Arc<Price>>;

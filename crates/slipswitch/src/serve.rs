@@ -12,6 +12,7 @@ use anstream::eprintln;
 use first_run::Keys;
 pub use first_run::kept;
 use serde_json::json;
+use slip_ir::Tier;
 use slip_server::App;
 use slip_server::clock;
 use slip_server::config::Checked;
@@ -148,7 +149,7 @@ fn listen(kind: SignalKind) -> Result<Signal, Ending> {
 
 fn report(found: &[Found], world: &slip_server::world::World) {
     let mut serving: BTreeMap<String, usize> = BTreeMap::new();
-    for endpoint in world.field.endpoints() {
+    for endpoint in world.field.endpoints().iter().filter(|e| e.tier == Tier::Standard) {
         *serving.entry(endpoint.provider.to_string()).or_default() += 1;
     }
     let mut label = "Found  ";

@@ -79,6 +79,20 @@ struct Endpoint {
     #[serde(rename = "implicit_caching")]
     _implicit_caching: Option<bool>,
     policy: Option<toml::Table>,
+    #[serde(default)]
+    service: Vec<Service>,
+    source: String,
+    checked: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Service {
+    tier: String,
+    context: Option<u64>,
+    price: Price,
+    #[serde(default)]
+    tiers: Vec<Tier>,
     source: String,
     checked: String,
 }
@@ -345,6 +359,47 @@ fn every_price_is_exact_and_sane() {
             check_source(&endpoint.source, &endpoint.checked, &at);
         }
     }
+}
+
+#[test]
+fn what_is_served_later_is_cheaper_and_what_is_served_sooner_is_dearer() {
+    let models: HashMap<String, Model> =
+        models().into_iter().flat_map(|(_, f)| f.model).map(|m| (m.id.clone(), m)).collect();
+    let mut tiers = 0;
+    for (stem, file) in endpoints() {
+        for endpoint in file.endpoint.iter().filter(|e| !e.service.is_empty()) {
+            let model = &models[&endpoint.model];
+            let standard = check_price(&endpoint.price, model, &endpoint.model);
+            for service in &endpoint.service {
+                let at = format!("{} at {stem}/{}", endpoint.model, service.tier);
+                let (input, output) = check_price(&service.price, model, &at);
+                match &*service.tier {
+                    "flex" => assert!(input < standard.0 && output < standard.1, "{at}"),
+                    "priority" => assert!(input > standard.0 && output > standard.1, "{at}"),
+                    other => panic!("{at}: no such tier: {other}"),
+                }
+                // Long prompts are either priced or not taken.
+                assert_eq!(
+                    endpoint.tiers.iter().map(|t| t.above).next(),
+                    service
+                        .tiers
+                        .iter()
+                        .map(|t| t.above)
+                        .next()
+                        .or(service.context.filter(|_| !endpoint.tiers.is_empty())),
+                    "{at}"
+                );
+                for tier in &service.tiers {
+                    let long = check_price(&tier.price, model, &at);
+                    assert!(long.0 >= input && long.1 >= output, "{at}: tiers climb");
+                }
+                assert!(service.context.is_none_or(|has| has < model.context), "{at}: context");
+                check_source(&service.source, &service.checked, &at);
+                tiers += 1;
+            }
+        }
+    }
+    assert!(tiers >= 20, "{tiers} endpoints of other tiers");
 }
 
 /// What a provider refuses by its quirks, an endpoint of it must not promise: the router would pick it for that very reason.

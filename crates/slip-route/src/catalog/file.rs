@@ -80,6 +80,21 @@ pub(super) struct Endpoint {
     #[serde(default)]
     pub implicit_caching: bool,
     pub policy: Option<Policy>,
+    #[serde(default)]
+    pub service: Vec<Service>,
+    pub source: String,
+    pub checked: String,
+}
+
+/// The same endpoint at another tier of service.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    pub tier: String,
+    pub context: Option<u64>,
+    pub price: Rates,
+    #[serde(default)]
+    pub tiers: Vec<Rates>,
     pub source: String,
     pub checked: String,
 }

@@ -69,6 +69,12 @@ fn a_broken_file_says_where() {
             endpoint("price = { input = \"1\", output = \"1\" }\ntiers = [{ input = \"1\", output = \"1\" }]"),
             "a tier needs above",
         ),
+        (
+            ACME.to_owned(),
+            endpoint("")
+                + "[[endpoint.service]]\ntier = \"turbo\"\nprice = { input = \"1\", output = \"1\" }\nsource = \"s\"\nchecked = \"2026-11-01\"\n",
+            "service turbo: not a tier of service besides the standard one: turbo",
+        ),
         (ACME.to_owned(), endpoint("") + &endpoint("").replace("provider = \"p\"\n", ""), "listed twice"),
         (ACME.to_owned() + &ACME[ACME.find("[[model]]").unwrap()..], endpoint(""), "model acme/road-1: listed twice"),
         (model("other/road", ""), String::new(), "the id must start with its author"),

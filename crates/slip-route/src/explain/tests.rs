@@ -17,7 +17,7 @@ fn told(models: &[&str], rules: &str, want: &Want, vitals: &dyn Vitals, allow: O
         rules: Rules::parse(&Raw::parse(rules).unwrap()).unwrap(),
         allow: allow.map(Arc::new),
     };
-    explain(&field(), &ask, want, &View::of(vitals, 0), 1_000, &mut Rng::with_seed(1))
+    explain(&field(), &ask, want, &View::of(vitals, 0), 1_000, &mut Rng::with_seed(1), &mut |_| None)
 }
 
 fn lines(told: &Explained) -> Vec<String> {
@@ -25,6 +25,7 @@ fn lines(told: &Explained) -> Vec<String> {
         Verdict::Refused(rules) => {
             format!("{}: {}", one.endpoint.tag, rules.iter().map(Rule::name).collect::<Vec<_>>().join(", "))
         }
+        Verdict::Unfit(why) => format!("{}: unfit: {why}", one.endpoint.tag),
         Verdict::May(chance) => format!("{} {:?} {:.1}", one.endpoint.tag, chance.rank, chance.first),
     };
     told.each.iter().map(line).collect()
@@ -116,7 +117,7 @@ fn a_conversation_that_stays_is_first() {
     let sticky = Some(Sticky { endpoint: beta, instance: 2, cached: 4_000 });
     let view = View { sticky, affinity: Some(7), ..View::of(&Calm, 0) };
     let want = Want { prompt_tokens: 5_000, ..Want::default() };
-    let told = explain(&field, &ask, &want, &view, 0, &mut Rng::with_seed(3));
+    let told = explain(&field, &ask, &want, &view, 0, &mut Rng::with_seed(3), &mut |_| None);
     let first = told.each[0].chance().unwrap();
     assert!(first.candidate.sticky && first.first == 1.0, "{first:?}");
 }

@@ -1,10 +1,10 @@
 //! From catalogue, seats and houses to a field.
 
 use super::{Alias, BadField, Declared, Endpoint, Facts, Field, House, Names, ProviderSeat, Seat, Target, lower};
-use crate::catalog::{Catalog, Model, Offer, Policy};
+use crate::catalog::{Catalog, Model, Offer, Policy, Service};
 use crate::resolve::Reach;
 use crate::strategy;
-use slip_ir::Price;
+use slip_ir::{Price, Tier};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -33,8 +33,17 @@ struct Draft {
     params: Option<Vec<String>>,
     variant: Option<String>,
     price: Option<Price>,
+    tier: Tier,
     implicit_caching: bool,
     policy: Policy,
+}
+
+impl Draft {
+    /// The same endpoint, but for the tier of service.
+    fn is_sibling(&self, other: &Draft) -> bool {
+        let all = |d: &Draft| (d.model, d.seat.clone(), d.upstream.clone(), d.tag.clone(), d.variant.clone());
+        self.tier != other.tier && self.price.is_some() && all(self) == all(other)
+    }
 }
 
 pub(super) fn build(catalog: &Catalog, seats: Vec<ProviderSeat>, houses: Vec<House>) -> Result<Field, BadField> {
@@ -65,7 +74,7 @@ pub(super) fn build(catalog: &Catalog, seats: Vec<ProviderSeat>, houses: Vec<Hou
     field.absent = vec![Vec::new(); catalog.models.len()];
     for offer in &catalog.offers {
         match field.seats.get(&offer.provider) {
-            Some(seat) if !seat.only_declared => drafts.push(offered(offer, seat)),
+            Some(seat) if !seat.only_declared => drafts.extend(offered(offer, seat)),
             Some(_) => {}
             None => {
                 if let Some(list) = field.absent.get_mut(offer.model).filter(|l| !l.contains(&offer.provider)) {
@@ -86,6 +95,7 @@ pub(super) fn build(catalog: &Catalog, seats: Vec<ProviderSeat>, houses: Vec<Hou
         }
     }
     field.absent.resize_with(field.models.len(), Vec::new);
+    price_siblings(&mut drafts);
     drafts.sort_by_key(|d| d.model);
     let mut from = 0;
     for at in 0..field.models.len() {
@@ -105,7 +115,35 @@ pub(super) fn build(catalog: &Catalog, seats: Vec<ProviderSeat>, houses: Vec<Hou
     Ok(field)
 }
 
-fn offered(offer: &Offer, seat: &Seat) -> Draft {
+/// The offer, and after it the same at other tiers of service.
+fn offered<'a>(offer: &'a Offer, seat: &'a Seat) -> impl Iterator<Item = Draft> + 'a {
+    let service = |service: &Service| Draft {
+        tier: service.tier,
+        price: Some(service.price.clone()),
+        context: service.context.or(offer.context),
+        ..standard(offer, seat)
+    };
+    std::iter::once(standard(offer, seat)).chain(offer.services.iter().map(service))
+}
+
+/// Each learns what the others cost: a request is not always served at the tier it was sent to.
+fn price_siblings(drafts: &mut [Draft]) {
+    if drafts.iter().all(|d| d.tier == Tier::Standard) {
+        return;
+    }
+    let others = |d: &Draft| -> Vec<Arc<Price>> {
+        let siblings = drafts.iter().filter(|other| other.is_sibling(d));
+        siblings.filter_map(|other| other.price.clone().map(Arc::new)).collect()
+    };
+    let all: Vec<_> = drafts.iter().map(others).collect();
+    for (draft, others) in drafts.iter_mut().zip(all) {
+        if let Some(price) = &mut draft.price {
+            price.elsewhere = others;
+        }
+    }
+}
+
+fn standard(offer: &Offer, seat: &Seat) -> Draft {
     Draft {
         model: offer.model,
         seat: seat.slug.clone(),
@@ -117,6 +155,7 @@ fn offered(offer: &Offer, seat: &Seat) -> Draft {
         params: offer.params.clone(),
         variant: offer.variant.clone(),
         price: offer.price.clone(),
+        tier: Tier::Standard,
         implicit_caching: offer.implicit_caching,
         policy: Policy {
             trains: offer.trains.or(seat.policy.trains),
@@ -150,6 +189,7 @@ fn declare(
         d.model == model
             && d.seat == *slug
             && d.variant.is_none()
+            && d.tier == Tier::Standard
             && one.upstream.as_ref().is_none_or(|u| *u == d.upstream)
     };
     let at = match drafts.iter().position(same) {
@@ -157,7 +197,7 @@ fn declare(
         None => {
             // A seat of declared models only may still borrow what the catalogue knows of them.
             let mut known = catalog.offers.iter().filter(|o| o.model == model && o.provider == *slug);
-            let draft = known.find_map(|o| Some(offered(o, seat)).filter(same)).unwrap_or_else(|| Draft {
+            let draft = known.find_map(|o| Some(standard(o, seat)).filter(same)).unwrap_or_else(|| Draft {
                 model,
                 seat: slug.clone(),
                 upstream: own_word(&one, slug),
@@ -168,6 +208,7 @@ fn declare(
                 params: None,
                 variant: None,
                 price: None,
+                tier: Tier::Standard,
                 implicit_caching: false,
                 policy: seat.policy,
             });
@@ -180,7 +221,13 @@ fn declare(
     draft.context = one.context.or(draft.context);
     draft.max_output = one.max_output.or(draft.max_output);
     draft.params = one.params.or(draft.params.take());
-    draft.price = one.price.or(draft.price.take());
+    if let Some(price) = one.price {
+        draft.price = Some(price);
+        // Who has a price of his own has it for what he says it is for: what the other tiers cost him is not known.
+        let (upstream, tag) = (draft.upstream.clone(), draft.tag.clone());
+        let sibling = |d: &Draft| d.model == model && d.seat == *slug && d.upstream == upstream && d.tag == tag;
+        drafts.retain(|d| d.tier == Tier::Standard || d.variant.is_some() || !sibling(d));
+    }
 }
 
 /// `lab/one` at the provider `lab` is its `one`; `meta-llama/llama` at `lab` is what it says.
@@ -222,6 +269,7 @@ fn seal(draft: Draft, model: Arc<Model>, seat: &Seat) -> Endpoint {
             if whole { tag.into() } else { format!("{}/{tag}", seat.slug).into() }
         }
     };
+    let tag = draft.tier.tag().map_or(tag.clone(), |tier| format!("{tag}/{tier}").into());
     let facts = Facts::of(
         &model,
         known.as_deref(),
@@ -243,6 +291,7 @@ fn seal(draft: Draft, model: Arc<Model>, seat: &Seat) -> Endpoint {
         params: known.map(Into::into),
         variant: draft.variant.map(Into::into),
         price: draft.price.map(Arc::new),
+        tier: draft.tier,
         implicit_caching: draft.implicit_caching,
         policy: draft.policy,
         dialect: seat.dialect,
@@ -277,6 +326,7 @@ pub(crate) fn ad_hoc(seat: &Seat, upstream: &str) -> Endpoint {
         params: None,
         variant: None,
         price: None,
+        tier: Tier::Standard,
         implicit_caching: false,
         policy: seat.policy,
         dialect: seat.dialect,
@@ -329,7 +379,7 @@ fn names(field: &Field) -> Names {
         for at in range.clone() {
             let Some(endpoint) = field.endpoints.get(at) else { continue };
             names.claim(NATIVE, &endpoint.upstream, Target::Model(model));
-            if endpoint.variant.is_none() {
+            if endpoint.variant.is_none() && endpoint.tier == Tier::Standard {
                 let name = format!("{}/{}", endpoint.provider, endpoint.upstream);
                 names.claim(AT_PROVIDER, &name, Target::Endpoint(at));
             }

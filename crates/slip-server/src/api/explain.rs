@@ -4,7 +4,7 @@ use super::usd;
 use crate::flow::admit::Caller;
 use crate::flow::read::Inbound;
 use serde_json::{Map, Value, json};
-use slip_ir::{Fault, MediaKind, Nano, Price, Want};
+use slip_ir::{Fault, MediaKind, Nano, Price, Tier, Want};
 use slip_route::eligible::{EXPECTED_OUTPUT, expected_output};
 use slip_route::explain::{Chance, Told, Verdict};
 use slip_route::resolve::{Reach, Wish};
@@ -21,6 +21,8 @@ pub struct Asked<'a> {
     /// Whether another would be asked beside the first.
     pub hedge: Value,
     pub now_ms: u64,
+    /// What is said where everybody who may serve would lose something that must not be lost.
+    pub nobody: Option<Fault>,
 }
 
 pub fn shown(told: &Explained, asked: &Asked<'_>) -> Value {
@@ -45,7 +47,7 @@ pub fn shown(told: &Explained, asked: &Asked<'_>) -> Value {
         "expects": expects(told),
         "hedge": asked.hedge,
         "cache": "off",
-        "no_route": told.no.clone().map(no_route),
+        "no_route": told.no.clone().map(no_route).or_else(|| asked.nobody.as_ref().map(nobody)),
     })
 }
 
@@ -103,6 +105,7 @@ fn wants(want: &Want) -> Value {
         "makes": makes.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect::<Vec<_>>(),
         "parameters": want.params,
         "sealed_reasoning": want.sealed,
+        "service_tier": want.tier.map(Tier::name),
     })
 }
 
@@ -113,12 +116,16 @@ fn endpoint(one: &Told, told: &Explained, asked: &Asked<'_>) -> Value {
     };
     let (verdict, rules): (&str, &[Rule]) = match &one.verdict {
         Verdict::Refused(rules) => ("refused", rules),
+        Verdict::Unfit(_) => ("refused", &[]),
         Verdict::May(chance) if chance.rank.is_none() => ("never", &chance.demoted),
         Verdict::May(chance) if !chance.demoted.is_empty() || chance.ignores => ("last", &chance.demoted),
         Verdict::May(chance) => ("eligible", &chance.demoted),
     };
     let mut because: Vec<Value> =
         rules.iter().map(|rule| json!({ "rule": rule.name(), "says": rule.to_string() })).collect();
+    if let Verdict::Unfit(why) = &one.verdict {
+        because.push(json!({ "rule": "unfit", "says": why }));
+    }
     if one.chance().is_some_and(|chance| chance.ignores) {
         because.push(json!({ "rule": "ignores", "says": "it would ignore something that was asked for, tried last" }));
     }
@@ -135,6 +142,7 @@ fn endpoint(one: &Told, told: &Explained, asked: &Asked<'_>) -> Value {
         "dialect": e.dialect.name(),
         "variant": e.variant.as_deref(),
         "quantization": e.quantization.as_deref(),
+        "service_tier": e.tier.tag(),
         "context": e.context,
         "max_output": e.max_output,
         "asked": told.asked.get(one.place).map(|asked| &*asked.name.asked),
@@ -236,5 +244,15 @@ fn no_route(no: NoRoute) -> Value {
         "code": code,
         "message": &*fault.says,
         "excluded_by": excluded_by,
+    })
+}
+
+fn nobody(fault: &Fault) -> Value {
+    json!({
+        "status": fault.kind.status(),
+        "reason": fault.kind.reason(),
+        "code": "constraint_filtered",
+        "message": &*fault.says,
+        "excluded_by": ["require_parameters"],
     })
 }

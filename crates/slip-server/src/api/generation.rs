@@ -6,7 +6,7 @@ use crate::body::Body;
 use crate::flow::admit::Caller;
 use http::Response;
 use serde_json::{Value, json};
-use slip_ir::{Fault, FaultKind, Op};
+use slip_ir::{Fault, FaultKind, Op, Tier};
 use slip_store::{Generation, Ruled};
 
 pub async fn generation(app: &App, caller: &Caller, query: &Query) -> Result<Response<Body>, Fault> {
@@ -38,7 +38,7 @@ fn data(row: &Generation) -> Value {
         .attempts
         .iter()
         .map(|a| {
-            json!({
+            let mut told = json!({
                 "provider_name": &*a.provider,
                 "status": a.status,
                 "latency": a.latency_ms,
@@ -54,7 +54,11 @@ fn data(row: &Generation) -> Value {
                 "continues": a.continues,
                 "after_tokens": a.after_tokens,
                 "how": a.how,
-            })
+            });
+            if let Some(tier) = a.tier.and_then(Tier::tag) {
+                told["routed_service_tier"] = json!(tier);
+            }
+            told
         })
         .collect();
     let generating = row.ttft_ms.map(|first| row.total_ms.saturating_sub(first));
@@ -102,7 +106,7 @@ fn data(row: &Generation) -> Value {
         "session_id": row.session_id,
         "preset_id": null,
         "workspace_id": null,
-        "service_tier": null,
+        "service_tier": row.service_tier.map(Tier::name),
         "data_region": "global",
         "response_cache_source_id": null,
         "request_id": null

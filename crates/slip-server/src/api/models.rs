@@ -5,7 +5,7 @@ use crate::body::Body;
 use crate::world::World;
 use http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
-use slip_ir::{Fault, FaultKind, Op, Pico, Price, Rates};
+use slip_ir::{Fault, FaultKind, Op, Pico, Price, Rates, Tier};
 use slip_route::field::Listed;
 use slip_route::health::Window;
 use slip_route::{Endpoint, Metric, Model};
@@ -201,7 +201,8 @@ fn makes(model: &Model, outputs: &[String]) -> bool {
 }
 
 fn cheapest(listed: &Listed<'_>) -> Option<Arc<Price>> {
-    listed.endpoints.iter().filter_map(|e| e.price.clone()).min_by_key(|p| p.rates.input.0 + p.rates.output.0)
+    let standard = listed.endpoints.iter().filter(|e| e.tier == Tier::Standard);
+    standard.filter_map(|e| e.price.clone()).min_by_key(|p| p.rates.input.0 + p.rates.output.0)
 }
 
 /// What an endpoint of unknown abilities is tried with: routing refuses it nothing, so a list must not say that it can do nothing.
@@ -363,7 +364,7 @@ fn endpoint(world: &World, model: &Model, e: &Endpoint) -> Value {
         "supports_tool_choice": { "auto": tools, "function": tools, "none": tools, "required": tools },
         "supports_diarization": false,
         "native_tools": {},
-        "service_tier": null,
+        "service_tier": e.tier.tag(),
         "status": live.status(),
         "uptime_last_5m": live.uptime(Window::FiveMinutes),
         "uptime_last_30m": live.uptime(Window::HalfHour),

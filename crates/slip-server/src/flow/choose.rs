@@ -5,7 +5,7 @@ use super::read::{Inbound, bad_request};
 use crate::world::World;
 use crate::{App, clock, sticky};
 use slip_ir::Fault;
-use slip_route::{Ask, Plan, Refusal, Rules, View};
+use slip_route::{Ask, NoRoute, Plan, Refusal, Rules, View};
 use slip_wire::Malformed;
 use std::cell::RefCell;
 use std::sync::atomic::Ordering;
@@ -26,6 +26,13 @@ pub struct Chosen {
     pub hedge: Option<bool>,
     /// Under which the endpoint is remembered whose prompt cache it filled.
     pub conversation: Option<u64>,
+}
+
+/// There is nobody who may.
+pub struct Nobody {
+    pub fault: Fault,
+    /// How many endpoints were ruled out.
+    pub ruled_out: usize,
 }
 
 /// What routing is asked, as the request says it.
@@ -55,8 +62,8 @@ impl Asking {
     }
 }
 
-pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> Result<Chosen, Fault> {
-    let asking = asking(inbound)?;
+pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> Result<Chosen, Nobody> {
+    let asking = asking(inbound).map_err(|fault| Nobody { fault, ruled_out: 0 })?;
     let now = clock::unix_ms();
     let conversation = asking.conversation(caller);
     let view = View {
@@ -76,7 +83,10 @@ pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> R
         Ok(slip_route::Chosen { plan, refusals, demoted, .. }) => {
             Ok(Chosen { plan, refusals, demoted, strict, hedge, conversation })
         }
-        Err(no) => Err(no.into()),
+        Err(no) => {
+            let ruled_out = if let NoRoute::NoEndpoint { refusals, .. } = &no { refusals.len() } else { 0 };
+            Err(Nobody { fault: no.into(), ruled_out })
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 
 use super::admit::Caller;
 use super::choose::asking;
+use super::lower::{Seals, Turn, lower};
 use super::read::{self, Heads, Inbound};
 use super::settle::InFlight;
-use super::{hedge, hold, refuse};
+use super::strict::Strict;
+use super::{carry, hedge, hold, refuse};
 use crate::body::Body;
 use crate::sticky::Conversations;
 use crate::world::World;
@@ -16,7 +18,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::Value;
 use slip_ir::{Dialect, Fault, FaultKind};
-use slip_route::{Explained, Sticky, View};
+use slip_route::explain::Verdict;
+use slip_route::{Endpoint, Explained, Refusal, Sticky, View};
 use slip_wire::peek::Named;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,20 +33,20 @@ pub async fn explain(app: Arc<App>, caller: Caller, request: Request<Incoming>) 
     let Some(_place) = InFlight::enter(&app, world.limits.max_concurrent) else { return Err(hold::full()) };
     let (parts, body) = request.into_parts();
     let raw = read::bytes(&parts.headers, body, world.limits.body).await?;
-    let inbound = understood(raw)?;
+    let mut inbound = understood(raw)?;
     let turn = app.turn.load(Ordering::Relaxed);
-    let told = at_this_moment(&world, &inbound, &caller, turn, Some(&app.conversations))?;
+    let told = at_this_moment(&world, &mut inbound, &caller, turn, Some(&app.conversations))?;
     Ok(refuse::json(http::StatusCode::OK, told.to_string().into_bytes()))
 }
 
 /// The same without a gateway: by a configuration alone, everybody well and nobody measured.
 pub fn offline(world: &World, body: Vec<u8>) -> Result<Value, Fault> {
-    at_this_moment(world, &understood(body.into())?, &Caller::Anyone, 0, None)
+    at_this_moment(world, &mut understood(body.into())?, &Caller::Anyone, 0, None)
 }
 
 fn at_this_moment(
     world: &World,
-    inbound: &Inbound,
+    inbound: &mut Inbound,
     caller: &Caller,
     turn: u64,
     conversations: Option<&Conversations>,
@@ -54,11 +57,43 @@ fn at_this_moment(
     let sticky: Option<Sticky> = asking.conversation(caller).and_then(remembered);
     let moment = world.at(now);
     let view = View { vitals: &moment, turn, affinity: asking.affinity, sticky };
-    let want = &inbound.peek.want;
+    let want = inbound.peek.want.clone();
     let dice = &mut Rng::with_seed(SEED);
-    let told: Explained = slip_route::explain(&world.field, &asking.ask, want, &view, now, dice);
+    let mut strict = Strict::new(asking.ask.rules.require_parameters, Vec::new());
+    let unfit = &mut |endpoint: &Endpoint| strict.is_on().then(|| unfit(world, inbound, endpoint, &mut strict))?;
+    let told: Explained = slip_route::explain(&world.field, &asking.ask, &want, &view, now, dice, unfit);
+    let nobody = nobody(&told, strict);
     let hedge = hedge::told(world, inbound, asking.ask.rules.hedge, &told);
-    Ok(api::explain::shown(&told, &api::explain::Asked { inbound, caller, view: &view, hedge, now_ms: now }))
+    Ok(api::explain::shown(&told, &api::explain::Asked { inbound, caller, view: &view, hedge, now_ms: now, nobody }))
+}
+
+/// What this request would lose at an endpoint, where none of it may be lost: it is told in the endpoint's words, and not sent.
+fn unfit(world: &World, inbound: &mut Inbound, endpoint: &Endpoint, strict: &mut Strict) -> Option<String> {
+    let seat = world.seat(endpoint.pool.first()?.id).ok()?;
+    let spoken = seat.provider.spoken_for(inbound.dialect, &endpoint.upstream, inbound.infills());
+    let needs = carry::needs(inbound, endpoint, spoken.dialect, spoken.quirks);
+    if needs.any() && inbound.carried.is_none() {
+        carry::pretend(inbound).ok()?;
+    }
+    let turn = Turn { seals: Seals::Kept, needs, wrong: None, torn: None };
+    // What cannot be told at all is tried and fails, as it does when it is meant.
+    let outbound = lower(inbound, endpoint, seat, turn).ok()?;
+    strict.check(endpoint, &outbound.losses).err().map(|failed| failed.fault.says.to_string())
+}
+
+/// What the caller would hear if everybody who may serve would lose something.
+fn nobody(told: &Explained, mut strict: Strict) -> Option<Fault> {
+    let unfit = told.each.iter().any(|one| matches!(one.verdict, Verdict::Unfit(_)));
+    let any = told.each.iter().any(|one| one.chance().is_some_and(|chance| chance.rank.is_some()));
+    if any || !unfit {
+        return None;
+    }
+    let refusals = told.each.iter().filter_map(|one| match &one.verdict {
+        Verdict::Refused(rules) => Some(Refusal { endpoint: one.endpoint.clone(), rule: *rules.first()? }),
+        _ => None,
+    });
+    strict.rule_out(refusals.collect());
+    Some(strict.last_word(Fault::house(FaultKind::NoEndpoint, "")))
 }
 
 /// What is said beside the request. Gemini's and Bedrock's callers name the model in the path, for which there is no place here:

@@ -4,7 +4,7 @@
 use super::carry::Needs;
 use super::form::{Ordered, Wrong};
 use super::read::Inbound;
-use super::refuse;
+use super::{refuse, tier};
 use crate::upstream::{Failed, Sent};
 use crate::world::Seat;
 use bytes::Bytes;
@@ -95,6 +95,7 @@ pub fn lower(inbound: &mut Inbound, endpoint: &Endpoint, seat: &Seat, turn: Turn
     } else {
         encode(inbound, endpoint, to, &quirks, turn, &mut ordered)?
     };
+    let body = tier::put(body, endpoint, inbound.peek.want.tier, to, &mut losses);
     let body = match quirks.envelope {
         Some(envelope) => {
             let beta = inbound.heads.beta.as_ref().and_then(|beta| beta.to_str().ok());

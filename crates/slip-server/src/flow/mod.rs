@@ -25,6 +25,7 @@ pub mod shield;
 pub mod strict;
 #[cfg(test)]
 mod tests;
+mod tier;
 pub mod told;
 pub mod waiting;
 
@@ -231,7 +232,10 @@ async fn travel(
     let id = api::generation_id();
     let chosen = match choose::choose(&app, &inbound, &caller, &world) {
         Ok(chosen) => chosen,
-        Err(fault) => return refuse(dialect, &fault, Some(&id)),
+        Err(choose::Nobody { fault, ruled_out }) => {
+            let account = inbound.heads.metadata.then(|| metadata::nowhere(&inbound, ruled_out));
+            return refuse::accounted(dialect, &fault, Some(&id), account.as_deref());
+        }
     };
     let choose::Chosen { plan, refusals, demoted, strict, hedge, conversation } = chosen;
     let held = match hold::hold(&app, &caller, &inbound.peek.want) {
@@ -280,9 +284,9 @@ async fn travel(
 
 /// Nothing came of it: written down, and told.
 fn refused(dialect: Dialect, fault: &Fault, mut book: Box<Book>) -> Response<Body> {
-    let (id, head) = (book.id().to_owned(), book.head());
+    let (id, head, account) = (book.id().to_owned(), book.head(), book.account());
     book.refuse(fault);
-    let mut response = refuse(dialect, fault, Some(&id));
+    let mut response = refuse::accounted(dialect, fault, Some(&id), account.as_deref());
     head.put(response.headers_mut());
     response
 }
@@ -378,6 +382,14 @@ impl Trip {
 
     /// Try, and try elsewhere, until one answers or the plan says stop.
     async fn attempts(&mut self) -> Result<Won, Fault> {
+        let outcome = self.tries().await;
+        if outcome.is_err() && self.inbound.heads.metadata {
+            self.book.accounts(metadata::failed(&self.inbound, &self.plan, self.book.refusals()));
+        }
+        outcome
+    }
+
+    async fn tries(&mut self) -> Result<Won, Fault> {
         loop {
             let now = clock::unix_ms();
             match self.plan.next(now, &self.world.at(now)) {

@@ -7,7 +7,8 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use slip_ir::{Dialect, Fault};
+use slip_ir::{Dialect, Fault, FaultKind};
+use slip_wire::stamp::signed;
 use slip_wire::wire;
 use std::time::Duration;
 
@@ -80,8 +81,18 @@ pub fn provider(headers: &mut HeaderMap, name: &str) {
 
 /// The error body and status of a fault. `id` once the request was routed.
 pub fn refuse(dialect: Dialect, fault: &Fault, id: Option<&str>) -> Response<Body> {
+    accounted(dialect, fault, id, None)
+}
+
+/// The same with OpenRouter's account of the routing, for a caller that asked for it. Of what went wrong in this house it says
+/// nothing.
+pub fn accounted(dialect: Dialect, fault: &Fault, id: Option<&str>, metadata: Option<&str>) -> Response<Body> {
     let status = StatusCode::from_u16(fault.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, wire(dialect).encode_error(fault, id));
+    let mut body = wire(dialect).encode_error(fault, id);
+    if let Some(metadata) = metadata.filter(|_| fault.kind != FaultKind::Internal) {
+        body = signed(dialect, metadata, body);
+    }
+    let mut response = json(status, body);
     let headers = response.headers_mut();
     for (name, value) in wire(dialect).error_headers(fault) {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -14,7 +14,7 @@ use crate::decisions::Entry;
 use crate::sticky::{STAYS_LONG_MS, STAYS_MS};
 use crate::vitals::Flight;
 use http::HeaderValue;
-use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Usage, Want};
+use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Tier, Usage, Want};
 use slip_quota::Pass;
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
@@ -49,6 +49,11 @@ fn failure(fault: &Fault) -> Failure {
 fn ruled(refusal: &Refusal) -> Ruled {
     let Refusal { endpoint, rule } = refusal;
     Ruled { endpoint: endpoint.tag.clone(), rule: rule.name().into(), says: rule.to_string() }
+}
+
+/// The tier of service it is asked for, where that is not the standard one.
+fn routed(endpoint: &Endpoint) -> Option<Tier> {
+    (endpoint.tier != Tier::Standard).then_some(endpoint.tier)
 }
 
 /// Providers cache no prompt shorter than this (OpenAI's and Anthropic's pages on prompt caching, read 2026-11).
@@ -128,6 +133,8 @@ pub struct Book {
     losses: Vec<Loss>,
     /// Its line of the decision log, where there is one.
     entry: Option<Box<Entry>>,
+    /// OpenRouter's account of the routing, where nobody answered and the caller asked for it.
+    account: Option<Arc<str>>,
     /// The tools of the request, to judge the reply's calls by.
     offered: Option<Offered>,
     in_flight: InFlight,
@@ -188,6 +195,7 @@ impl Book {
             began: started,
             losses: Vec::new(),
             entry: None,
+            account: None,
             offered: Offered::of(inbound),
             in_flight,
         }
@@ -222,6 +230,15 @@ impl Book {
     /// Tell the decision log, once it is known what came of it.
     pub fn log(&mut self, entry: Option<Box<Entry>>) {
         self.entry = entry;
+    }
+
+    /// Nobody answered, and this is how that came about.
+    pub fn accounts(&mut self, account: Arc<str>) {
+        self.account = Some(account);
+    }
+
+    pub fn account(&self) -> Option<Arc<str>> {
+        self.account.clone()
     }
 
     /// How many endpoints were ruled out.
@@ -365,6 +382,7 @@ impl Book {
             endpoint: endpoint.tag.clone(),
             provider: endpoint.provider_name.clone(),
             model: endpoint.upstream.clone(),
+            tier: routed(endpoint),
             status: fault.map_or(Some(200), |f| f.status),
             latency_ms: clock::ms(spent),
             fault: fault.map(|f| f.kind.reason()),
@@ -388,6 +406,7 @@ impl Book {
             endpoint: endpoint.tag.clone(),
             provider: endpoint.provider_name.clone(),
             model: endpoint.upstream.clone(),
+            tier: routed(endpoint),
             latency_ms: clock::ms(clock::now().duration_since(began)),
             hedge,
             cancelled: true,
@@ -417,6 +436,7 @@ impl Book {
             endpoint: endpoint.tag.clone(),
             provider: endpoint.provider_name.clone(),
             model: endpoint.upstream.clone(),
+            tier: routed(endpoint),
             status: fault.map_or(Some(200), |f| f.status),
             latency_ms: clock::ms(tried.ended.duration_since(tried.began)),
             fault: fault.map(|f| f.kind.reason()),
@@ -560,8 +580,9 @@ impl Book {
 
 fn price(row: &mut Generation, stamp: Option<&Stamp>, usage: Usage) {
     row.upstream_cost = usage.upstream_cost;
+    row.service_tier = usage.tier;
     if let Some(stamp) = stamp {
-        row.cost_known = stamp.price.is_some();
+        row.cost_known = stamp.price.as_ref().is_some_and(|price| price.at(usage.tier).is_some());
         // A caller's own provider key is billed by the provider, not by us.
         row.cost = match &stamp.price {
             Some(price) if !stamp.byok => price.cost(&usage).total,

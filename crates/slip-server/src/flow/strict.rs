@@ -22,6 +22,17 @@ impl Strict {
         Strict { on, ruled_out: if on { refusals } else { Vec::new() }, unfit: Vec::new() }
     }
 
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// These were ruled out before.
+    pub fn rule_out(&mut self, refusals: Vec<Refusal>) {
+        if self.on {
+            self.ruled_out = refusals;
+        }
+    }
+
     /// May a request that loses this go out? Nothing has been sent yet.
     pub fn check(&mut self, endpoint: &Endpoint, losses: &[Loss]) -> Result<(), Failed> {
         if !self.on || losses.is_empty() {

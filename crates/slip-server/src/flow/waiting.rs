@@ -51,13 +51,13 @@ impl Waiting {
                 State::Trying(attempts) => match attempts.as_mut().poll(cx) {
                     Poll::Ready(Ok(relay)) => self.state = State::Flowing(Box::new(relay)),
                     Poll::Ready(Err((fault, mut book))) => {
-                        let bytes = self.error(&fault, book.model());
+                        let bytes = self.error(&fault, book.model(), book.account());
                         book.refuse(&fault);
                         self.state = State::Done;
                         return Poll::Ready(Some(bytes));
                     }
                     Poll::Pending if self.app.cut.load(Ordering::Relaxed) => {
-                        let bytes = self.error(&hold::cut(), "");
+                        let bytes = self.error(&hold::cut(), "", None);
                         self.state = State::Done;
                         return Poll::Ready(Some(bytes));
                     }
@@ -77,17 +77,18 @@ impl Waiting {
     pub fn broke(&mut self) -> Bytes {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Flowing(mut relay) => relay.broke(),
-            State::Trying(_) | State::Done => self.error(&internal(), ""),
+            State::Trying(_) | State::Done => self.error(&internal(), "", None),
         }
     }
 
     /// The status line said 200 long ago; the error is told inside the stream.
-    fn error(&self, fault: &Fault, model: &str) -> Bytes {
+    fn error(&self, fault: &Fault, model: &str, metadata: Option<Arc<str>>) -> Bytes {
         let stamp = Stamp {
             id: self.id.clone(),
             created: clock::unix_ms() / 1000,
             model: model.to_owned(),
             provider: fault.provider.clone().unwrap_or_default(),
+            metadata,
             ..Stamp::default()
         };
         let mut out = BytesMut::new();

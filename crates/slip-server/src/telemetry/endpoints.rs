@@ -4,14 +4,15 @@
 
 use crate::App;
 use crate::clock;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use slip_route::health::{Class, Span, Window};
 use slip_route::{Endpoint, Health, Metric, Vitals};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -24,38 +25,49 @@ struct Who {
     tag: Arc<str>,
 }
 
+/// Who, and which of several figures of it.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+struct Which<L> {
+    who: Who,
+    which: L,
+}
+
+impl Who {
+    fn which<L>(&self, which: L) -> Which<L> {
+        Which { who: self.clone(), which }
+    }
+}
+
+impl<L: EncodeLabelSet> EncodeLabelSet for Which<L> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        self.who.encode(encoder)?;
+        self.which.encode(encoder)
+    }
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
-    provider: Arc<str>,
-    model: Arc<str>,
-    tag: Arc<str>,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Quantile {
-    provider: Arc<str>,
-    model: Arc<str>,
-    tag: Arc<str>,
     quantile: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Over {
-    provider: Arc<str>,
-    model: Arc<str>,
-    tag: Arc<str>,
     window: &'static str,
 }
 
 /// The families, empty until [`Figures::add`].
 #[derive(Default)]
 struct Figures {
-    attempts: Family<Outcome, Counter>,
-    ttft: Figure<Quantile>,
-    throughput: Figure<Quantile>,
-    duration: Figure<Quantile>,
-    uptime: Figure<Over>,
+    attempts: Family<Which<Outcome>, Counter>,
+    ttft: Figure<Which<Quantile>>,
+    throughput: Figure<Which<Quantile>>,
+    duration: Figure<Which<Quantile>>,
+    uptime: Figure<Which<Over>>,
     odds: Figure<Who>,
     in_flight: Figure<Who>,
     resting: Figure<Who>,
@@ -74,11 +86,10 @@ impl Figures {
         if sum(&|health| health.totals().attempts()) == 0.0 {
             return;
         }
-        let (provider, model, tag) = (&endpoint.provider, &endpoint.model.id, &endpoint.tag);
-        let who = Who { provider: provider.clone(), model: model.clone(), tag: tag.clone() };
+        let (provider, model, tag) = (endpoint.provider.clone(), endpoint.model.id.clone(), endpoint.tag.clone());
+        let who = Who { provider, model, tag };
         for class in Class::ALL {
-            let label =
-                Outcome { provider: provider.clone(), model: model.clone(), tag: tag.clone(), outcome: class.name() };
+            let label = who.which(Outcome { outcome: class.name() });
             self.attempts.get_or_create(&label).inc_by(each.iter().map(|health| health.totals().of(class)).sum());
         }
         // Of speed, what nine in ten reach lies at a tenth from below: quantiles are of the figures as they are.
@@ -91,14 +102,13 @@ impl Figures {
             let all = each.iter().map(Arc::as_ref);
             let Some(p) = Health::together(all, metric, Span::FiveMinutes, now) else { continue };
             for (quantile, figure) in [("0.5", p.p50), ("0.75", p.p75), ("0.9", p.p90), ("0.99", p.p99)] {
-                let label = Quantile { provider: provider.clone(), model: model.clone(), tag: tag.clone(), quantile };
-                family.get_or_create(&label).set(figure * unit);
+                family.get_or_create(&who.which(Quantile { quantile })).set(figure * unit);
             }
         }
         for (window, name) in [(Window::FiveMinutes, "5m"), (Window::HalfHour, "30m"), (Window::Day, "1d")] {
             let (well, ill) = each.iter().map(|h| h.uptime(window, now)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
             if well + ill > 0 {
-                let label = Over { provider: provider.clone(), model: model.clone(), tag: tag.clone(), window: name };
+                let label = who.which(Over { window: name });
                 self.uptime.get_or_create(&label).set(well as f64 / (well + ill) as f64);
             }
         }

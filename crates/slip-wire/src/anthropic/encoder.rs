@@ -394,7 +394,8 @@ impl Encoder {
 
     fn fail(&mut self, fault: &Fault, out: &mut BytesMut) {
         let id = (!self.stamp.id.is_empty()).then_some(self.stamp.id.as_str());
-        frame("error", &mut error::encode(fault, id), out);
+        let mut told = self.stamp.signed(Dialect::Anthropic, error::encode(fault, id));
+        frame("error", &mut told, out);
         self.over = true;
     }
 }

@@ -73,7 +73,13 @@ impl Wire for Anthropic {
     }
 
     fn encode_stream_error(&self, fault: &Fault, stamp: &Stamp, out: &mut BytesMut) {
-        put_event(Some("error"), &error::encode(fault, Some(&stamp.id)), out);
+        let told = stamp.signed(Dialect::Anthropic, error::encode(fault, Some(&stamp.id)));
+        put_event(Some("error"), &told, out);
+    }
+
+    fn signed(&self, frame: &Frame<'_>, stamp: &Stamp) -> Option<Vec<u8>> {
+        let last = b"{\"type\":\"message_stop\"}".to_vec();
+        self.is_last(frame).then(|| stamp.signed(Dialect::Anthropic, last))
     }
 
     fn is_last(&self, frame: &Frame<'_>) -> bool {

@@ -9,7 +9,7 @@ use crate::object::{Object, Writer, whole};
 use serde_json::Number;
 use serde_json::value::RawValue;
 use slip_ir::event::Start;
-use slip_ir::{Nano, Usage};
+use slip_ir::{Nano, Tier, Usage};
 
 /// More tokens than any reply could have: a count above it is a defect of the upstream, not a bill.
 const MOST_TOKENS: u64 = 10_000_000_000;
@@ -75,6 +75,7 @@ impl Counts {
             reasoning: thinking,
             web_searches: self.web_searches.unwrap_or(0),
             upstream_cost: self.cost,
+            tier: self.service_tier.as_deref().and_then(Tier::parse),
             ..Usage::default()
         })
     }

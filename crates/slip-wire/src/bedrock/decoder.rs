@@ -6,12 +6,13 @@ use super::reply::stop_sequence;
 use super::{blocks, citations, error, finish_of, media, sealed, usage};
 use crate::dialect::{Decode, cut_short};
 use crate::frame::Frame;
+use crate::json;
 use crate::object::{Object, Writer, array, to_raw};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use slip_ir::event::{Kind, Piece, Start};
 use slip_ir::request::format;
-use slip_ir::{Dialect, Event, Fault, FaultKind, Media, MediaKind, Raw, Remedy, Source, ThinkingKind};
+use slip_ir::{Dialect, Event, Fault, FaultKind, Media, MediaKind, Raw, Remedy, Source, ThinkingKind, Usage};
 
 /// Every event of a stream; a message of another name is an exception.
 pub const EVENTS: [&str; 7] = [
@@ -109,7 +110,8 @@ impl Decode for Decoder {
             "messageStart" => self.start(out),
             "metadata" => {
                 self.start(out);
-                out.extend(wire.usage.and_then(usage::read).map(Event::Usage));
+                let tier = usage::served(json::field(frame.data, "serviceTier"));
+                out.extend(wire.usage.and_then(usage::read).map(|usage| Event::Usage(Usage { tier, ..usage })));
             }
             _ if self.finished => {}
             "contentBlockStart" => self.block_start(wire.content_block_index, wire.start, out),

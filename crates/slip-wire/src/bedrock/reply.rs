@@ -8,7 +8,7 @@ use crate::anthropic::reply::{shown_id, text_bytes};
 use crate::object::{Object, Writer, array};
 use crate::{Malformed, Stamp};
 use slip_ir::request::format;
-use slip_ir::{Block, Choice, Dialect, Finish, Reply, Text, Thinking, ThinkingKind};
+use slip_ir::{Block, Choice, Dialect, Finish, Reply, Text, Thinking, ThinkingKind, Usage};
 use std::borrow::Cow;
 
 pub fn decode(body: &[u8]) -> Result<Reply, Malformed> {
@@ -35,7 +35,8 @@ pub fn decode(body: &[u8]) -> Result<Reply, Malformed> {
         blocks,
         logprobs: None,
     };
-    let usage = o.take("usage").and_then(usage::read);
+    let tier = usage::served(o.take("serviceTier").map(|raw| raw.get().as_bytes()));
+    let usage = o.take("usage").and_then(usage::read).map(|usage| Usage { tier, ..usage });
     Ok(Reply { choices: vec![choice], usage, ..Reply::default() })
 }
 

@@ -5,10 +5,11 @@
 
 use crate::Stamp;
 use crate::anthropic::usage::{AS_IN_CHAT, write_cost};
+use crate::json;
 use crate::object::{Object, Writer, array, whole};
 use serde_json::Number;
 use serde_json::value::RawValue;
-use slip_ir::Usage;
+use slip_ir::{Tier, Usage};
 
 /// More tokens than any reply could have: a count above it is a defect of the upstream, not a bill.
 const MOST_TOKENS: u64 = 10_000_000_000;
@@ -40,6 +41,11 @@ pub fn read(usage: &RawValue) -> Option<Usage> {
         cache_write_1h: hour,
         ..Usage::default()
     })
+}
+
+/// The tier of service a reply names, beside its usage.
+pub fn served(tier: Option<&[u8]>) -> Option<Tier> {
+    Tier::parse(&json::string(json::field(tier?, "type")?)?)
 }
 
 fn counted(raw: &RawValue) -> Option<u64> {

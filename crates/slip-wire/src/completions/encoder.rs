@@ -9,7 +9,7 @@ use crate::openai_chat::usage::write_usage;
 use crate::openai_chat::write::{Obj, array, object};
 use bytes::{BufMut, BytesMut};
 use slip_ir::event::{Kind, Start};
-use slip_ir::{Event, Fault, Finish, Piece, Usage};
+use slip_ir::{Dialect, Event, Fault, Finish, Piece, Usage};
 use std::sync::Arc;
 
 pub(super) struct Encoder {
@@ -148,6 +148,7 @@ impl Encode for Encoder {
             self.chunk(|o| ending(o, index, reason, native.as_deref()), out);
             out.put_slice(b",\"usage\":");
             write_usage(&usage, &self.stamp, out);
+            self.stamp.put_metadata(out);
             out.put_slice(b"}\n\n");
         }
         out.put_slice(DONE);
@@ -205,6 +206,7 @@ fn broken(fault: &Fault, stamp: &Stamp, known: &[u8], out: &mut BytesMut) {
         array(o.key("choices"), |a| a.obj(|o| ending(o, 0, Finish::Error, None)));
     });
     out.put_u8(b',');
+    let members = stamp.signed(Dialect::Completions, members.into());
     out.put_slice(members.get(1..).unwrap_or_default());
     out.put_slice(b"\n\n");
 }

@@ -127,6 +127,7 @@ impl Patch {
             out.put_slice(b",\"usage\":");
             write_usage(usage, &self.stamp, out);
         }
+        self.stamp.put_metadata(out);
         out.put_slice(b"}\n\n");
         out.put_slice(DONE);
         self.meter.tally

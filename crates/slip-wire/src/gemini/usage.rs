@@ -7,7 +7,7 @@ use super::tree::{self, Members, Node};
 use crate::Stamp;
 use serde_json::Number;
 use serde_json::value::RawValue;
-use slip_ir::{Nano, Usage};
+use slip_ir::{Nano, Tier, Usage};
 
 /// More tokens than any model has: a count above it is an accident, and one would be billed.
 const MOST_TOKENS: u64 = 1 << 32;
@@ -40,8 +40,15 @@ pub(super) fn read(raw: &RawValue) -> Option<Usage> {
         reasoning: count("thoughtsTokenCount")?,
         image_out,
         audio_out,
+        tier: served(&m),
         ..Usage::default()
     })
+}
+
+/// AI Studio names the tier of service, Vertex the kind of traffic it counted the request as.
+fn served(m: &Members<'_>) -> Option<Tier> {
+    let word = ["serviceTier", "trafficType"].iter().find_map(|name| m.get(name).and_then(tree::string))?;
+    Tier::parse(&word)
 }
 
 /// Numbers are protobuf's, seen from Vertex AI clients that ask for integer enums.

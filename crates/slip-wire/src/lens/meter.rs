@@ -2,7 +2,7 @@
 
 use super::{Phase, Tally};
 use crate::Stamp;
-use slip_ir::{Event, Fault, Finish, Piece, Usage};
+use slip_ir::{Event, Fault, Finish, Piece, Tier, Usage};
 
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -10,11 +10,13 @@ pub(crate) struct Meter {
     pub tally: Tally,
     /// Choice 0 said how it ended; its word is not replaced by another choice's.
     first_finished: bool,
+    /// The last tier of service the upstream named.
+    served: Option<Tier>,
 }
 
 impl Default for Meter {
     fn default() -> Meter {
-        Meter { phase: Phase::Waiting, tally: Tally::default(), first_finished: false }
+        Meter { phase: Phase::Waiting, tally: Tally::default(), first_finished: false, served: None }
     }
 }
 
@@ -40,6 +42,11 @@ impl Meter {
         }
     }
 
+    /// The upstream says at which tier of service it serves.
+    pub fn served(&mut self, word: Option<&str>) {
+        self.served = word.and_then(Tier::parse).or(self.served);
+    }
+
     /// The first fault is the cause; later ones are its consequences.
     pub fn fault(&mut self, fault: Fault) {
         self.phase = Phase::Broken;
@@ -51,6 +58,7 @@ impl Meter {
             Event::Start(start) => {
                 self.tally.upstream_id.clone_from(&start.id);
                 self.tally.upstream_model.clone_from(&start.model);
+                self.served(start.service_tier.as_deref());
             }
             Event::Open { choice, block, kind } => match kind {
                 slip_ir::BlockKind::ToolCall { name, .. } => {
@@ -102,6 +110,9 @@ impl Meter {
             let missing = self.tally.text_bytes.div_ceil(4).saturating_sub(usage.completion_total());
             usage.output += missing;
             usage.estimated |= missing > 0;
+        }
+        if let Some(usage) = &mut self.tally.usage {
+            usage.tier = usage.tier.or(self.served);
         }
         self.tally.usage.as_ref()
     }

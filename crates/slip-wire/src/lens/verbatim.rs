@@ -2,6 +2,7 @@
 
 use super::meter::Meter;
 use super::{End, Phase, Tally, is_cut};
+use crate::dialect::put_event;
 use crate::frame::Frame;
 use crate::json::{Bad, Cursor};
 use crate::{Decode, Quirks, Stamp, wire};
@@ -16,6 +17,8 @@ pub(super) struct Verbatim {
     events: Vec<Event>,
     pub meter: Meter,
     gate: Gate,
+    /// What goes out in the place of the last event: its name and its payload.
+    signed: (Option<String>, Vec<u8>),
     /// The last byte passed on was a CR: an LF that follows belongs to it.
     after_cr: bool,
     /// The upstream's own error event went out.
@@ -44,6 +47,7 @@ impl Verbatim {
             events: Vec::new(),
             meter: Meter::default(),
             gate: Gate::Open,
+            signed: (None, Vec::new()),
             after_cr: false,
             told: false,
             closed: false,
@@ -76,8 +80,12 @@ impl Verbatim {
             // What the upstream itself calls an error, the caller can read as one.
             self.told = wire(self.caller).is_error(frame);
             self.gate = if self.told { Gate::Closing } else { Gate::Shut };
-        } else if self.stamp.metadata.is_some() && self.caller == Dialect::Anthropic && self.closed {
-            self.gate = Gate::Signing;
+        }
+        if self.stamp.metadata.is_some()
+            && self.gate != Gate::Shut
+            && let Some(signed) = wire(self.caller).signed(frame, &self.stamp)
+        {
+            (self.signed, self.gate) = ((frame.event.map(str::to_owned), signed), Gate::Signing);
         }
     }
 
@@ -93,9 +101,8 @@ impl Verbatim {
             Gate::Signing => {
                 self.gate = Gate::Shut;
                 self.after_cr = false;
-                out.put_slice(b"event: message_stop\ndata: {\"type\":\"message_stop\"");
-                self.stamp.put_metadata(out);
-                out.put_slice(b"}\n\n");
+                let (name, payload) = std::mem::take(&mut self.signed);
+                put_event(name.as_deref(), &payload, out);
                 return;
             }
             Gate::Open => {}

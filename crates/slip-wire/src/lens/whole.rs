@@ -37,7 +37,8 @@ pub fn reply(
         };
         return Ok((stamp.signed(caller, bytes), tally));
     }
-    let reply = Reply { usage: tally.usage.clone(), ..fold(events) };
+    let mut reply = Reply { usage: tally.usage.clone(), ..fold(events) };
+    reply.start.served(tally.usage.as_ref().and_then(|usage| usage.tier));
     Ok((stamp.signed(caller, wire(caller).encode_reply(&reply, stamp)), tally))
 }
 
@@ -54,7 +55,7 @@ pub fn shaped(
 ) -> Result<(Vec<u8>, Tally, Vec<String>), Fault> {
     let (events, mut tally) = decoded(upstream, caller, body, stamp, quirks, Some(Shape::new(reshape)))?;
     if let (Some(usage), Some(earlier)) = (&mut tally.usage, earlier) {
-        usage.add(earlier);
+        *usage = stamp.both(earlier, usage);
     }
     let mut reply = Reply { usage: tally.usage.clone(), ..fold(events) };
     let mut said = Vec::new();
@@ -152,4 +153,85 @@ fn decoded(
         meter.tally.losses = ferry.losses();
     }
     Ok((events, meter.tally))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Quirks;
+    use serde_json::{Value, json};
+    use slip_ir::{Pico, Price, Rates, Tier};
+
+    /// A millionth of a dollar a token at the standard tier; two at flex, three at priority.
+    fn stamp() -> Stamp {
+        let price = |service, micros: u64| Price {
+            rates: Rates { input: Pico(micros * 1_000_000), output: Pico(micros * 1_000_000), ..Rates::default() },
+            service,
+            ..Price::default()
+        };
+        let elsewhere = vec![Arc::new(price(Tier::Flex, 2)), Arc::new(price(Tier::Priority, 3))];
+        Stamp { price: Some(Arc::new(Price { elsewhere, ..price(Tier::Standard, 1) })), ..Stamp::default() }
+    }
+
+    #[test]
+    fn a_reply_costs_what_its_tier_costs_whoever_names_it() {
+        let chat = |tier: Value| {
+            json!({
+                "id": "x", "model": "m", "service_tier": tier,
+                "choices": [{ "index": 0, "message": { "role": "assistant", "content": "hi" }, "finish_reason": "stop" }],
+                "usage": { "prompt_tokens": 7, "completion_tokens": 3 },
+            })
+        };
+        let responses = json!({
+            "id": "x", "object": "response", "status": "completed", "model": "m", "service_tier": "flex",
+            "output": [{ "type": "message", "id": "m", "role": "assistant", "content": [{ "type": "output_text", "text": "hi" }] }],
+            "usage": { "input_tokens": 7, "output_tokens": 3 },
+        });
+        let anthropic = json!({
+            "id": "x", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
+            "content": [{ "type": "text", "text": "hi" }],
+            "usage": { "input_tokens": 7, "output_tokens": 3, "service_tier": "standard" },
+        });
+        let gemini = |member: &str, word: &str| {
+            json!({
+                "candidates": [{ "content": { "role": "model", "parts": [{ "text": "hi" }] }, "finishReason": "STOP" }],
+                "usageMetadata": { "promptTokenCount": 7, "candidatesTokenCount": 3, member: word },
+            })
+        };
+        let bedrock = json!({
+            "output": { "message": { "role": "assistant", "content": [{ "text": "hi" }] } }, "stopReason": "end_turn",
+            "usage": { "inputTokens": 7, "outputTokens": 3 }, "serviceTier": { "type": "priority" },
+        });
+        use Dialect::{Anthropic, Bedrock, Gemini, OpenAiChat, Responses};
+        let rows = [
+            (OpenAiChat, chat(json!("default")), Some(Tier::Standard), 10),
+            (OpenAiChat, chat(json!("flex")), Some(Tier::Flex), 20),
+            (OpenAiChat, chat(json!("priority")), Some(Tier::Priority), 30),
+            (OpenAiChat, chat(json!("fast")), Some(Tier::Priority), 30),
+            (OpenAiChat, chat(json!("scale")), Some(Tier::Other), 10),
+            (OpenAiChat, chat(Value::Null), None, 10),
+            (Responses, responses, Some(Tier::Flex), 20),
+            (Anthropic, anthropic, Some(Tier::Standard), 10),
+            (Gemini, gemini("serviceTier", "flex"), Some(Tier::Flex), 20),
+            (Gemini, gemini("trafficType", "ON_DEMAND_PRIORITY"), Some(Tier::Priority), 30),
+            (Gemini, gemini("trafficType", "ON_DEMAND"), Some(Tier::Standard), 10),
+            (Bedrock, bedrock, Some(Tier::Priority), 30),
+        ];
+        for (upstream, body, tier, micros) in rows {
+            let body = body.to_string();
+            for caller in [OpenAiChat, Responses, Anthropic] {
+                let told = reply(upstream, caller, body.as_bytes(), &stamp(), Quirks::of(upstream));
+                let (bytes, tally) = told.unwrap_or_else(|fault| panic!("{upstream}: {fault:?}"));
+                assert_eq!(tally.usage.as_ref().and_then(|u| u.tier), tier, "{upstream} to {caller}: {body}");
+                if upstream == caller && caller != OpenAiChat {
+                    continue;
+                }
+                let value: Value = serde_json::from_slice(&bytes).unwrap();
+                let cost = value["usage"]["cost"].as_f64().map(|usd| (usd * 1e6).round());
+                assert_eq!(cost, Some(f64::from(micros)), "{upstream} to {caller}: {value}");
+                let unknown = value["usage"].get("cost_unknown").is_some();
+                assert_eq!(unknown, tier == Some(Tier::Other), "{upstream} to {caller}: {value}");
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::dialect::Encode;
 use crate::{Stamp, json};
 use bytes::{BufMut, BytesMut};
 use slip_ir::event::{Kind, Start};
-use slip_ir::{Event, Fault, Finish, MediaKind, Piece, Raw, Thinking, ThinkingKind, ToolCall, Usage};
+use slip_ir::{Dialect, Event, Fault, Finish, MediaKind, Piece, Raw, Thinking, ThinkingKind, ToolCall, Usage};
 use std::sync::Arc;
 
 pub(super) struct Encoder {
@@ -294,6 +294,7 @@ impl Encoder {
             });
         });
         out.put_u8(b',');
+        let members = self.stamp.signed(Dialect::OpenAiChat, members.into());
         out.put_slice(members.strip_prefix(b"{").unwrap_or_default());
         out.put_slice(b"\n\n");
     }
@@ -314,7 +315,10 @@ impl Encode for Encoder {
             Event::Delta { choice, block, piece } => self.delta(*choice, *block, piece, out),
             Event::Close { choice, block } => self.close(*choice, *block, out),
             Event::Logprobs { choice, raw } => self.logprobs(*choice, raw, out),
-            Event::Usage(usage) => self.usage = Some(usage.clone()),
+            Event::Usage(usage) => {
+                self.start.served(usage.tier);
+                self.usage = Some(usage.clone());
+            }
             Event::Finish { choice, reason, native, .. } => self.finish(*choice, *reason, native, out),
             Event::Fault(fault) => self.fault(fault, out),
             Event::Ping => out.put_slice(b": OPENROUTER PROCESSING\n\n"),

@@ -7,24 +7,24 @@ use crate::json::{Bad, Cursor, Str};
 pub(super) struct Piece<'a> {
     pub index: u32,
     pub text: Str<'a>,
+    /// The tier of service, where the chunk names one.
+    pub tier: Option<&'a [u8]>,
 }
 
 /// Members of the top level that say nothing once a reply has begun.
 fn is_idle(key: &[u8]) -> bool {
-    matches!(
-        key,
-        b"id" | b"created" | b"model" | b"system_fingerprint" | b"service_tier" | b"provider" | b"obfuscation" | b"p"
-    )
+    matches!(key, b"id" | b"created" | b"model" | b"system_fingerprint" | b"provider" | b"obfuscation" | b"p")
 }
 
 /// `None` for a chunk that may say more.
 pub(super) fn read(chunk: &[u8]) -> Result<Option<Piece<'_>>, Bad> {
     let mut cursor = Cursor::new(chunk);
-    let mut piece = None;
+    let (mut piece, mut tier) = (None, None);
     cursor.object()?;
     let mut first = true;
     while let Some(key) = cursor.key(&mut first)? {
         match &*key.bytes() {
+            b"service_tier" => tier = Some(cursor.value()?).filter(|value| *value != b"null"),
             b"choices" if cursor.peek() == Some(b'[') && piece.is_none() => {
                 cursor.array()?;
                 let mut first = true;
@@ -54,7 +54,7 @@ pub(super) fn read(chunk: &[u8]) -> Result<Option<Piece<'_>>, Bad> {
         }
     }
     cursor.end()?;
-    Ok(piece)
+    Ok(piece.map(|piece| Piece { tier, ..piece }))
 }
 
 fn choice<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Piece<'a>>, Bad> {
@@ -88,5 +88,5 @@ fn choice<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Piece<'a>>, Bad> {
             }
         }
     }
-    Ok(index.zip(text).map(|(index, text)| Piece { index, text }))
+    Ok(index.zip(text).map(|(index, text)| Piece { index, text, tier: None }))
 }

@@ -6,7 +6,7 @@ use super::usage::parse_usage;
 use super::{error, write};
 use crate::{Malformed, json};
 use slip_ir::event::Start;
-use slip_ir::{Event, Raw, Reply, Usage, fold};
+use slip_ir::{Event, Raw, Reply, Tier, Usage, fold};
 
 /// More choices than any server offers; numbers beyond it are noise.
 const MAX_CHOICES: usize = 128;
@@ -19,6 +19,9 @@ pub(super) struct Reading {
     pub choices: Vec<Choice>,
     pub citations: Vec<(String, Raw)>,
     usage: Option<Usage>,
+    /// The last tier of service it named, and how.
+    tier: Option<Tier>,
+    said: Vec<u8>,
     started: bool,
 }
 
@@ -26,7 +29,7 @@ impl Reading {
     /// Take in one JSON object. The error in it, if there is one, is left to the caller: it must be told last.
     pub(super) fn object<'a>(&mut self, span: &'a [u8], out: &mut Vec<Event>) -> Option<&'a [u8]> {
         let mut start = Start::default();
-        let (mut choices, mut usage, mut fault, mut groq) = (None, None, None, None);
+        let (mut choices, mut usage, mut fault, mut groq, mut tier) = (None, None, None, None, None);
         for (key, value) in json::fields(span) {
             if value == b"null" {
                 continue;
@@ -38,7 +41,7 @@ impl Reading {
                     start.created = json::integer(value).and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0)
                 }
                 b"system_fingerprint" => start.fingerprint = some(value),
-                b"service_tier" => start.service_tier = some(value),
+                b"service_tier" => (start.service_tier, tier) = (some(value), Some(value)),
                 b"choices" => choices = Some(value),
                 b"usage" => usage = parse_usage(value),
                 b"x_groq" => groq = Some(value),
@@ -53,6 +56,7 @@ impl Reading {
                 fault = fault.or(Some(groq));
             }
         }
+        self.served(tier);
         let has_choices = choices.is_some_and(|c| json::items(c).next().is_some());
         // A first chunk of filter results has no id yet; the next one has.
         if !self.started && (has_choices || usage.is_some() || (start.id.is_some() && choices.is_some())) {
@@ -70,13 +74,21 @@ impl Reading {
             }
         }
         // Counters are cumulative and often repeated.
-        if let Some(usage) = usage
+        if let Some(usage) = usage.map(|usage| Usage { tier: self.tier, ..usage })
             && self.usage.as_ref() != Some(&usage)
         {
             self.usage = Some(usage.clone());
             out.push(Event::Usage(usage));
         }
         fault
+    }
+
+    /// The tier of service, as it is written. Most chunks repeat what the one before said.
+    pub(super) fn served(&mut self, said: Option<&[u8]>) {
+        if let Some(said) = said.filter(|said| *said != self.said) {
+            said.clone_into(&mut self.said);
+            self.tier = json::string(said).and_then(|word| Tier::parse(&word)).or(self.tier);
+        }
     }
 
     /// More text of a choice that has begun to speak; false, and nothing done, where it has not.

@@ -75,6 +75,7 @@ impl Chunks {
         if !self.reading.goes_on(piece.index, &piece.text.text(), out) {
             return false;
         }
+        self.reading.served(piece.tier);
         self.reading.settle(out);
         true
     }

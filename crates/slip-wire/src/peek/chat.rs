@@ -117,6 +117,7 @@ impl Walk {
                 }
                 peek.param("stop");
             }
+            b"service_tier" => peek.tier(span),
             b"cache_control" if present(span) => peek.shape.cache_control = true,
             b"logit_bias" if object("logit_bias", span)? => peek.param("logit_bias"),
             b"prediction" if object("prediction", span)? => peek.param("prediction"),

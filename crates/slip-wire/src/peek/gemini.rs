@@ -30,6 +30,7 @@ pub(super) fn peek(body: &[u8], model: &str, stream: bool) -> Result<Peek, Malfo
             "generationConfig" | "generation_config" if object(&member.key, span)? => {
                 config(&mut peek, &member.key, span)?;
             }
+            "serviceTier" | "service_tier" => peek.tier(span),
             _ => {}
         }
     }

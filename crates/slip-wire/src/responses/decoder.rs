@@ -17,7 +17,7 @@ use crate::object::Object;
 use serde_json::value::RawValue;
 use slip_ir::event::{Kind, Start};
 use slip_ir::request::format;
-use slip_ir::{Event, Fault, FaultKind, Finish, Remedy, Usage};
+use slip_ir::{Event, Fault, FaultKind, Finish, Remedy, Tier, Usage};
 
 /// Items and parts of one reply: a bound for what is remembered of them.
 const MAX_PARTS: usize = 1 << 14;
@@ -240,8 +240,10 @@ impl Decoder {
             }
         }
         self.close_all(out);
+        // At the beginning it says what was asked for, at the end what was done.
+        let tier = served(&mut o);
         let counted: Option<Usage> = o.take("usage").and_then(usage::read);
-        out.extend(counted.map(|usage| Event::Usage(Usage { web_searches: self.searches, ..usage })));
+        out.extend(counted.map(|usage| Event::Usage(Usage { web_searches: self.searches, tier, ..usage })));
         let reason = o.object("incomplete_details", "").ok().flatten();
         let reason = reason.and_then(|mut details| details.string("reason", "").ok().flatten());
         let finish = match (word, reason.as_deref()) {
@@ -258,9 +260,15 @@ impl Decoder {
 
     fn failed(&mut self, said: Option<&RawValue>, o: &mut Object<'_>, out: &mut Vec<Event>) {
         let fault = said.map_or_else(error::unsaid, error::inside);
+        let tier = served(o);
         let counted: Option<Usage> = o.take("usage").and_then(usage::read);
         self.close_all(out);
-        out.extend(counted.map(Event::Usage));
+        out.extend(counted.map(|usage| Event::Usage(Usage { tier, ..usage })));
         self.fail(fault, out);
     }
+}
+
+/// The tier of service a response names.
+fn served(response: &mut Object<'_>) -> Option<Tier> {
+    response.string("service_tier", "").ok().flatten().and_then(|word| Tier::parse(&word))
 }

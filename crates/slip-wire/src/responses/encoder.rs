@@ -74,7 +74,10 @@ impl Encode for Encoder {
         }
         match event {
             Event::Start(start) => self.start = start.clone(),
-            Event::Usage(usage) => self.usage = Some(usage.clone()),
+            Event::Usage(usage) => {
+                self.start.served(usage.tier);
+                self.usage = Some(usage.clone());
+            }
             Event::Finish { choice: 0, reason, .. } => {
                 self.settle("completed", out);
                 self.ending = Some(*reason);
@@ -193,6 +196,7 @@ impl Encoder {
         self.begin(out);
         let mut response = Vec::new();
         self.response(state, usage, &mut response);
+        let response = self.stamp.signed(Dialect::Responses, response);
         self.send(&format!("response.{}", state.status()), out, |w, _| {
             w.key("response").extend_from_slice(&response);
         });

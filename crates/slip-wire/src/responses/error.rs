@@ -95,7 +95,9 @@ pub fn in_foreign_stream(fault: &Fault, stamp: &Stamp, out: &mut BytesMut) {
     payload.clear();
     let mut w = Writer::open(&mut payload);
     w.put("type", "response.failed").put("sequence_number", &(BEHIND_ALL + 1));
-    object::write(w.key("response"), stamp, &Start::default(), &State::Failed(fault), &Held::default());
+    let mut response = Vec::new();
+    object::write(&mut response, stamp, &Start::default(), &State::Failed(fault), &Held::default());
+    w.key("response").extend_from_slice(&stamp.signed(Dialect::Responses, response));
     w.close();
     put_event(None, &payload, out);
 }

@@ -30,7 +30,8 @@ mod tests;
 pub use echo::Echo;
 
 use crate::dialect::{Decode, Encode, Malformed, Wire};
-use crate::{Quirks, Stamp};
+use crate::frame::Frame;
+use crate::{Quirks, Stamp, json};
 use bytes::BytesMut;
 use slip_ir::request::format;
 use slip_ir::{Dialect, Fault, Loss, Reply, Request};
@@ -84,6 +85,27 @@ impl Wire for Responses {
 
     fn encode_stream_error(&self, fault: &Fault, stamp: &Stamp, out: &mut BytesMut) {
         error::in_foreign_stream(fault, stamp, out);
+    }
+
+    fn signed(&self, frame: &Frame<'_>, stamp: &Stamp) -> Option<Vec<u8>> {
+        const LAST: [&str; 3] = ["response.completed", "response.incomplete", "response.failed"];
+        let kind = json::field(frame.data, "type").and_then(json::string);
+        LAST.contains(&kind.as_deref().or(frame.event)?).then_some(())?;
+        let mut out = vec![b'{'];
+        for (key, value) in json::fields(frame.data) {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            out.push(b'"');
+            out.extend_from_slice(key.raw());
+            out.extend_from_slice(b"\":");
+            match key.is("response") {
+                true => out.extend_from_slice(&stamp.signed(Dialect::Responses, value.to_vec())),
+                false => out.extend_from_slice(value),
+            }
+        }
+        out.push(b'}');
+        Some(out)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::exit::{Code, Ending};
 use crate::ground::Ground;
 use anstream::{eprintln, println};
 use serde_json::{Value, json};
+use slip_ir::Tier;
 use slip_route::Endpoint;
 use slip_server::App;
 use slip_server::config::{Checked, ProviderConf, mask};
@@ -212,10 +213,11 @@ fn cheapest(world: &World) -> Option<(String, &'static str)> {
         Some(variant) => format!("{}:{variant}", e.model.id),
         None => e.model.id.to_string(),
     };
-    let all = world.field.endpoints();
+    let all: Vec<_> = world.field.endpoints().iter().filter(|e| e.tier == Tier::Standard).collect();
+    let all = || all.iter().copied();
     // Of a declared model nobody may have said what it makes.
-    let talks = all.iter().filter(|e| e.model.output.is_empty() || makes(e, "text")).min_by_key(cost);
-    let embeds = || all.iter().filter(|e| makes(e, "embeddings")).min_by_key(cost);
+    let talks = all().filter(|e| e.model.output.is_empty() || makes(e, "text")).min_by_key(cost);
+    let embeds = || all().filter(|e| makes(e, "embeddings")).min_by_key(cost);
     talks.map(|e| (name(e), "/chat/completions")).or_else(|| embeds().map(|e| (name(e), "/embeddings")))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::exit::{Code, Ending};
 use serde_json::Value;
-use slip_ir::{FaultKind, MediaKind, Op, Raw, Want};
+use slip_ir::{FaultKind, MediaKind, Op, Raw, Tier, Want};
 use slip_lab::Call;
 use slip_lab::compare::Served;
 use slip_lab::past::Seen;
@@ -179,6 +179,7 @@ fn want(line: &Value) -> Want {
         max_tokens: line["max_tokens"].as_u64(),
         n: line["choices"].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
         params: PARAMETERS.into_iter().filter(|p| each(&line["parameters"]).iter().any(|have| have == p)).collect(),
+        tier: line["service_tier"].as_str().and_then(Tier::parse),
         ..Want::default()
     };
     for kind in [MediaKind::Image, MediaKind::Audio, MediaKind::Video, MediaKind::File] {

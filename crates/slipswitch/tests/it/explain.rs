@@ -3,6 +3,7 @@
 mod log;
 mod metadata;
 mod past;
+mod strict;
 
 use crate::harness::{Gateway, KEY, provider, run, scratch};
 use serde_json::{Value, json};

@@ -2,7 +2,9 @@
 
 mod answers;
 mod blame;
+mod bomb;
 mod callers;
+mod certificates;
 mod continuing;
 mod crowd;
 mod deadlines;

@@ -22,4 +22,5 @@ mod reload;
 mod responses;
 mod routing;
 mod services;
+mod tiers;
 mod wire;

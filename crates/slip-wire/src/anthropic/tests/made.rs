@@ -8,7 +8,7 @@ use slip_ir::event::{Kind, Piece, Start};
 use slip_ir::request::{Function, format};
 use slip_ir::{
     Block, Cache, Choice, Dialect, Effort, Finish, Format, Media, MediaKind, Params, Raw, Reasoning, Role, Source,
-    Text, Thinking, ThinkingKind, Tool, ToolCall, ToolChoice, ToolResult, Turn, Usage,
+    Text, Thinking, ThinkingKind, Tier, Tool, ToolCall, ToolChoice, ToolResult, Turn, Usage,
 };
 use std::collections::BTreeSet;
 
@@ -260,7 +260,7 @@ prop_compose! {
     pub fn usage()(n in proptest::array::uniform7(0u64..1_000_000)) -> Usage {
         Usage {
             input: n[0], cache_read: n[1], cache_write: n[2], cache_write_1h: n[3], output: n[4], reasoning: n[5],
-            web_searches: n[6], ..Usage::default()
+            web_searches: n[6], tier: Some(Tier::Standard), ..Usage::default()
         }
     }
 }

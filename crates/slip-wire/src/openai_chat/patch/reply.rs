@@ -50,6 +50,7 @@ pub fn reply(body: &[u8], stamp: &Stamp) -> Result<(Vec<u8>, Tally), Fault> {
     let mut meter = writer.meter;
     let usage = scan.usage.as_ref().or(scan.inner_usage.as_ref());
     meter.tally.usage = usage.and_then(|span| parse_usage(&body[span.clone()]));
+    meter.served(scan.tier.as_ref().and_then(|span| json::string(&body[span.clone()])).as_deref());
     if let Some(usage) = meter.settle(stamp) {
         out.put_slice(b",\"usage\":");
         write_usage(usage, stamp, &mut out);

@@ -146,8 +146,9 @@ impl Patch {
         if let Some(usage) = scan.usage.as_ref().and_then(read).or_else(|| scan.inner_usage.as_ref().and_then(read)) {
             self.meter.tally.usage = Some(usage);
         }
-        if let Some(tier) = &scan.tier {
+        if let Some(tier) = scan.tier.as_ref().filter(|tier| data[(*tier).clone()] != self.tier) {
             keep(&mut self.tier, data, tier);
+            self.meter.served(crate::json::string(&self.tier).as_deref());
         }
         remember(&mut self.meter.tally.upstream_id, scan.id.as_ref(), data);
         remember(&mut self.meter.tally.upstream_model, scan.model.as_ref(), data);
@@ -418,8 +419,8 @@ impl Patch {
         if let Some(usage) = &self.meter.tally.usage {
             out.put_slice(b",\"usage\":");
             write_usage(usage, &self.stamp, out);
-            self.stamp.put_metadata(out);
         }
+        self.stamp.put_metadata(out);
         out.put_slice(b"}\n\n");
         out.put_slice(DONE);
         self.meter.tally
