@@ -57,8 +57,8 @@ struct Open {
 struct At<'a>(&'a [Health], u64);
 
 impl Vitals for At<'_> {
-    fn vital(&self, _: u64, instance: u32) -> Vital {
-        self.0.get(instance as usize).map(|health| health.vital(self.1)).unwrap_or_default()
+    fn read(&self, _: u64, instance: u32, into: &mut Vital) {
+        *into = self.0.get(instance as usize).map(|health| health.vital(self.1)).unwrap_or_default();
     }
 }
 
@@ -152,6 +152,7 @@ impl Policy for Ours {
         health.answered(
             now,
             &Answered {
+                heard: true,
                 first_us: Some((ended.first_ms - ended.began_ms) * 1_000),
                 total_us: (now_ms - ended.began_ms) * 1_000,
                 prompt,
