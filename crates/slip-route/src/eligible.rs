@@ -580,7 +580,10 @@ fn live_in(q: &Question<'_>, e: &Endpoint, into: &mut Vital) -> Option<Rule> {
 
 #[inline]
 fn resting(q: &Question<'_>, vital: &Vital) -> Option<Rule> {
-    vital.rests(q.now_ms, q.want.prompt_tokens).then(|| match vital {
+    if !vital.rests(q.now_ms, q.want.prompt_tokens) {
+        return None;
+    }
+    Some(match vital {
         Vital { cooldown_until_ms, .. } if *cooldown_until_ms > q.now_ms => Rule::CooledDown,
         Vital { probing: true, .. } => Rule::Probing,
         _ => Rule::Spent,
