@@ -2,7 +2,7 @@
 //!
 //! To add one: a file in `policies/`, a row in [`POLICIES`].
 
-use crate::policy::Policy;
+use crate::policy::{Policy, notes};
 use crate::site::Site;
 
 pub mod cheapest;
@@ -41,7 +41,7 @@ pub const POLICIES: &[Entry] = &[
     row(
         "p2c peak-EWMA",
         "The better of two drawn, by peak-sensitive latency times requests under way (Finagle, Linkerd); a failure counts as 5 s.",
-        |fleet, _| Box::new(peak_ewma::PeakEwma::new(fleet)),
+        |fleet, _| Box::new(peak_ewma::PeakEwma(notes(fleet))),
     ),
     row("cheapest", "By expected price, the next on a failure.", |fleet, _| Box::new(cheapest::Cheapest::new(fleet))),
     row("fastest", "By average time to first content, the next on a failure; a failure counts as 5 s.", |fleet, _| {
@@ -55,7 +55,7 @@ pub const POLICIES: &[Entry] = &[
     row(
         "LiteLLM's default",
         "Simple shuffle; a site rests 5 s after a 429, or when over half of at least 5 calls of the minute failed.",
-        |fleet, _| Box::new(litellm::LiteLlm::new(fleet)),
+        |fleet, _| Box::new(litellm::LiteLlm(notes(fleet))),
     ),
     row(
         "nginx",

@@ -94,6 +94,11 @@ pub fn want(call: &Call) -> Want {
     Want { stream: true, prompt_tokens: u64::from(call.prompt), n: 1, ..Want::default() }
 }
 
+/// A blank note for each site of a fleet.
+pub fn notes<T: Clone + Default>(fleet: &[Site]) -> Vec<T> {
+    vec![T::default(); fleet.len()]
+}
+
 /// Sites not tried yet.
 pub fn untried(count: usize, past: &[usize]) -> Vec<usize> {
     (0..count).filter(|site| !past.contains(site)).collect()

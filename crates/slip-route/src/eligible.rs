@@ -1,6 +1,6 @@
 //! Who may serve this request, and of everybody else, why not.
 
-use crate::field::{Endpoint, Field};
+use crate::field::{Endpoint, Field, Instance};
 use crate::health::Metric;
 use crate::plan::Allow;
 use crate::resolve::{Reach, Resolved};
@@ -33,7 +33,7 @@ pub struct Candidate {
     pub price: Option<Nano>,
     /// Of all its instances.
     pub weight: u32,
-    /// The best of those of its instances that do not rest; in flight is all of theirs.
+    /// The best of those of its instances that do not rest; in flight is all of theirs. Where all rest, when the first is back.
     pub live: Vital,
     /// Output tokens that are expected of a reply.
     pub expects: u32,
@@ -319,11 +319,9 @@ pub fn eligible(q: &Question<'_>) -> Answer {
     each(q, |stand| match refuse(q, &needs, stand) {
         Some(rule) => answer.refusals.push(Refusal { endpoint: stand.endpoint.clone(), rule }),
         None => {
-            let (candidate, why) = candidate(q, &needs, stand);
-            if let Some(rule) = why {
+            if let Some(rule) = candidate(q, &needs, stand, &mut answer.candidates) {
                 answer.demoted.push(Refusal { endpoint: stand.endpoint.clone(), rule });
             }
-            answer.candidates.push(candidate);
         }
     });
     expect(q, &mut answer.candidates);
@@ -357,19 +355,20 @@ pub(crate) fn each<'a>(q: &Question<'a>, mut visit: impl FnMut(&Stand<'a>)) {
     }
 }
 
-/// Prices all of one model for a reply as long as theirs usually are, where that was measured. One length for all of them: how long
-/// a reply gets is the prompt's doing far more than the endpoint's.
+/// Prices all of one model for a reply as long as theirs usually are, or as [`EXPECTED_OUTPUT`] says where nobody was measured. One
+/// length for all of them: how long a reply gets is the prompt's doing far more than the endpoint's.
 fn expect(q: &Question<'_>, line: &mut [Candidate]) {
     for group in line.chunk_by_mut(|a, b| a.place == b.place) {
         let measured = group.iter().filter_map(|c| c.live.output_tokens);
         let (sum, count) = measured.fold((0, 0), |(sum, count), tokens| (sum + u64::from(tokens), count + 1));
-        let Some(usual) = sum.checked_div(count) else { continue };
+        let usual = sum.checked_div(count).unwrap_or(EXPECTED_OUTPUT);
         let Some(asked) = group.first().and_then(|c| q.asked.get(usize::from(c.place))) else { continue };
         let (reach, output) = (q.field.reach(&asked.reach), expected_output(q.want, usual));
+        let expects = u32::try_from(output).unwrap_or(u32::MAX);
         for candidate in group {
             let price = reach.get(candidate.at as usize).and_then(|e| e.price.as_deref());
             candidate.price = price.map(|p| effective(p, q.want, candidate.cached, output));
-            candidate.expects = u32::try_from(output).unwrap_or(u32::MAX);
+            candidate.expects = expects;
         }
     }
 }
@@ -514,9 +513,28 @@ fn too_dear(price: Option<&Price>, rules: &Rules, want: &Want) -> Option<Rule> {
     lines.into_iter().find(|(max, is, _)| max.is_some_and(|m| *is > m)).map(|(_, _, line)| Rule::MaxPrice(line))
 }
 
-fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>) -> (Candidate, Option<Rule>) {
-    let Stand { place, at, endpoint: e, .. } = *stand;
-    let (mut live, rests) = live(q, e);
+/// Puts it behind the others, and tells why it is to go last, if it is.
+#[inline]
+fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>, line: &mut Vec<Candidate>) -> Option<Rule> {
+    let (place, e) = (stand.place, stand.endpoint);
+    line.push(Candidate {
+        place: place as u16,
+        at: stand.at as u32,
+        // What depends on the others is known when all are there: see `expect`.
+        price: None,
+        expects: 0,
+        weight: e.facts.weight,
+        live: Vital::default(),
+        cached: 0,
+        key: e.key,
+        sticky: false,
+        score: 0.0,
+        lap: None,
+        tier: 0,
+    });
+    let candidate = line.last_mut()?;
+    let live = &mut candidate.live;
+    let rests = live_in(q, e, live);
     if !q.want.tools {
         // How well it calls tools is of no concern to who brings none.
         live.call_odds = 1.0;
@@ -534,7 +552,7 @@ fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>) -> (Candidate, 
         // Whom it need not be squeezed for.
         || e.context.is_some_and(|has| q.want.prompt_tokens > has);
     // The caller's own order is stronger than the caller's preferences.
-    let slow = order == tier::UNLISTED && is_slow(q, e, &live);
+    let slow = order == tier::UNLISTED && is_slow(q, e, live);
     let mut tier = order << tier::ORDER;
     if !q.rules.mix_models {
         tier |= (place as u32) << tier::PLACE;
@@ -556,36 +574,54 @@ fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>) -> (Candidate, 
     // Where the caller says in which order, a conversation does not.
     let sticky = q.view.sticky.filter(|s| s.endpoint == e.key && q.rules.order.is_empty());
     let usual = q.want.prompt_tokens.saturating_mul(u64::from(live.cached_permille)) / 1000;
-    let cached = sticky.map_or(usual, |s| s.cached.max(usual));
-    let output = expected_output(q.want, EXPECTED_OUTPUT);
-    let candidate = Candidate {
-        place: place as u16,
-        at: at as u32,
-        price: e.price.as_deref().map(|p| effective(p, q.want, cached, output)),
-        weight: e.facts.weight,
-        live,
-        expects: u32::try_from(output).unwrap_or(u32::MAX),
-        cached,
-        key: e.key,
-        sticky: sticky.is_some(),
-        score: 0.0,
-        lap: None,
-        tier,
-    };
-    (candidate, why)
+    candidate.cached = sticky.map_or(usual, |s| s.cached.max(usual));
+    candidate.sticky = sticky.is_some();
+    candidate.tier = tier;
+    why
 }
 
 /// How an endpoint is through the best of its instances, and why all of them rest if they do.
 pub(crate) fn live(q: &Question<'_>, e: &Endpoint) -> (Vital, Option<Rule>) {
+    let mut best = Vital::default();
+    let rests = live_in(q, e, &mut best);
+    (best, rests)
+}
+
+/// The same, told to where it will stay.
+#[inline]
+fn live_in(q: &Question<'_>, e: &Endpoint, into: &mut Vital) -> Option<Rule> {
+    let rests = match &*e.pool {
+        [only] => {
+            q.view.vitals.read(e.key, only.id, into);
+            resting(q, into)
+        }
+        pool => best(q, e.key, pool, into),
+    };
+    if rests.is_some() {
+        *into = Vital { cooldown_until_ms: into.cooldown_until_ms, ..Vital::default() };
+    }
+    rests
+}
+
+#[inline]
+fn resting(q: &Question<'_>, vital: &Vital) -> Option<Rule> {
+    if !vital.rests(q.now_ms, q.want.prompt_tokens) {
+        return None;
+    }
+    Some(match vital {
+        Vital { cooldown_until_ms, .. } if *cooldown_until_ms > q.now_ms => Rule::CooledDown,
+        Vital { probing: true, .. } => Rule::Probing,
+        _ => Rule::Spent,
+    })
+}
+
+fn best(q: &Question<'_>, key: u64, pool: &[Instance], into: &mut Vital) -> Option<Rule> {
     let (mut best, mut why): (Option<Vital>, Option<Rule>) = (None, None);
-    for instance in e.pool.iter() {
-        let vital = q.view.vitals.vital(e.key, instance.id);
-        if vital.rests(q.now_ms, q.want.prompt_tokens) {
-            why = Some(match vital {
-                Vital { cooldown_until_ms, .. } if cooldown_until_ms > q.now_ms => Rule::CooledDown,
-                Vital { probing: true, .. } => Rule::Probing,
-                _ => Rule::Spent,
-            });
+    for instance in pool {
+        let vital = q.view.vitals.vital(key, instance.id);
+        if let Some(rule) = resting(q, &vital) {
+            into.cooldown_until_ms = why.map_or(u64::MAX, |_| into.cooldown_until_ms).min(vital.cooldown_until_ms);
+            why = Some(rule);
             continue;
         }
         let Some(best) = &mut best else {
@@ -611,8 +647,11 @@ pub(crate) fn live(q: &Question<'_>, e: &Endpoint) -> (Vital, Option<Rule>) {
         best.in_flight = best.in_flight.saturating_add(vital.in_flight);
     }
     match best {
-        Some(best) => (best, None),
-        None => (Vital::default(), why),
+        Some(best) => {
+            *into = best;
+            None
+        }
+        None => why,
     }
 }
 
@@ -663,5 +702,9 @@ fn effective(price: &Price, want: &Want, cached: u64, output: u64) -> Nano {
         (1, price.request),
     ];
     let pico: u128 = lines.iter().map(|(count, rate)| u128::from(*count) * u128::from(rate.0)).sum();
-    Nano(i64::try_from(pico / 1000).unwrap_or(i64::MAX))
+    // Hardly ever more than fits 64 bits, where dividing is a multiplication.
+    match u64::try_from(pico) {
+        Ok(pico) => Nano((pico / 1000) as i64),
+        Err(_) => Nano(i64::try_from(pico / 1000).unwrap_or(i64::MAX)),
+    }
 }

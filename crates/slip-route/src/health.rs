@@ -7,6 +7,7 @@
 mod average;
 mod breaker;
 mod budget;
+mod fade;
 mod frozen;
 mod headroom;
 mod odds;
@@ -43,6 +44,8 @@ const CALLS_MS: u64 = 30 * 60_000;
 pub struct Answered {
     /// From the attempt's beginning to its first content, in microseconds; `None` for a reply that came whole.
     pub first_us: Option<u64>,
+    /// Its first content was told to [`Health::spoke`] when it came.
+    pub heard: bool,
     /// To its end, in microseconds.
     pub total_us: u64,
     /// All prompt tokens, and those of them that the provider read from its cache.
@@ -122,8 +125,9 @@ struct Past {
     uptime: Uptime,
 }
 
-/// See the head of this file.
+/// See the head of this file. What a decision reads comes first, in as few lines of the processor's cache as it fits in.
 #[derive(Default)]
+#[repr(C, align(64))]
 pub struct Health {
     breaker: Breaker,
     odds: Odds,
@@ -168,7 +172,11 @@ impl Health {
     /// The first content of an attempt that began then.
     pub fn spoke(&self, now_ms: u64, began_ms: u64) {
         self.silence.end(began_ms);
-        self.breaker.passed(now_ms, began_ms);
+        self.passed(now_ms, began_ms);
+        // Known now and not when the reply ends, which may be a minute later.
+        let ms = now_ms.saturating_sub(began_ms) as f64;
+        self.first.add(now_ms, ms);
+        self.peak.rise(now_ms, ms);
     }
 
     /// There will be none.
@@ -193,8 +201,10 @@ impl Health {
         let ms = |us: u64| us as f64 / 1000.0;
         let first = reply.first_us.map(ms);
         if let Some(first) = first {
-            self.first.add(now_ms, first);
-            self.peak.rise(now_ms, first);
+            if !reply.heard {
+                self.first.add(now_ms, first);
+                self.peak.rise(now_ms, first);
+            }
             past.first.add(now_ms, first);
         }
         if !reply.broke {
@@ -221,7 +231,7 @@ impl Health {
         past.uptime.add(now_ms, !reply.broke);
         let began_ms = now_ms.saturating_sub(reply.total_us / 1000);
         if reply.first_us.is_none() {
-            self.breaker.passed(now_ms, began_ms);
+            self.passed(now_ms, began_ms);
         }
         if reply.broke { self.breaker.failed(now_ms) } else { self.breaker.ended_well(began_ms) }
     }
@@ -291,18 +301,26 @@ impl Health {
 
     /// What a decision at this moment may know.
     pub fn vital(&self, now_ms: u64) -> Vital {
+        let mut vital = Vital::default();
+        self.read(now_ms, &mut vital);
+        vital
+    }
+
+    /// The same, written to where it will stay.
+    pub fn read(&self, now_ms: u64, into: &mut Vital) {
         let verdict = self.breaker.verdict(now_ms);
         let (requests_left, tokens_left) = self.headroom.left(now_ms);
         let requests_left = if self.pace.is_spent(now_ms) { Some(0) } else { requests_left };
         let whole = |average: &Average| average.get(now_ms).map(|value| value.max(1.0) as u32);
-        Vital {
+        let [odds, ends_well] = self.odds.both(&self.whole, now_ms, [ANSWERS, ENDS_WELL]);
+        *into = Vital {
             cooldown_until_ms: verdict.until_ms,
             failing: verdict.failed_lately,
             half_open: verdict.half_open,
             probing: verdict.probing,
             warmth: verdict.warmth,
-            odds: self.odds.get(now_ms, ANSWERS),
-            whole: self.whole.get(now_ms, ENDS_WELL),
+            odds,
+            whole: ends_well,
             call_odds: self.calls.get(now_ms, ANSWERS),
             ttft_ms: whole(&self.first),
             peak_ms: self.peak.sunk(now_ms, self.first.get(now_ms)).map(|value| value.max(1.0) as u32),
@@ -313,7 +331,7 @@ impl Health {
             silent_ms: self.silence.mean_ms(now_ms),
             requests_left,
             tokens_left,
-        }
+        };
     }
 
     /// Of the last five minutes; `None` when nothing was measured.
@@ -347,6 +365,13 @@ impl Health {
 
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// Who has passed its trial is what it was before: its failures are over, and were paid for with the rest.
+    fn passed(&self, now_ms: u64, began_ms: u64) {
+        if self.breaker.passed(now_ms, began_ms) {
+            self.odds.forget();
+        }
     }
 
     fn past(&self) -> &Past {

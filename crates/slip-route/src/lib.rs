@@ -36,4 +36,4 @@ pub use resolve::{Resolved, Unresolved, Wish};
 pub use rules::{BadRules, Rules, Sort};
 pub use strategy::Seat;
 pub use strategy::{STRATEGIES, Strategy};
-pub use view::{Board, Calm, Sticky, View, Vital, Vitals};
+pub use view::{Board, ByEndpoint, Calm, Sticky, View, Vital, Vitals};

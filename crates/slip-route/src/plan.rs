@@ -237,6 +237,10 @@ fn order(line: &mut [Candidate], strategies: &[(&'static dyn Strategy, By)], vie
     for group in line.chunk_by_mut(|a, b| a.tier == b.tier) {
         let place = group.first().map_or(0, |c| usize::from(c.place));
         strategies.get(place).map_or(strategy::DEFAULT, |(strategy, _)| *strategy).rank(group, view, dice);
+        if group.first().is_some_and(Candidate::cooled) {
+            // Of those who rest, whoever is back the soonest is the likeliest to have it: what it costs comes after that.
+            group.sort_by_key(|c| c.live.cooldown_until_ms);
+        }
     }
 }
 

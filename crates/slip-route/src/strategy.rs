@@ -10,6 +10,7 @@ use std::fmt;
 
 pub mod exacto;
 pub mod expected_cost;
+mod explore;
 pub mod least_cost;
 pub mod least_latency;
 pub mod least_request;
@@ -93,6 +94,38 @@ pub(crate) fn drawn(weights: impl Iterator<Item = f64> + Clone, dice: &mut Rng) 
 /// Sorts by a number, the smallest first and equals as they are. The numbers are sorted and the candidates moved once: they are large.
 pub(crate) fn sort_by<K: Ord>(line: &mut [Candidate], key: impl FnMut(&Candidate) -> K) {
     line.sort_by_cached_key(key);
+}
+
+/// The places of a line by a number of at least zero, the smallest first; of equals those that are not `last`, and else as they are.
+pub(crate) fn places(numbers: impl Iterator<Item = (f64, bool)>) -> Vec<u32> {
+    const LAST: u64 = 1 << 31;
+    // The bits of a number rise as it does; below them stands the place. Such keys sort in no time.
+    let bits = |number: f64| u64::from((number.max(0.0) as f32).to_bits()) << 32;
+    let key = |(at, (number, last))| bits(number) | if last { LAST } else { 0 } | (at as u64 & (LAST - 1));
+    let mut keys: Vec<u64> = numbers.enumerate().map(key).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|key| (key & (LAST - 1)) as u32).collect()
+}
+
+/// Puts them in that order, each moved once; the places are used up.
+pub(crate) fn arrange(line: &mut [Candidate], places: &mut [u32]) {
+    for start in 0..line.len() {
+        // Round each ring of places: what belongs here, then what belongs where that was.
+        let (mut hole, Some(aside)) = (start, line.get(start).copied()) else { return };
+        while let Some(from) = places.get_mut(hole).map(|place| std::mem::replace(place, hole as u32) as usize) {
+            if from == start || from == hole {
+                break;
+            }
+            let (Some(next), Some(to)) = (line.get(from).copied(), line.get_mut(hole)) else { return };
+            *to = next;
+            hole = from;
+        }
+        if hole != start
+            && let Some(to) = line.get_mut(hole)
+        {
+            *to = aside;
+        }
+    }
 }
 
 /// A number of at least zero, in an order that sorts as it does.

@@ -2,6 +2,7 @@
 
 use crate::health::{Metric, Percentiles};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Live facts about one endpoint through one instance (base URL and key). The default knows nothing, which is good health.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,12 +80,44 @@ impl Vital {
 
 /// Where live facts come from. `endpoint` is [`crate::Endpoint::key`], which survives a reload of the configuration.
 pub trait Vitals {
-    fn vital(&self, endpoint: u64, instance: u32) -> Vital;
+    /// Written to where they will stay: they are large, and a decision reads hundreds.
+    fn read(&self, endpoint: u64, instance: u32, into: &mut Vital);
+
+    fn vital(&self, endpoint: u64, instance: u32) -> Vital {
+        let mut vital = Vital::default();
+        self.read(endpoint, instance, &mut vital);
+        vital
+    }
 
     /// Percentiles of the last five minutes. Asked only for callers that set limits at percentiles.
     fn percentiles(&self, endpoint: u64, instance: u32, metric: Metric) -> Option<Percentiles> {
         let _ = (endpoint, instance, metric);
         None
+    }
+}
+
+/// Something for each endpoint through each instance.
+pub type ByEndpoint<T> = HashMap<(u64, u32), T, BuildHasherDefault<Mixed>>;
+
+/// Endpoint keys are well mixed numbers of our own making: they need no hashing against strangers, and every decision looks up many.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.write_u64(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -112,8 +145,8 @@ pub struct View<'a> {
 pub struct Calm;
 
 impl Vitals for Calm {
-    fn vital(&self, _: u64, _: u32) -> Vital {
-        Vital::default()
+    fn read(&self, _: u64, _: u32, into: &mut Vital) {
+        *into = Vital::default();
     }
 }
 
@@ -135,7 +168,7 @@ impl<'a> View<'a> {
 pub struct Board(pub HashMap<(u64, u32), Vital>);
 
 impl Vitals for Board {
-    fn vital(&self, endpoint: u64, instance: u32) -> Vital {
-        self.0.get(&(endpoint, instance)).copied().unwrap_or_default()
+    fn read(&self, endpoint: u64, instance: u32, into: &mut Vital) {
+        *into = self.0.get(&(endpoint, instance)).copied().unwrap_or_default();
     }
 }

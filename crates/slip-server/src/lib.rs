@@ -10,6 +10,7 @@ pub mod config;
 pub mod decisions;
 pub mod files;
 pub mod flow;
+mod fnv;
 pub mod listing;
 pub mod probing;
 pub mod routes;

@@ -3,6 +3,7 @@
 //! Two generations of a bounded map to a shard: when the young one is full it becomes the old one, and what is still asked for moves
 //! back. Nothing here says who was speaking; a wrong memory costs a cache miss and no more.
 
+use crate::fnv;
 use slip_route::Sticky;
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -32,14 +33,8 @@ pub struct Conversations([Mutex<Shard>; SHARDS]);
 
 /// The same conversation, tenant and model names: the same number.
 pub fn key(conversation: u64, tenant: &str, models: &[String]) -> u64 {
-    // FNV-1a, over what is short.
-    let mut state = 0xCBF2_9CE4_8422_2325 ^ conversation;
-    for text in std::iter::once(tenant).chain(models.iter().map(String::as_str)) {
-        for byte in text.bytes().chain([0xFF]) {
-            state = (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        }
-    }
-    state
+    let each = std::iter::once(tenant).chain(models.iter().map(String::as_str));
+    each.fold(fnv::START ^ conversation, |state, text| fnv::on(fnv::on(state, text.as_bytes()), &[0xFF]))
 }
 
 impl Conversations {

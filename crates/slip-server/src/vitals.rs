@@ -74,6 +74,8 @@ pub struct Flight {
     charge: Charge,
     /// When it began, while somebody waits for its first content.
     silent: Option<u64>,
+    /// Its first content came while somebody waited.
+    heard: bool,
     over: bool,
 }
 
@@ -90,7 +92,7 @@ impl Flight {
         }
         charge.key.probe(now);
         charge.host.probe(now);
-        Flight { charge, silent: stream.then_some(now), over: false }
+        Flight { charge, silent: stream.then_some(now), heard: false, over: false }
     }
 
     /// The head of an answer: what it says of rate limits.
@@ -103,6 +105,7 @@ impl Flight {
     /// Its first content came.
     pub fn spoke(&mut self) {
         if let Some(began) = self.silent.take() {
+            self.heard = true;
             self.charge.health.spoke(clock::unix_ms(), began);
         }
     }
@@ -132,7 +135,7 @@ impl Flight {
         let now = clock::unix_ms();
         self.over = true;
         self.spoke();
-        self.charge.health.answered(now, reply);
+        self.charge.health.answered(now, &Answered { heard: self.heard, ..*reply });
         self.charge.host.succeeded(now);
         self.charge.key.succeeded(now);
     }

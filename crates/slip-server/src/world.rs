@@ -14,12 +14,10 @@ use slip_providers::{Auth, Provider};
 use slip_route::catalog::Policy;
 use slip_route::health::Breaker;
 use slip_route::{
-    Catalog, Declared, Endpoint, Field, Governor, Health, House, Instance, Metric, Percentiles, ProviderSeat, Resolved,
-    Vital, resolve::Reach,
+    ByEndpoint, Catalog, Declared, Endpoint, Field, Governor, Health, House, Instance, Metric, Percentiles,
+    ProviderSeat, Resolved, Vital, resolve::Reach,
 };
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,32 +84,10 @@ pub struct World {
     pub fetch: Fetch,
     /// Where decisions are written down, if anywhere.
     pub decisions: Option<Arc<Decisions>>,
-    vitals: HashMap<(u64, u32), Arc<Health>, BuildHasherDefault<Mixed>>,
+    vitals: ByEndpoint<Arc<Health>>,
     all: Arc<Vitals>,
     /// The same request always chooses the same way, whatever has happened before: a replay is not left to chance.
     pub steady: bool,
-}
-
-/// Endpoint keys are well mixed numbers of our own making: they need no hashing against strangers, and every decision looks up many.
-#[derive(Default)]
-struct Mixed(u64);
-
-impl Hasher for Mixed {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u32(&mut self, n: u32) {
-        self.write_u64(u64::from(n));
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// A configuration that cannot be put in force.
@@ -164,7 +140,7 @@ impl World {
             .collect();
         let field =
             Field::build(catalog, at_table, houses).map_err(|e| BadWorld { at: e.at.clone(), why: e.why.clone() })?;
-        let mut known = HashMap::default();
+        let mut known = ByEndpoint::default();
         for endpoint in field.endpoints() {
             for instance in endpoint.pool.iter() {
                 if let Some(seat) = seats.get(instance.id as usize) {
@@ -276,12 +252,15 @@ pub struct Moment<'a> {
 }
 
 impl slip_route::Vitals for Moment<'_> {
-    fn vital(&self, endpoint: u64, instance: u32) -> Vital {
-        if self.world.steady {
-            return Vital::default();
+    fn read(&self, endpoint: u64, instance: u32, vital: &mut Vital) {
+        let known = self.world.vitals.get(&(endpoint, instance)).filter(|_| !self.world.steady);
+        match known {
+            Some(health) => health.read(self.now_ms, vital),
+            None => *vital = Vital::default(),
         }
-        let health = self.world.vitals.get(&(endpoint, instance));
-        let mut vital = health.map_or_else(Vital::default, |health| health.vital(self.now_ms));
+        if self.world.steady {
+            return;
+        }
         // Whoever else it depends on rests: so does it.
         if let Some(seat) = self.world.seats.get(instance as usize) {
             for verdict in [seat.key.verdict(self.now_ms), seat.host.verdict(self.now_ms)] {
@@ -290,7 +269,6 @@ impl slip_route::Vitals for Moment<'_> {
                 vital.probing |= verdict.probing;
             }
         }
-        vital
     }
 
     fn percentiles(&self, endpoint: u64, instance: u32, metric: Metric) -> Option<Percentiles> {

@@ -3,7 +3,6 @@
 //! documentation and constants, read 2026-11). When all rest, the caller is told so.
 
 use crate::policy::{Ended, Failed, Moment, Policy, Step, or_stop};
-use crate::site::Site;
 use fastrand::Rng;
 use slip_ir::FaultKind;
 
@@ -12,7 +11,7 @@ const SHARE: f64 = 0.5;
 const AT_LEAST: u32 = 5;
 
 #[derive(Clone, Default)]
-struct One {
+pub(super) struct One {
     rests_until: u64,
     minute: u64,
     served: u32,
@@ -29,13 +28,7 @@ impl One {
     }
 }
 
-pub struct LiteLlm(Vec<One>);
-
-impl LiteLlm {
-    pub fn new(fleet: &[Site]) -> LiteLlm {
-        LiteLlm(vec![One::default(); fleet.len()])
-    }
-}
+pub struct LiteLlm(pub(super) Vec<One>);
 
 impl Policy for LiteLlm {
     fn next(&mut self, moment: &Moment<'_>, dice: &mut Rng) -> Step {

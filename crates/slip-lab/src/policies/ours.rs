@@ -78,8 +78,8 @@ impl At<'_> {
 }
 
 impl Vitals for At<'_> {
-    fn vital(&self, endpoint: u64, instance: u32) -> Vital {
-        self.health(endpoint, instance).map(|health| health.vital(self.2)).unwrap_or_default()
+    fn read(&self, endpoint: u64, instance: u32, into: &mut Vital) {
+        *into = self.health(endpoint, instance).map(|health| health.vital(self.2)).unwrap_or_default();
     }
 
     fn percentiles(&self, endpoint: u64, instance: u32, metric: Metric) -> Option<Percentiles> {
@@ -203,6 +203,7 @@ impl Policy for Ours<'_> {
         health.answered(
             now,
             &Answered {
+                heard: true,
                 first_us: Some((ended.first_ms - ended.began_ms) * 1_000),
                 total_us: (now_ms - ended.began_ms) * 1_000,
                 prompt,

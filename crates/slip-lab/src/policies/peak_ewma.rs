@@ -2,7 +2,6 @@
 //! once and comes down slowly) times one more than the requests under way is less.
 
 use crate::policy::{Ended, Failed, Moment, Policy, Step, or_stop, untried};
-use crate::site::Site;
 use fastrand::Rng;
 
 /// Finagle's default decay.
@@ -11,7 +10,7 @@ const TAU_MS: f64 = 10_000.0;
 const FAILED_MS: f64 = 5_000.0;
 
 #[derive(Clone, Default)]
-struct One {
+pub(super) struct One {
     open: u32,
     ewma_ms: f64,
     at_ms: u64,
@@ -35,13 +34,7 @@ impl One {
     }
 }
 
-pub struct PeakEwma(Vec<One>);
-
-impl PeakEwma {
-    pub fn new(fleet: &[Site]) -> PeakEwma {
-        PeakEwma(vec![One::default(); fleet.len()])
-    }
-}
+pub struct PeakEwma(pub(super) Vec<One>);
 
 impl Policy for PeakEwma {
     fn next(&mut self, moment: &Moment<'_>, dice: &mut Rng) -> Step {

@@ -1,5 +1,6 @@
 //! A moving average that forgets by time: the newest sample weighs the more the longer there was none.
 
+use super::fade::fade;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// After this long half of what was known is forgotten, and two thirds after half as long again.
@@ -23,6 +24,7 @@ const fn tick(now_ms: u64) -> u32 {
 }
 
 impl Average {
+    #[inline]
     fn load(&self) -> Option<(f64, u32)> {
         let word = self.0.load(Ordering::Relaxed);
         (word != 0).then(|| (f64::from(f32::from_bits((word >> 32) as u32)), word as u32))
@@ -42,7 +44,7 @@ impl Average {
     pub(super) fn add(&self, now_ms: u64, sample: f64) {
         let value = match self.load() {
             Some((old, at)) => {
-                let weight = (1.0 - (-(Average::age(at, now_ms) as f64) / MEMORY_MS).exp()).max(LEAST);
+                let weight = (1.0 - fade(Average::age(at, now_ms), MEMORY_MS)).max(LEAST);
                 old + weight * (sample - old)
             }
             None => sample,
@@ -54,7 +56,7 @@ impl Average {
     pub(super) fn rise(&self, now_ms: u64, sample: f64) {
         let value = match self.load() {
             Some((old, at)) if sample < old => {
-                let keep = (-(Average::age(at, now_ms) as f64) / PEAK_MS).exp().min(1.0 - LEAST);
+                let keep = fade(Average::age(at, now_ms), PEAK_MS).min(1.0 - LEAST);
                 sample + (old - sample) * keep
             }
             _ => sample,
@@ -68,17 +70,19 @@ impl Average {
     }
 
     /// `None` when nothing was measured, or too long ago.
+    #[inline]
     pub(super) fn get(&self, now_ms: u64) -> Option<f64> {
         let (value, at) = self.load()?;
         (Average::age(at, now_ms) < STALE_MS).then_some(value)
     }
 
     /// A peak as it has sunk by now towards what is usual.
+    #[inline]
     pub(super) fn sunk(&self, now_ms: u64, usual: Option<f64>) -> Option<f64> {
         let (value, at) = self.load()?;
         let age = Average::age(at, now_ms);
         let floor = usual.unwrap_or(value).min(value);
-        (age < STALE_MS).then(|| floor + (value - floor) * (-(age as f64) / PEAK_MS).exp())
+        (age < STALE_MS).then(|| if value > floor { floor + (value - floor) * fade(age, PEAK_MS) } else { floor })
     }
 
     pub(super) fn set(&self, now_ms: u64, value: Option<f64>) {

@@ -20,8 +20,10 @@ const LIMIT_MAX_MS: u64 = 60_000;
 pub const GONE_MS: u64 = 300_000;
 /// Somebody who failed this lately is tried after the others.
 const LATELY_MS: u64 = 30_000;
-/// A probe that nobody ended is forgotten after this long.
-const PROBE_MS: u64 = 120_000;
+/// A probe that has said nothing for so long holds up the next one no more.
+const PROBE_MS: u64 = 20_000;
+/// The least rest after a probe that failed.
+const PAUSE_MS: u64 = 1_000;
 /// After it closed, traffic grows to its full share in this long.
 const WARM_MS: u64 = 10_000;
 
@@ -38,6 +40,8 @@ pub struct Breaker {
     /// Successes since the last rest; counts only while half open.
     wins: AtomicU32,
     probe_ms: AtomicU64,
+    /// The oldest of those that nobody has ended yet.
+    oldest_ms: AtomicU64,
     closed_ms: AtomicU64,
 }
 
@@ -55,6 +59,7 @@ pub struct Verdict {
 }
 
 impl Breaker {
+    #[inline]
     pub fn verdict(&self, now_ms: u64) -> Verdict {
         let until_ms = self.until_ms.load(Ordering::Relaxed);
         let half_open = until_ms <= now_ms && self.is_tripped();
@@ -81,6 +86,7 @@ impl Breaker {
     pub fn probe(&self, now_ms: u64) {
         if self.is_tripped() && self.until_ms.load(Ordering::Relaxed) <= now_ms {
             self.probe_ms.store(now_ms.max(1), Ordering::Relaxed);
+            let _ = self.oldest_ms.compare_exchange(0, now_ms.max(1), Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
@@ -90,18 +96,21 @@ impl Breaker {
         self.ended_well(now_ms);
     }
 
-    /// The first content of an attempt that began then: who was on trial has passed it.
-    pub fn passed(&self, now_ms: u64, began_ms: u64) {
+    /// The first content of an attempt that began then. True when it was on trial, and has passed.
+    pub fn passed(&self, now_ms: u64, began_ms: u64) -> bool {
         // An answer that was on its way before the rest was over says nothing about what comes after it.
         if self.is_tripped() && self.until_ms.load(Ordering::Relaxed) <= began_ms {
             self.probe_ms.store(0, Ordering::Relaxed);
+            self.oldest_ms.store(0, Ordering::Relaxed);
             if self.wins.fetch_add(1, Ordering::Relaxed) + 1 >= WINS {
                 self.rests.store(0, Ordering::Relaxed);
                 self.wins.store(0, Ordering::Relaxed);
                 self.strikes.store(0, Ordering::Relaxed);
                 self.closed_ms.store(now_ms, Ordering::Relaxed);
+                return true;
             }
         }
+        false
     }
 
     /// An attempt that began then came to a good end.
@@ -123,9 +132,21 @@ impl Breaker {
         if !resting && (strikes >= STRIKES || self.is_tripped()) {
             let rests = self.rests.fetch_add(1, Ordering::Relaxed);
             self.wins.store(0, Ordering::Relaxed);
-            self.probe_ms.store(0, Ordering::Relaxed);
+            // While a probe hung hardly anybody else was sent there: that was rest already. It is the oldest that fails first.
+            let newest = self.probe_ms.load(Ordering::Relaxed);
+            let since = match self.oldest_ms.swap(newest, Ordering::Relaxed) {
+                0 => now_ms,
+                oldest => {
+                    if oldest == newest {
+                        self.probe_ms.store(0, Ordering::Relaxed);
+                        self.oldest_ms.store(0, Ordering::Relaxed);
+                    }
+                    oldest
+                }
+            };
             let rest = REST_MS.saturating_mul(1 << rests.min(10)).min(REST_MAX_MS);
-            self.until_ms.fetch_max(now_ms.saturating_add(rest), Ordering::Relaxed);
+            let until = since.saturating_add(rest).max(now_ms.saturating_add(PAUSE_MS));
+            self.until_ms.fetch_max(until, Ordering::Relaxed);
         }
     }
 
@@ -162,6 +183,7 @@ impl Breaker {
     pub fn unproven(&self) {
         if self.probe_ms.load(Ordering::Relaxed) != 0 {
             self.probe_ms.store(0, Ordering::Relaxed);
+            self.oldest_ms.store(0, Ordering::Relaxed);
         }
     }
 
@@ -274,6 +296,23 @@ mod tests {
         breaker.succeeded(14_000);
         breaker.limited(14_000, None);
         assert_eq!(breaker.verdict(14_000).until_ms, 16_000);
+    }
+
+    #[test]
+    fn a_probe_that_hangs_holds_up_the_next_for_a_while_and_was_rest_already() {
+        let breaker = open(0);
+        (0..3).for_each(|n| breaker.failed(5_000 + n * 60_000));
+        assert_eq!(breaker.verdict(125_000).until_ms, 155_000);
+        // Two that hang for half a minute each, the second while the first still does.
+        breaker.probe(160_000);
+        assert!(breaker.verdict(179_999).probing && !breaker.verdict(180_000).probing);
+        breaker.probe(180_000);
+        breaker.failed(190_000);
+        assert_eq!(breaker.verdict(190_000).until_ms, 190_000 + PAUSE_MS, "it rested from when it began");
+        assert!(breaker.verdict(199_999).probing && !breaker.verdict(200_000).probing);
+        breaker.failed(210_000);
+        assert_eq!(breaker.verdict(210_000).until_ms, 210_000 + PAUSE_MS);
+        assert!(!breaker.verdict(211_000).probing, "nobody is trying it any more");
     }
 
     #[test]

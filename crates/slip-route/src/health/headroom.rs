@@ -41,6 +41,7 @@ impl Line {
         }
     }
 
+    #[inline]
     fn left(&self, now_ms: u64) -> Option<u32> {
         if self.until_ms.load(Ordering::Relaxed) <= now_ms {
             return None;
@@ -68,6 +69,7 @@ impl Headroom {
     }
 
     /// Requests and tokens; `None` where it is not known.
+    #[inline]
     pub(super) fn left(&self, now_ms: u64) -> (Option<u32>, Option<u32>) {
         (self.requests.left(now_ms), self.tokens.left(now_ms))
     }

@@ -1,5 +1,6 @@
 //! How likely something is to go well: what went well and what did not, fading with time, beside a belief in the best.
 
+use super::fade::fade;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is believed of somebody nobody has tried weighs as much as so many attempts.
@@ -15,14 +16,23 @@ pub(super) struct Odds<const FADE_MS: u64 = 60_000> {
 
 impl<const FADE_MS: u64> Odds<FADE_MS> {
     fn load(&self, now_ms: u64) -> (f64, f64) {
+        let (good, bad) = self.counts();
+        let left = if good + bad > 0.0 { self.left(now_ms) } else { 0.0 };
+        (good * left, bad * left)
+    }
+
+    /// As they were when they were written.
+    #[inline]
+    fn counts(&self) -> (f64, f64) {
         let word = self.counts.load(Ordering::Relaxed);
-        if word == 0 {
-            return (0.0, 0.0);
-        }
-        let age = now_ms.saturating_sub(self.at_ms.load(Ordering::Relaxed));
-        let fade = (-(age as f64) / FADE_MS as f64).exp();
-        let half = |bits: u64| f64::from(f32::from_bits(bits as u32)) * fade;
+        let half = |bits: u64| f64::from(f32::from_bits(bits as u32));
         (half(word >> 32), half(word))
+    }
+
+    /// What is left by now of what was counted then.
+    #[inline]
+    fn left(&self, now_ms: u64) -> f64 {
+        fade(now_ms.saturating_sub(self.at_ms.load(Ordering::Relaxed)), FADE_MS as f64)
     }
 
     pub(super) fn add(&self, now_ms: u64, well: bool) {
@@ -38,10 +48,31 @@ impl<const FADE_MS: u64> Odds<FADE_MS> {
     }
 
     /// Between 0 and 1, neither included. `belief` is of somebody nobody has tried.
+    #[inline]
     pub(super) fn get(&self, now_ms: u64, belief: f64) -> f32 {
-        let (good, bad) = self.load(now_ms);
-        ((good + BELIEF * belief) / (good + bad + BELIEF)) as f32
+        likely(self.load(now_ms), belief)
     }
+
+    /// What went well and ill until now says nothing of what will.
+    pub(super) fn forget(&self) {
+        self.counts.store(0, Ordering::Relaxed);
+    }
+
+    /// Of two that are mostly written together, and then fade alike.
+    #[inline]
+    pub(super) fn both(&self, other: &Self, now_ms: u64, beliefs: [f64; 2]) -> [f32; 2] {
+        if self.at_ms.load(Ordering::Relaxed) != other.at_ms.load(Ordering::Relaxed) {
+            return [self.get(now_ms, beliefs[0]), other.get(now_ms, beliefs[1])];
+        }
+        let left = self.left(now_ms);
+        let faded = |(good, bad): (f64, f64)| (good * left, bad * left);
+        [likely(faded(self.counts()), beliefs[0]), likely(faded(other.counts()), beliefs[1])]
+    }
+}
+
+#[inline]
+fn likely((good, bad): (f64, f64), belief: f64) -> f32 {
+    if good + bad == 0.0 { belief as f32 } else { ((good + BELIEF * belief) / (good + bad + BELIEF)) as f32 }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! bucket of a few requests fills at that pace. Who counts down in headers is not paced: see `super::headroom`.
 
 use super::average::Average;
+use super::fade::fade;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What went through is counted over about this long.
@@ -53,8 +54,8 @@ impl Pace {
         if seen < ENOUGH {
             return;
         }
-        let spell_ms = now_ms.saturating_sub(self.since_ms.load(Ordering::Relaxed)).max(1_000) as f64;
-        let seconds = SEEN_MS / 1000.0 * (1.0 - (-spell_ms / SEEN_MS).exp());
+        let spell_ms = now_ms.saturating_sub(self.since_ms.load(Ordering::Relaxed)).max(1_000);
+        let seconds = SEEN_MS / 1000.0 * (1.0 - fade(spell_ms, SEEN_MS));
         let passed = (seen - 1.0) / seconds;
         let rate = self.rate(now_ms).map_or(passed, |rate| rate.min(passed));
         self.rate.set(now_ms, Some(rate * CUT));
@@ -67,7 +68,7 @@ impl Pace {
     }
 
     fn seen(&self, now_ms: u64) -> f64 {
-        self.seen.at(now_ms).map_or(0.0, |(seen, age_ms)| seen * (-(age_ms as f64) / SEEN_MS).exp())
+        self.seen.at(now_ms).map_or(0.0, |(seen, age_ms)| seen * fade(age_ms, SEEN_MS))
     }
 
     fn rate(&self, now_ms: u64) -> Option<f64> {
@@ -76,8 +77,8 @@ impl Pace {
     }
 
     fn level(&self, now_ms: u64) -> Option<f64> {
-        let rate = self.rate(now_ms)?;
         let (level, age_ms) = self.level.at(now_ms)?;
+        let rate = self.rate(now_ms)?;
         Some((level + rate * age_ms as f64 / 1000.0).min((rate * BURST_S).max(1.0)))
     }
 }

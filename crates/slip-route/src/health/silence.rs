@@ -23,6 +23,7 @@ impl Silence {
     }
 
     /// How long they have waited, on average; nothing when nobody waits.
+    #[inline]
     pub(super) fn mean_ms(&self, now_ms: u64) -> u32 {
         let count = u64::from(self.count.load(Ordering::Relaxed));
         let began = self.began_ms.load(Ordering::Relaxed).checked_div(count);

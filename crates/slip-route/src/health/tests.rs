@@ -86,6 +86,33 @@ fn who_takes_calls_and_says_nothing_shows_before_anybody_gives_up() {
 }
 
 #[test]
+fn the_first_content_is_known_when_it_comes_and_counts_once() {
+    let health = Health::default();
+    health.waits(1_000);
+    health.spoke(1_400, 1_000);
+    assert_eq!((health.vital(1_400).ttft_ms, health.vital(1_400).peak_ms), (Some(400), Some(400)));
+    let reply = Answered { first_us: Some(900_000), heard: true, total_us: 60_000_000, ..Answered::default() };
+    health.answered(61_000, &reply);
+    assert_eq!(health.vital(61_000).ttft_ms, Some(400));
+    assert_eq!(health.percentiles(Metric::FirstContent, 61_000).map(|p| p.count), Some(1));
+}
+
+#[test]
+fn who_has_passed_its_trial_has_the_odds_it_had() {
+    let health = Health::default();
+    let before = health.vital(0).odds;
+    (0..3).for_each(|_| health.failed(1_000, &fault(FaultKind::Upstream, None)));
+    for now in [6_000, 6_500] {
+        assert!(health.vital(now).half_open && health.vital(now).odds < 0.7);
+        health.begin(now, 1);
+        health.waits(now);
+        health.spoke(now + 100, now);
+    }
+    let vital = health.vital(6_600);
+    assert!(!vital.half_open && !vital.failing && vital.odds == before, "{vital:?}");
+}
+
+#[test]
 fn who_limits_without_counting_down_is_paced_and_who_counts_is_believed() {
     let limited = |said: Option<Left>| {
         let health = Health::default();

@@ -259,6 +259,23 @@ fn who_cools_down_is_tried_last_whatever_the_caller_prefers() {
 }
 
 #[test]
+fn of_those_who_rest_whoever_is_back_soonest_goes_first() {
+    let field = world(&[&[1], &[2, 4], &[3]]);
+    let key = |at: usize| field.model("m/one").unwrap().endpoints[at].key;
+    let until = |ms| Vital { cooldown_until_ms: ms, ..Vital::default() };
+    let rests =
+        [((key(0), 1), until(900)), ((key(1), 2), until(800)), ((key(1), 4), until(600)), ((key(2), 3), until(700))];
+    let board = Board(rests.into());
+    for seed in 0..9 {
+        let view = View::of(&board, 0);
+        let chosen =
+            choose(&field, &ask(&["m/one"], "{}"), &Want::default(), &view, 500, &mut Rng::with_seed(seed)).unwrap();
+        let order: Vec<_> = chosen.plan.line().map(|(_, e)| e.unwrap().tag.to_string()).collect();
+        assert_eq!(order, ["b", "c", "a"]);
+    }
+}
+
+#[test]
 fn cold_keys_rest_and_warm_ones_share_by_weight_or_take_turns() {
     let mut lab = seat("lab", &[1, 2, 3]);
     lab.instances[1].weight = 3;

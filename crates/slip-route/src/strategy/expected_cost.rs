@@ -17,7 +17,7 @@
 //! endpoints = ["lab/one", "sim/echo"]       # nothing more to write
 //! ```
 
-use super::{Seat, Strategy, drawn, to_front};
+use super::{Seat, Strategy, arrange, drawn, places};
 use crate::eligible::Candidate;
 use crate::view::{View, Vital};
 use fastrand::Rng;
@@ -33,10 +33,13 @@ const BREAK: f64 = 200.0;
 const ROOM: f64 = 2.0;
 /// Those who still wait have on average half their wait behind them.
 const HALFWAY: f64 = 2.0;
+/// Whose rest is over has at least these odds: it rested for its failures, and that it is asked again, by one request at a time, is
+/// what shows whether they are over. Half the traffic it had would be a trial too many where there is little.
+const TRIAL: f64 = 0.85;
 /// Who failed and has not answered since is likely to fail again: that halves its odds.
 const DOUBT: f64 = 0.5;
 /// The greater, the more of the traffic goes to the best.
-const EXPONENT: f64 = 4.0;
+const EXPONENT: i32 = 4;
 /// Even the hopeless are not infinitely dear.
 const HOPE: f64 = 0.02;
 
@@ -51,20 +54,27 @@ struct Usual {
     under_way: f64,
 }
 
-fn median(mut all: Vec<f64>) -> Option<f64> {
-    all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied()
+fn median(mut all: Vec<u32>) -> Option<f64> {
+    let middle = all.len() / 2;
+    (middle < all.len()).then(|| f64::from(*all.select_nth_unstable(middle).1))
 }
 
 impl Usual {
     fn of(line: &[Candidate]) -> Usual {
-        let each = |of: fn(&Candidate) -> Option<u32>| median(line.iter().filter_map(of).map(f64::from).collect());
-        Usual {
+        let (mut firsts, mut speeds) = (Vec::with_capacity(line.len()), Vec::with_capacity(line.len()));
+        let (mut dearest, mut under_way) = (0, 0u64);
+        for c in line {
+            firsts.extend(c.live.ttft_ms);
+            speeds.extend(c.live.tokens_per_second);
             // An unknown price counts as the dearest known.
-            price: line.iter().filter_map(|c| c.price).map(|p| p.0 as f64).fold(0.0, f64::max),
-            first_ms: each(|c| c.live.ttft_ms).unwrap_or(0.0),
-            speed: each(|c| c.live.tokens_per_second),
-            under_way: line.iter().map(|c| f64::from(c.live.in_flight)).sum::<f64>() / line.len().max(1) as f64,
+            dearest = dearest.max(c.price.map_or(0, |p| p.0));
+            under_way += u64::from(c.live.in_flight);
+        }
+        Usual {
+            price: dearest as f64,
+            first_ms: median(firsts).unwrap_or(0.0),
+            speed: median(speeds),
+            under_way: under_way as f64 / line.len().max(1) as f64,
         }
     }
 }
@@ -79,8 +89,21 @@ fn score(c: &Candidate, usual: &Usual) -> f64 {
     let wait = first + speed.map_or(0.0, |speed| f64::from(c.expects) / speed.max(1.0));
     let doubt = if c.live.failing { DOUBT } else { 1.0 };
     let odds = (f64::from(c.live.odds * c.live.call_odds) * doubt).clamp(HOPE, 1.0);
+    let odds = if c.live.half_open { odds.max(TRIAL) } else { odds };
     let breaks = 1.0 - f64::from(c.live.whole);
     (price + SECOND * (wait + FAILURE * (1.0 - odds))) / odds + SECOND * BREAK * breaks
+}
+
+/// Which of the places goes first.
+fn first(line: &[Candidate], places: &[u32], dice: &mut Rng) -> usize {
+    let each = || places.iter().filter_map(|at| line.get(*at as usize));
+    let least = each().next().map_or(1.0, |c| c.score).max(1.0);
+    if let Some(at) = each().position(|c| c.sticky && c.score <= least) {
+        return at;
+    }
+    let weight = |c: &Candidate| (least / c.score.max(1.0)).powi(EXPONENT) * f64::from(c.live.warmth);
+    let weights: Vec<f64> = each().map(weight).collect();
+    drawn(weights.iter().copied(), dice)
 }
 
 /// What a score is made of, in nano-USD; together they are the score.
@@ -125,19 +148,13 @@ impl Strategy for ExpectedCost {
             return;
         }
         let usual = Usual::of(line);
-        for candidate in line.iter_mut() {
-            candidate.score = score(candidate, &usual);
+        line.iter_mut().for_each(|c| c.score = score(c, &usual));
+        let mut places = places(line.iter().map(|c| (c.score, c.price.is_none())));
+        let first = first(line, &places, dice);
+        if let Some(head) = places.get_mut(..=first) {
+            head.rotate_right(1);
         }
-        line.sort_by(|a, b| a.score.total_cmp(&b.score).then(a.price.is_none().cmp(&b.price.is_none())));
-        let least = line.first().map_or(1.0, |c| c.score).max(1.0);
-        if let Some(at) = line.iter().position(|c| c.sticky)
-            && line.get(at).is_some_and(|c| c.score <= least)
-        {
-            return to_front(line, at);
-        }
-        let weight = |c: &Candidate| (least / c.score.max(1.0)).powf(EXPONENT) * f64::from(c.live.warmth);
-        let first = drawn(line.iter().map(weight), dice);
-        to_front(line, first);
+        arrange(line, &mut places);
     }
 
     /// Of two drawn by weight, the one with less under way.
@@ -212,6 +229,15 @@ mod tests {
         all[0].live.warmth = 0.1;
         let count = firsts(&ExpectedCost, &all, 10_000);
         assert!((800..1_020).contains(&count[0]), "{count:?}");
+    }
+
+    #[test]
+    fn whose_rest_is_over_is_tried_though_it_failed_time_and_again() {
+        let mut all = line(&[Some(100_000), Some(100_000)]);
+        (all[0].live.odds, all[0].live.failing) = (0.4, true);
+        assert!(firsts(&ExpectedCost, &all, 1_000)[0] < 10);
+        all[0].live.half_open = true;
+        assert!((150..350).contains(&firsts(&ExpectedCost, &all, 1_000)[0]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::admit::Caller;
 use super::read::{Inbound, bad_request};
 use crate::world::World;
-use crate::{App, clock, sticky};
+use crate::{App, clock, fnv, sticky};
 use slip_ir::Fault;
 use slip_route::{Ask, NoRoute, Plan, Refusal, Rules, View};
 use slip_wire::Malformed;
@@ -74,7 +74,7 @@ pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> R
     };
     let (ask, want) = (&asking.ask, &inbound.peek.want);
     let (strict, hedge) = (ask.rules.require_parameters, ask.rules.hedge);
-    let mut steady = world.steady.then(|| fastrand::Rng::with_seed(seed(&inbound.raw)));
+    let mut steady = world.steady.then(|| fastrand::Rng::with_seed(fnv::on(fnv::START, &inbound.raw)));
     let chosen = DICE.with_borrow_mut(|dice| {
         let dice = steady.as_mut().unwrap_or(dice);
         slip_route::choose(&world.field, ask, want, &view, now, dice)
@@ -88,9 +88,4 @@ pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> R
             Err(Nobody { fault: no.into(), ruled_out })
         }
     }
-}
-
-/// The same bytes give the same number (FNV-1a).
-fn seed(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

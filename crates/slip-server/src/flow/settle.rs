@@ -459,6 +459,8 @@ impl Book {
     fn answered(&self, usage: &Usage, cost: Nano, broke: bool, now: Instant) -> Answered {
         let micros = |until: Instant| u64::try_from(until.duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
         Answered {
+            // The flight knows.
+            heard: false,
             first_us: self.first.filter(|_| self.row.streamed).map(micros),
             total_us: micros(now),
             prompt: usage.prompt_total(),
