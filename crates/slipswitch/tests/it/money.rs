@@ -1,6 +1,7 @@
 //! Money is exact: what is admitted, what is held, what is settled, and what is left after a sudden end.
 
 mod hangups;
+mod kills;
 mod limits;
 mod races;
 mod shorter;
