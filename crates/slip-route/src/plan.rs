@@ -290,6 +290,8 @@ pub enum By {
     House,
     /// `provider.order`: the others follow by price.
     Order,
+    /// What the key's workspace is used to.
+    Workspace,
     Default,
 }
 
@@ -300,6 +302,7 @@ impl By {
             By::Suffix => "suffix",
             By::House => "house",
             By::Order => "order",
+            By::Workspace => "workspace",
             By::Default => "default",
         }
     }
@@ -313,7 +316,10 @@ pub(crate) fn strategy_of(asked: &Resolved, rules: &Rules) -> (&'static dyn Stra
         (None, None, Some(sort), _) => (sort.strategy(), By::Suffix),
         (None, None, None, Some(house)) => (house, By::House),
         (None, None, None, None) if !rules.order.is_empty() => (&strategy::least_cost::LeastCost, By::Order),
-        (None, None, None, None) => (strategy::DEFAULT, By::Default),
+        (None, None, None, None) => match rules.habit {
+            Some(habit) => (habit.strategy(), By::Workspace),
+            None => (strategy::DEFAULT, By::Default),
+        },
     }
 }
 

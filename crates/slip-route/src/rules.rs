@@ -99,6 +99,8 @@ pub struct Rules {
     pub max_latency: Preferred,
     pub max_price: MaxPrice,
     pub balancer: Option<&'static dyn Strategy>,
+    /// Not the caller's: how endpoints are ordered where nothing else says how.
+    pub habit: Option<Sort>,
 }
 
 impl Default for Rules {
@@ -119,6 +121,7 @@ impl Default for Rules {
             max_latency: Preferred::default(),
             max_price: MaxPrice::default(),
             balancer: None,
+            habit: None,
         }
     }
 }

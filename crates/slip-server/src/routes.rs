@@ -1,5 +1,6 @@
 //! Every path we answer, who may call it, and where a wrong one should have gone.
 
+use crate::api::teams::Team;
 use http::Method;
 use slip_ir::{Dialect, Op};
 use slip_wire::ops::Shape;
@@ -15,6 +16,8 @@ pub enum Auth {
     Key,
     /// An API key or a management key.
     AnyKey,
+    /// A management key.
+    Management,
     /// A management key, or a peer on loopback (a scraper on the same machine).
     LocalOrManagement,
 }
@@ -43,6 +46,8 @@ pub enum To {
     /// How a request would be routed.
     Explain,
     KeyInfo,
+    /// Workspaces, members and guardrails.
+    Team(Team),
     Health,
     Ready,
     Metrics,
@@ -301,12 +306,174 @@ pub static ROUTES: &[Route] = &[
     route(Method::POST, "//api/show", Auth::Catalogue, To::OllamaShow, "what one model can do, as Ollama tells it"),
     route(Method::GET, "//api/ps", Auth::Catalogue, To::OllamaRunning, "models held in memory: none"),
     route(Method::GET, "//api/version", Auth::Public, To::OllamaVersion, "the release of Ollama whose API is spoken"),
+    route(Method::GET, "/workspaces", Auth::Management, To::Team(Team::Workspaces), "the workspaces"),
+    route(Method::POST, "/workspaces", Auth::Management, To::Team(Team::MakeWorkspace), "a new workspace"),
+    route(
+        Method::GET,
+        "/workspaces/{id}",
+        Auth::Management,
+        To::Team(Team::Workspace),
+        "one workspace, by its id or slug",
+    ),
+    route(Method::PATCH, "/workspaces/{id}", Auth::Management, To::Team(Team::ChangeWorkspace), "change it"),
+    route(
+        Method::DELETE,
+        "/workspaces/{id}",
+        Auth::Management,
+        To::Team(Team::RemoveWorkspace),
+        "remove it with its budgets and guardrails; not while it has keys",
+    ),
+    route(
+        Method::GET,
+        "/workspaces/{id}/budgets",
+        Auth::Management,
+        To::Team(Team::Budgets),
+        "what a workspace may spend",
+    ),
+    route(
+        Method::GET,
+        "/workspaces/{id}/budgets/{interval}",
+        Auth::Management,
+        To::Team(Team::Budget),
+        "the same of one interval (`daily`, `weekly`, `monthly`, `lifetime`)",
+    ),
+    route(
+        Method::PUT,
+        "/workspaces/{id}/budgets/{interval}",
+        Auth::Management,
+        To::Team(Team::PutBudget),
+        "set it; budgets grow with the interval",
+    ),
+    route(
+        Method::DELETE,
+        "/workspaces/{id}/budgets/{interval}",
+        Auth::Management,
+        To::Team(Team::RemoveBudget),
+        "lift it",
+    ),
+    route(
+        Method::GET,
+        "/workspaces/{id}/members",
+        Auth::Management,
+        To::Team(Team::Joined),
+        "who belongs to a workspace; to the default one everybody",
+    ),
+    route(Method::POST, "/workspaces/{id}/members/add", Auth::Management, To::Team(Team::Join), "add members"),
+    route(
+        Method::POST,
+        "/workspaces/{id}/members/remove",
+        Auth::Management,
+        To::Team(Team::Leave),
+        "remove members; not those with keys in it",
+    ),
+    route(Method::GET, "/organization/members", Auth::Management, To::Team(Team::Members), "the members"),
+    route(
+        Method::POST,
+        "/organization/members",
+        Auth::Management,
+        To::Team(Team::MakeMember),
+        "a new member (ours; OpenRouter has a sign-up)",
+    ),
+    route(Method::GET, "/organization/members/{id}", Auth::Management, To::Team(Team::Member), "one member (ours)"),
+    route(
+        Method::PATCH,
+        "/organization/members/{id}",
+        Auth::Management,
+        To::Team(Team::ChangeMember),
+        "change one (ours)",
+    ),
+    route(
+        Method::DELETE,
+        "/organization/members/{id}",
+        Auth::Management,
+        To::Team(Team::RemoveMember),
+        "remove one who has no keys (ours)",
+    ),
+    route(
+        Method::GET,
+        "/guardrails/assignments/keys",
+        Auth::Management,
+        To::Team(Team::AllKeys),
+        "which guardrail holds for which key",
+    ),
+    route(
+        Method::GET,
+        "/guardrails/assignments/members",
+        Auth::Management,
+        To::Team(Team::AllMembers),
+        "which guardrail holds for which member",
+    ),
+    route(
+        Method::GET,
+        "/guardrails",
+        Auth::Management,
+        To::Team(Team::Guardrails),
+        "the guardrails of a workspace (`?workspace_id=`)",
+    ),
+    route(
+        Method::POST,
+        "/guardrails",
+        Auth::Management,
+        To::Team(Team::MakeGuardrail),
+        "a new guardrail; it holds for nobody yet",
+    ),
+    route(Method::GET, "/guardrails/{id}", Auth::Management, To::Team(Team::Guardrail), "one guardrail"),
+    route(
+        Method::PATCH,
+        "/guardrails/{id}",
+        Auth::Management,
+        To::Team(Team::ChangeGuardrail),
+        "change it; a workspace's default guardrail is made by this",
+    ),
+    route(Method::DELETE, "/guardrails/{id}", Auth::Management, To::Team(Team::RemoveGuardrail), "remove it"),
+    route(
+        Method::GET,
+        "/guardrails/{id}/assignments/keys",
+        Auth::Management,
+        To::Team(Team::Keys),
+        "the keys it holds for",
+    ),
+    route(
+        Method::POST,
+        "/guardrails/{id}/assignments/keys",
+        Auth::Management,
+        To::Team(Team::AssignKeys),
+        "let it hold for keys, in place of what held before",
+    ),
+    route(
+        Method::POST,
+        "/guardrails/{id}/assignments/keys/remove",
+        Auth::Management,
+        To::Team(Team::UnassignKeys),
+        "let it hold for them no more",
+    ),
+    route(
+        Method::GET,
+        "/guardrails/{id}/assignments/members",
+        Auth::Management,
+        To::Team(Team::Assigned),
+        "the members it holds for",
+    ),
+    route(
+        Method::POST,
+        "/guardrails/{id}/assignments/members",
+        Auth::Management,
+        To::Team(Team::AssignMembers),
+        "let it hold for members, in place of what held before",
+    ),
+    route(
+        Method::POST,
+        "/guardrails/{id}/assignments/members/remove",
+        Auth::Management,
+        To::Team(Team::UnassignMembers),
+        "let it hold for them no more",
+    ),
 ];
 
 pub enum Found {
     Route(&'static Route, Vec<String>),
-    /// The path is known, the method is not.
-    Method(&'static str),
+    /// The path is known, the method is not; those that are.
+    Method(String),
     /// Nothing like it; the nearest path, if any is near.
     Nothing(Option<String>),
 }
@@ -319,29 +486,29 @@ pub fn find(method: &Method, path: &str) -> Found {
     }
     let trimmed = path.trim_end_matches('/');
     let below = below_version(trimmed);
-    let mut other_method = None;
+    let mut others: Vec<&str> = Vec::new();
     for route in ROUTES {
         let captured = match route.pattern.strip_prefix("//") {
             Some(rooted) => matches(rooted, trimmed.trim_start_matches('/')),
             None => below.and_then(|below| matches(&route.pattern[1..], below.trim_start_matches('/'))),
         };
         match captured {
-            Some(_) if route.method != *method => other_method = Some(route.method_name()),
+            Some(_) if route.method != *method => {
+                if !others.contains(&route.method.as_str()) {
+                    others.push(route.method.as_str());
+                }
+            }
             Some(captured) => return Found::Route(route, captured),
             None => {}
         }
     }
-    match other_method {
-        Some(allowed) => Found::Method(allowed),
-        None => Found::Nothing(nearest(trimmed)),
+    match others.as_slice() {
+        [] => Found::Nothing(nearest(trimmed)),
+        allowed => Found::Method(allowed.join(", ")),
     }
 }
 
 impl Route {
-    fn method_name(&self) -> &'static str {
-        if self.method == Method::POST { "POST" } else { "GET" }
-    }
-
     /// The path as a caller should write it.
     pub fn public(&self) -> String {
         match self.pattern.strip_prefix("//") {
@@ -406,7 +573,7 @@ pub fn decode(segment: &str) -> Option<String> {
 
 fn nearest(path: &str) -> Option<String> {
     let tail = below_version(path).unwrap_or(path).trim_start_matches("/api");
-    let told = |route: &Route| format!("{} {}", route.method_name(), route.public());
+    let told = |route: &Route| format!("{} {}", route.method, route.public());
     // The beginning of a path, as of somebody who thought that was all.
     let begun = tail.trim_matches('/');
     let goes_on = |route: &&Route| {
@@ -486,6 +653,10 @@ mod tests {
             (Method::GET, "/v1/models/openai%2Fgpt-5", "Retrieve openai/gpt-5"),
             (Method::GET, "/v1/models/count", "ModelsCount"),
             (Method::GET, "/api/v1/auth/key", "KeyInfo"),
+            (Method::GET, "/api/v1/workspaces/a-b/budgets/daily", "Team(Budget) a-b,daily"),
+            (Method::GET, "/api/v1/guardrails/assignments/keys", "Team(AllKeys)"),
+            (Method::POST, "/v1/guardrails/g/assignments/keys/remove", "Team(UnassignKeys) g"),
+            (Method::PUT, "/api/v1/workspaces/a", "use GET, PATCH, DELETE"),
             (Method::GET, "/healthz", "Health"),
             (Method::GET, "/api/v1/chat/completions", "use POST"),
             (Method::POST, "/chat/completions", "near POST /api/v1/chat/completions"),

@@ -9,6 +9,7 @@ pub mod live;
 mod models;
 pub mod ollama;
 mod system;
+pub mod teams;
 
 use crate::App;
 use crate::body::Body;
@@ -25,6 +26,7 @@ use slip_wire::peek::Named;
 use std::sync::Arc;
 
 pub use system::{preflight, root};
+pub use teams::guardrail_name;
 
 /// Answer a route that calls no model.
 pub async fn answer(
@@ -58,7 +60,7 @@ pub async fn answer(
         To::OllamaTags => Ok(ollama::tags(&world)),
         To::OllamaRunning => Ok(ollama::running()),
         To::OllamaVersion => Ok(ollama::version()),
-        To::Generate(_) | To::Serve(..) | To::OllamaShow | To::Explain => {
+        To::Generate(_) | To::Serve(..) | To::OllamaShow | To::Explain | To::Team(_) => {
             Err(Fault::house(FaultKind::Internal, "internal error"))
         }
     }

@@ -1,5 +1,6 @@
 //! Verb 1, admit: who is calling, and may they call this route. Before any body is read.
 
+use super::standing;
 use crate::App;
 use crate::routes::Auth;
 use http::HeaderMap;
@@ -39,9 +40,16 @@ pub fn admit(app: &App, auth: Auth, headers: &HeaderMap, peer: SocketAddr, now_m
         (Auth::LocalOrManagement, None) if peer.ip().to_canonical().is_loopback() => return Ok(Caller::Anyone),
         (Auth::Catalogue, None) => return Ok(Caller::Anyone),
         (_, None) => return Err(Fault::caller(FaultKind::Unauthorised, MISSING)),
-        (_, Some(secret)) => Caller::Key(identify(app, secret, now_ms)?),
+        (_, Some(secret)) => {
+            let key = identify(app, secret, now_ms)?;
+            standing::of(app, &key).admits(peer.ip())?;
+            Caller::Key(key)
+        }
     };
     match auth {
+        Auth::Management if !caller.is_management() => {
+            Err(Fault::caller(FaultKind::Forbidden, "Only management keys can perform this operation"))
+        }
         Auth::Key if caller.is_management() => Err(Fault::caller(
             FaultKind::Forbidden,
             "a management key cannot run models: use an API key (management keys administer, API keys spend)",

@@ -2,6 +2,7 @@
 
 use super::admit::Caller;
 use super::read::{Inbound, bad_request};
+use super::standing;
 use crate::world::World;
 use crate::{App, clock, sticky};
 use slip_ir::Fault;
@@ -46,6 +47,19 @@ pub fn asking(inbound: &Inbound) -> Result<Asking, Fault> {
 }
 
 impl Asking {
+    /// With what the caller's key is held to, and what its workspace is used to where the request says nothing.
+    pub fn within(mut self, app: &App, caller: &Caller, inbound: &Inbound) -> Asking {
+        if let Some(key) = caller.key() {
+            let standing = standing::of(app, key);
+            self.ask.allow.clone_from(&standing.allow);
+            self.ask.rules.habit = standing.sort;
+            if self.ask.models.is_empty() {
+                self.ask.models.extend(standing.model(inbound.peek.want.op).cloned());
+            }
+        }
+        self
+    }
+
     /// Under which it is remembered where this caller's conversation was.
     pub fn conversation(&self, caller: &Caller) -> Option<u64> {
         let tenant = caller.key().map_or("", |k| &k.hash);
@@ -54,7 +68,7 @@ impl Asking {
 }
 
 pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> Result<Chosen, Fault> {
-    let asking = asking(inbound)?;
+    let asking = asking(inbound)?.within(app, caller, inbound);
     let now = clock::unix_ms();
     let conversation = asking.conversation(caller);
     let view = View {

@@ -2,7 +2,7 @@
 //! asked, nothing is counted, and nothing is remembered.
 
 use super::admit::Caller;
-use super::choose::asking;
+use super::choose::{Asking, asking};
 use super::read::{self, Heads, Inbound};
 use super::settle::InFlight;
 use super::{hold, refuse};
@@ -32,24 +32,27 @@ pub async fn explain(app: Arc<App>, caller: Caller, request: Request<Incoming>) 
     let raw = read::bytes(&parts.headers, body, world.limits.body).await?;
     let inbound = understood(raw)?;
     let turn = app.turn.load(Ordering::Relaxed);
-    let told = at_this_moment(&world, &inbound, &caller, turn, Some(&app.conversations))?;
+    let asking = asking(&inbound)?.within(&app, &caller, &inbound);
+    let told = at_this_moment(&world, &inbound, asking, &caller, turn, Some(&app.conversations));
     Ok(refuse::json(http::StatusCode::OK, told.to_string().into_bytes()))
 }
 
 /// The same without a gateway: by a configuration alone, everybody well and nobody measured.
 pub fn offline(world: &World, body: Vec<u8>) -> Result<Value, Fault> {
-    at_this_moment(world, &understood(body.into())?, &Caller::Anyone, 0, None)
+    let inbound = understood(body.into())?;
+    let asking = asking(&inbound)?;
+    Ok(at_this_moment(world, &inbound, asking, &Caller::Anyone, 0, None))
 }
 
 fn at_this_moment(
     world: &World,
     inbound: &Inbound,
+    asking: Asking,
     caller: &Caller,
     turn: u64,
     conversations: Option<&Conversations>,
-) -> Result<Value, Fault> {
+) -> Value {
     let now = clock::unix_ms();
-    let asking = asking(inbound)?;
     let remembered = |key| conversations.and_then(|all| all.find(key, now));
     let sticky: Option<Sticky> = asking.conversation(caller).and_then(remembered);
     let moment = world.at(now);
@@ -57,7 +60,8 @@ fn at_this_moment(
     let want = &inbound.peek.want;
     let dice = &mut Rng::with_seed(SEED);
     let told: Explained = slip_route::explain(&world.field, &asking.ask, want, &view, now, dice);
-    Ok(api::explain::shown(&told, &api::explain::Asked { inbound, caller, view: &view, now_ms: now }))
+    let allow = asking.ask.allow.as_deref();
+    api::explain::shown(&told, &api::explain::Asked { inbound, caller, allow, view: &view, now_ms: now })
 }
 
 /// What is said beside the request. Gemini's and Bedrock's callers name the model in the path, for which there is no place here:

@@ -19,8 +19,10 @@ pub mod read;
 pub mod refuse;
 pub mod relay;
 mod resume;
+pub mod screen;
 pub mod settle;
 pub mod shield;
+pub mod standing;
 pub mod strict;
 #[cfg(test)]
 mod tests;
@@ -96,6 +98,7 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                 (Some(Ok(call)), _) => return Box::pin(journey(app, caller, call, request, arrived)).await,
                 (Some(Err(fault)), _) => Err(fault),
                 (None, To::Explain) => Box::pin(explain::explain(app, caller, request)).await,
+                (None, To::Team(team)) => Box::pin(api::teams::answer(&app, team, captured, request)).await,
                 (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
                 (None, to) => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
             };
@@ -133,9 +136,12 @@ fn recognise(app: &App, peer: SocketAddr, request: &Request<Incoming>) -> Result
     let (route, captured) = match routes::find(method, uri.path()) {
         Found::Route(route, captured) => (route, captured),
         Found::Method(allowed) => {
-            let says = format!("{} is not answered here, {allowed} is", request.method());
+            let is = if allowed.contains(',') { "are" } else { "is" };
+            let says = format!("{} is not answered here, {allowed} {is}", request.method());
             let mut response = no(Fault::caller(FaultKind::MethodNotAllowed, says));
-            response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static(allowed));
+            if let Ok(allowed) = HeaderValue::try_from(allowed) {
+                response.headers_mut().insert(http::header::ALLOW, allowed);
+            }
             return Err(response);
         }
         Found::Nothing(_) if uri.path() == "/" => return Err(Box::new(api::root())),
@@ -212,7 +218,7 @@ async fn travel(
     if app.draining.load(Ordering::SeqCst) {
         return refuse(dialect, &hold::draining(), None);
     }
-    let inbound = match read::read(&world, call, request).await {
+    let inbound = match read::read(&app, &world, &caller, call, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };

@@ -28,6 +28,8 @@ const MAX_TEXT: usize = 256;
 /// The same for the words of an error, and for how many losses are told.
 const MAX_MESSAGE: usize = 2048;
 const MAX_LOSSES: usize = 64;
+/// How much of what guardrails wanted noted is.
+const MAX_NOTED: usize = 16;
 /// How many endpoints are told that were ruled out, and how many that came last.
 const MAX_RULED: usize = 16;
 
@@ -137,6 +139,7 @@ impl Book {
             op: peek.want.op.name(),
             dialect_in: inbound.dialect.name(),
             streamed: peek.stream,
+            noted: inbound.noted.iter().take(MAX_NOTED).map(|text| short(text.clone(), MAX_TEXT)).collect(),
             http_referer: inbound.heads.referer.clone(),
             app_title: inbound.heads.title.clone(),
             user_agent: inbound.heads.user_agent.clone(),

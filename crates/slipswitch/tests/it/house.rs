@@ -176,6 +176,7 @@ fn every_route_is_documented_with_who_may_call_it() {
             Auth::Catalogue => "anybody; a key that is sent must be good",
             Auth::Key => "an API key",
             Auth::AnyKey => "an API key or a management key",
+            Auth::Management => "a management key",
             Auth::LocalOrManagement => "this machine, or a management key",
         };
         assert_eq!((row.get(2), row.get(3)), (Some(&who), Some(&route.about)), "{method} {path}");
