@@ -15,7 +15,7 @@ use crate::App;
 use crate::body::Body;
 use crate::flow::admit::Caller;
 use crate::flow::read::Call;
-use crate::flow::refuse;
+use crate::flow::{refuse, standing};
 use crate::routes::To;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -41,7 +41,12 @@ pub async fn answer(
     match to {
         To::Models if google::asks(request.uri().path(), request.headers()) => google::list(&world, &query),
         To::Retrieve if google::asks(request.uri().path(), request.headers()) => google::one(&world, captured),
-        To::Models | To::ModelsUser => models::list(&world, &query, request.headers()),
+        To::Models => models::list(&world, &query, request.headers()),
+        To::ModelsUser => {
+            let standing = caller.key().map(|key| standing::of(app, key));
+            let allow = standing.as_ref().and_then(|standing| standing.allow.as_deref());
+            models::of_key(&world, allow, &query, request.headers())
+        }
         To::ServiceModels(op) => models::serving(&world, op, &query),
         To::ImageModels => Ok(images::models(&world)),
         To::ImageEndpoints => images::endpoints(&world, captured),

@@ -84,6 +84,8 @@ pub struct Screen {
     sieves: Vec<Sieve>,
 }
 
+type Check = fn(&str) -> bool;
+
 #[derive(Debug)]
 struct Sieve {
     pattern: Regex,
@@ -91,7 +93,7 @@ struct Sieve {
     /// What is left where something was taken out.
     label: String,
     /// Looks closer at what the pattern found.
-    check: Option<fn(&str) -> bool>,
+    check: Option<Check>,
     user_only: bool,
 }
 
@@ -110,7 +112,7 @@ pub fn placeholder(slug: &str) -> String {
     format!("[{}]", word.replace('-', "_").to_uppercase())
 }
 
-fn builtin(slug: &str) -> Option<(&'static str, Option<fn(&str) -> bool>)> {
+fn builtin(slug: &str) -> Option<(&'static str, Option<Check>)> {
     Some(match slug {
         "email" => (r"(?i)\b[a-z0-9._%+-]+@(?:[a-z0-9-]+\.)+[a-z]{2,}\b", None),
         "phone" => {

@@ -20,4 +20,5 @@ mod reload;
 mod responses;
 mod routing;
 mod services;
+mod teams;
 mod wire;
