@@ -475,7 +475,7 @@ pub static ROUTES: &[Route] = &[
 
 pub enum Found {
     Route(&'static Route, Vec<String>),
-    /// The path is known, the method is not; those that are.
+    /// The path is known, the method is not: the methods that are.
     Method(String),
     /// Nothing like it; the nearest path, if any is near.
     Nothing(Option<String>),
@@ -501,10 +501,8 @@ pub fn find(method: &Method, path: &str) -> Found {
             None => {}
         }
     }
-    match others.as_slice() {
-        [] => Found::Nothing(nearest(trimmed)),
-        allowed => Found::Method(allowed.join(", ")),
-    }
+    others.dedup();
+    if others.is_empty() { Found::Nothing(nearest(trimmed)) } else { Found::Method(others.join(", ")) }
 }
 
 impl Route {

@@ -28,7 +28,7 @@ pub mod workspaces;
 mod writer;
 
 pub use content::Content;
-pub use directory::{Cap, Directory, Edit, Scope, Snapshot};
+pub use directory::{Directory, Edit, Snapshot};
 pub use error::Error;
 pub use filed::{Filed, derived_id, is_id, random_id};
 pub use generations::{Attempt, Failure, Generation, Page, Ruled};

@@ -15,7 +15,7 @@ use crate::App;
 use crate::body::Body;
 use crate::flow::admit::Caller;
 use crate::flow::read::Call;
-use crate::flow::{refuse, standing};
+use crate::flow::{bounds, refuse};
 use crate::routes::To;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -43,8 +43,8 @@ pub async fn answer(
         To::Retrieve if google::asks(request.uri().path(), request.headers()) => google::one(&world, captured),
         To::Models => models::list(&world, &query, request.headers()),
         To::ModelsUser => {
-            let standing = caller.key().map(|key| standing::of(app, key));
-            let allow = standing.as_ref().and_then(|standing| standing.allow.as_deref());
+            let bounds = caller.key().map(|key| bounds::of(app, key));
+            let allow = bounds.as_ref().and_then(|bounds| bounds.allow.as_deref());
             models::of_key(&world, allow, &query, request.headers())
         }
         To::ServiceModels(op) => models::serving(&world, op, &query),

@@ -1,6 +1,6 @@
 //! Verb 1, admit: who is calling, and may they call this route. Before any body is read.
 
-use super::standing;
+use super::bounds;
 use crate::App;
 use crate::routes::Auth;
 use http::HeaderMap;
@@ -42,19 +42,16 @@ pub fn admit(app: &App, auth: Auth, headers: &HeaderMap, peer: SocketAddr, now_m
         (_, None) => return Err(Fault::caller(FaultKind::Unauthorised, MISSING)),
         (_, Some(secret)) => {
             let key = identify(app, secret, now_ms)?;
-            standing::of(app, &key).admits(peer.ip())?;
+            bounds::of(app, &key).admits(peer.ip())?;
             Caller::Key(key)
         }
     };
     match auth {
-        Auth::Management if !caller.is_management() => {
-            Err(Fault::caller(FaultKind::Forbidden, "Only management keys can perform this operation"))
-        }
         Auth::Key if caller.is_management() => Err(Fault::caller(
             FaultKind::Forbidden,
             "a management key cannot run models: use an API key (management keys administer, API keys spend)",
         )),
-        Auth::LocalOrManagement if !caller.is_management() => {
+        Auth::Management | Auth::LocalOrManagement if !caller.is_management() => {
             Err(Fault::caller(FaultKind::Forbidden, "Only management keys can perform this operation"))
         }
         _ => Ok(caller),

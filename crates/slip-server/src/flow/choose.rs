@@ -1,8 +1,8 @@
 //! Verb 3, choose: who may serve this, in which order, and why not the others. Pure; this file only gathers what it asks for.
 
 use super::admit::Caller;
+use super::bounds;
 use super::read::{Inbound, bad_request};
-use super::standing;
 use crate::world::World;
 use crate::{App, clock, sticky};
 use slip_ir::Fault;
@@ -50,11 +50,11 @@ impl Asking {
     /// With what the caller's key is held to, and what its workspace is used to where the request says nothing.
     pub fn within(mut self, app: &App, caller: &Caller, inbound: &Inbound) -> Asking {
         if let Some(key) = caller.key() {
-            let standing = standing::of(app, key);
-            self.ask.allow.clone_from(&standing.allow);
-            self.ask.rules.habit = standing.sort;
+            let bounds = bounds::of(app, key);
+            self.ask.allow.clone_from(&bounds.allow);
+            self.ask.rules.habit = bounds.sort;
             if self.ask.models.is_empty() {
-                self.ask.models.extend(standing.model(inbound.peek.want.op).cloned());
+                self.ask.models.extend(bounds.model(inbound.peek.want.op).cloned());
             }
         }
         self

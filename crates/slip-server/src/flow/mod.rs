@@ -1,6 +1,7 @@
 //! The journey of a request, on one screen: nine verbs, one file each, always in this order.
 
 pub mod admit;
+pub mod bounds;
 mod calls;
 pub mod carry;
 pub mod choose;
@@ -22,7 +23,7 @@ mod resume;
 pub mod screen;
 pub mod settle;
 pub mod shield;
-pub mod standing;
+
 pub mod strict;
 #[cfg(test)]
 mod tests;
@@ -136,12 +137,12 @@ fn recognise(app: &App, peer: SocketAddr, request: &Request<Incoming>) -> Result
     let (route, captured) = match routes::find(method, uri.path()) {
         Found::Route(route, captured) => (route, captured),
         Found::Method(allowed) => {
-            let is = if allowed.contains(',') { "are" } else { "is" };
-            let says = format!("{} is not answered here, {allowed} {is}", request.method());
+            let says = format!("{} is not answered here, but {allowed}", request.method());
             let mut response = no(Fault::caller(FaultKind::MethodNotAllowed, says));
-            if let Ok(allowed) = HeaderValue::try_from(allowed) {
-                response.headers_mut().insert(http::header::ALLOW, allowed);
-            }
+            response.headers_mut().insert(
+                http::header::ALLOW,
+                HeaderValue::from_str(&allowed).unwrap_or(HeaderValue::from_static("GET")),
+            );
             return Err(response);
         }
         Found::Nothing(_) if uri.path() == "/" => return Err(Box::new(api::root())),

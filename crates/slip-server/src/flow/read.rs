@@ -4,7 +4,7 @@ use super::admit::Caller;
 use super::carry::{self, Carried, Engine};
 use super::invoked;
 use super::metadata;
-use super::{screen, standing};
+use super::{bounds, screen};
 use crate::world::World;
 use crate::{App, clock};
 use bytes::{Bytes, BytesMut};
@@ -133,7 +133,7 @@ pub async fn read(
     })?;
     raw = text(raw)?;
     let noted = match caller.key() {
-        Some(key) => screen::screen(&standing::of(app, key).screens, media_type, &mut raw)?,
+        Some(key) => screen::screen(&bounds::of(app, key).screens, media_type, &mut raw)?,
         None => Vec::new(),
     };
     if let Some((op, shape)) = service {

@@ -66,7 +66,8 @@ async fn refused(gateway: &Gateway, rows: &[(&str, &str, Value, u16, &str)]) {
 fn has_exactly(value: &Value, names: &[&str]) {
     let mut have: Vec<&str> = value.as_object().expect("an object").keys().map(String::as_str).collect();
     let mut want = names.to_vec();
-    (have.sort_unstable(), want.sort_unstable());
+    have.sort_unstable();
+    want.sort_unstable();
     assert_eq!(have, want);
 }
 

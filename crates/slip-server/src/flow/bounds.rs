@@ -18,7 +18,7 @@ use std::sync::Arc;
 const MOST: usize = 10_000;
 
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct Bounds {
     /// `None`: everything.
     pub allow: Option<Arc<Allow>>,
     pub screens: Vec<Arc<Screen>>,
@@ -40,7 +40,7 @@ struct Made {
 struct Held {
     key: Arc<Key>,
     directory: Arc<Snapshot>,
-    standing: Arc<Standing>,
+    bounds: Arc<Bounds>,
 }
 
 #[derive(Default)]
@@ -55,31 +55,31 @@ thread_local! {
 }
 
 /// Of this key, at this moment.
-pub fn of(app: &App, key: &Arc<Key>) -> Arc<Standing> {
+pub fn of(app: &App, key: &Arc<Key>) -> Arc<Bounds> {
     let (directory, place) = (app.store.directory().now(), Arc::as_ptr(key) as usize);
     REMEMBERED.with_borrow_mut(|remembered| {
         if let Some(held) = remembered.keys.get(&place)
             && Arc::ptr_eq(&held.key, key)
             && Arc::ptr_eq(&held.directory, &directory)
         {
-            return held.standing.clone();
+            return held.bounds.clone();
         }
-        let standing = Arc::new(remembered.work_out(key, &directory));
+        let bounds = Arc::new(remembered.work_out(key, &directory));
         if remembered.keys.len() >= MOST {
             remembered.keys.clear();
         }
-        remembered.keys.insert(place, Held { key: key.clone(), directory, standing: standing.clone() });
-        standing
+        remembered.keys.insert(place, Held { key: key.clone(), directory, bounds: bounds.clone() });
+        bounds
     })
 }
 
 impl Remembered {
-    fn work_out(&mut self, key: &Arc<Key>, directory: &Snapshot) -> Standing {
-        let mut standing = Standing { networks: networks(&key.detail.addresses), ..Standing::default() };
+    fn work_out(&mut self, key: &Arc<Key>, directory: &Snapshot) -> Bounds {
+        let mut bounds = Bounds { networks: networks(&key.detail.addresses), ..Bounds::default() };
         if let Some(workspace) = directory.workspace(&key.workspace) {
-            standing.sort = workspace.default_provider_sort.as_deref().and_then(sort);
-            standing.text_model.clone_from(&workspace.default_text_model);
-            standing.image_model.clone_from(&workspace.default_image_model);
+            bounds.sort = workspace.default_provider_sort.as_deref().and_then(sort);
+            bounds.text_model.clone_from(&workspace.default_text_model);
+            bounds.image_model.clone_from(&workspace.default_image_model);
         }
         let mut guards: Vec<Arc<Guard>> = Vec::new();
         for (_, guardrail) in directory.over(key) {
@@ -88,14 +88,14 @@ impl Remembered {
                 continue;
             }
             guards.push(guard);
-            standing.screens.extend(screen);
+            bounds.screens.extend(screen);
         }
         let list = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
         let (models, providers) = (list(&key.detail.models), list(&key.detail.providers));
         if models.is_some() || providers.is_some() || !guards.is_empty() {
-            standing.allow = Some(Arc::new(Allow::new(models, providers).under(guards)));
+            bounds.allow = Some(Arc::new(Allow::new(models, providers).under(guards)));
         }
-        standing
+        bounds
     }
 
     fn made(&mut self, from: &Arc<Guardrail>, directory: &Snapshot) -> (Arc<Guard>, Option<Arc<Screen>>) {
@@ -116,7 +116,7 @@ impl Remembered {
     }
 }
 
-impl Standing {
+impl Bounds {
     /// May it be used from here?
     pub fn admits(&self, peer: IpAddr) -> Result<(), Fault> {
         let peer = peer.to_canonical();
@@ -204,8 +204,8 @@ mod tests {
         ];
         for (addresses, peer, may) in rows {
             let addresses: Vec<String> = addresses.iter().map(|a| (*a).to_owned()).collect();
-            let standing = Standing { networks: networks(&addresses), ..Standing::default() };
-            let said = standing.admits(peer.parse().expect("an address"));
+            let bounds = Bounds { networks: networks(&addresses), ..Bounds::default() };
+            let said = bounds.admits(peer.parse().expect("an address"));
             assert_eq!(said.is_ok(), *may, "{addresses:?} from {peer}");
         }
     }
