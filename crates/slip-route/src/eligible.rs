@@ -1,9 +1,10 @@
 //! Who may serve this request, and of everybody else, why not.
 
-use crate::field::{Endpoint, Field, Instance};
+use crate::field::{Endpoint, Field, Instance, lower};
+use crate::guard::Against;
 use crate::health::Metric;
 use crate::plan::Allow;
-use crate::resolve::{Reach, Resolved};
+use crate::resolve::{Reach, Resolved, suffixes};
 use crate::rules::Rules;
 use crate::view::{View, Vital};
 use crate::vocabulary::Params;
@@ -99,13 +100,15 @@ impl fmt::Display for Refusal {
 }
 
 /// Why not. The `Display` form is for the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {
     NoInstance,
     /// It is not made for what is asked, or its provider does not offer it.
     Op(Op),
     KeyModel,
     KeyProvider,
+    /// A guardrail, by its name.
+    Guard(Arc<str>, Against),
     NotInOnly,
     Ignored,
     NotInOrder,
@@ -172,6 +175,9 @@ impl Rule {
             Rule::KeyModel | Rule::KeyProvider | Rule::NotInOnly | Rule::Ignored | Rule::NotInOrder => {
                 Some("allowed_providers")
             }
+            Rule::Guard(_, Against::Zdr) => Some("data_policy:zdr"),
+            Rule::Guard(_, Against::Training | Against::Publication) => Some("data_policy:training"),
+            Rule::Guard(..) => Some("guardrail"),
             Rule::Quantization => Some("quantization"),
             Rule::Collection => Some("data_policy:training"),
             Rule::Zdr => Some("data_policy:zdr"),
@@ -199,6 +205,7 @@ impl Rule {
             Rule::Op(_) => "operation",
             Rule::KeyModel => "key_model",
             Rule::KeyProvider => "key_provider",
+            Rule::Guard(..) => "guardrail",
             Rule::NotInOnly => "only",
             Rule::Ignored => "ignore",
             Rule::NotInOrder => "order",
@@ -233,6 +240,7 @@ impl fmt::Display for Rule {
             Rule::Op(op) => write!(f, "no {op} here"),
             Rule::KeyModel => f.write_str("this key may not use the model"),
             Rule::KeyProvider => f.write_str("this key may not use the provider"),
+            Rule::Guard(name, against) => write!(f, "the guardrail {name:?} forbids it: {against}"),
             Rule::NotInOnly => f.write_str("not in provider.only"),
             Rule::Ignored => f.write_str("in provider.ignore"),
             Rule::NotInOrder => f.write_str("not in provider.order, and provider.allow_fallbacks is false"),
@@ -337,19 +345,23 @@ pub(crate) struct Stand<'a> {
     pub tiered: bool,
     /// The key may use the name that leads here.
     named: bool,
+    /// That name in lower case, suffixes apart.
+    name: &'a str,
     pub endpoint: &'a Arc<Endpoint>,
 }
 
 /// Every endpoint of the names asked for, once.
-pub(crate) fn each<'a>(q: &Question<'a>, mut visit: impl FnMut(&Stand<'a>)) {
+pub(crate) fn each(q: &Question<'_>, mut visit: impl FnMut(&Stand<'_>)) {
     // Only several names can lead to one endpoint twice.
     let mut seen: Option<HashSet<u64>> = (q.asked.len() > 1).then(|| HashSet::with_capacity(q.reach()));
     for (place, asked) in q.asked.iter().enumerate() {
         let named = q.allow.is_none_or(|a| a.name(&asked.asked));
         let tiered = tiers::sold(q.field, asked, q.want);
+        let low = lower(&asked.asked);
+        let name = suffixes(&low).0;
         for (at, endpoint) in q.field.reach(&asked.reach).iter().enumerate() {
             if seen.as_mut().is_none_or(|s| s.insert(endpoint.key)) {
-                visit(&Stand { place, at, asked, tiered, named, endpoint });
+                visit(&Stand { place, at, asked, tiered, named, name, endpoint });
             }
         }
     }
@@ -432,6 +444,9 @@ fn objections(
         }
         if !allow.provider(e) {
             no(Rule::KeyProvider)?;
+        }
+        for (guard, against) in allow.objections(stand.name, e) {
+            no(Rule::Guard(guard.clone(), against))?;
         }
     }
     let among = |names: &[String]| names.iter().any(|n| e.answers_to(n));

@@ -136,7 +136,7 @@ pub fn explain(
                 Verdict::Unfit(unfit.get(n).cloned().flatten().unwrap_or_default())
             }
             Some((n, candidate)) => {
-                let why = answer.demoted.iter().find(|r| r.endpoint.key == stand.endpoint.key).map(|r| r.rule);
+                let why = answer.demoted.iter().find(|r| r.endpoint.key == stand.endpoint.key).map(|r| r.rule.clone());
                 let parts = parts.get(n).copied().unwrap_or_default();
                 Verdict::May(Box::new(throws.chance(n, candidate, why, parts)))
             }
@@ -216,7 +216,8 @@ impl Throws {
     fn chance(&self, at: usize, candidate: &Candidate, why: Option<Rule>, parts: Parts) -> Chance {
         let has = |bit| candidate.tier & bit != 0;
         let also = [(tier::FOREIGN, Rule::SealedElsewhere), (tier::SLOW, Rule::Slow)];
-        let also = also.into_iter().filter(|(bit, rule)| has(*bit) && why != Some(*rule)).map(|(_, rule)| rule);
+        let also = also.into_iter().filter(|(bit, rule)| has(*bit) && why.as_ref() != Some(rule)).map(|(_, rule)| rule);
+        let also: Vec<Rule> = also.collect();
         let first = self.first.get(at).copied().unwrap_or(0);
         Chance {
             candidate: Candidate { score: self.score.get(at).copied().unwrap_or(0.0), ..*candidate },

@@ -220,7 +220,7 @@ proptest! {
             let chosen = choose(&field, &ask, &want, &view, 0, &mut Rng::with_seed(seed * 1_000 + turn));
             prop_assert_eq!(chosen.is_err(), told.no.is_some());
             let Ok(chosen) = chosen else { return Ok(()) };
-            let refused: HashMap<u64, _> = chosen.refusals.iter().map(|r| (r.endpoint.key, r.rule)).collect();
+            let refused: HashMap<u64, _> = chosen.refusals.iter().map(|r| (r.endpoint.key, r.rule.clone())).collect();
             for one in &told.each {
                 match &one.verdict {
                     Verdict::Refused(rules) => prop_assert_eq!(rules.first(), refused.get(&one.endpoint.key)),

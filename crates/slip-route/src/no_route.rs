@@ -44,7 +44,11 @@ impl NoRoute {
             NoRoute::UnknownModel(no) if no.known.is_none() => "model_not_found",
             NoRoute::UnknownModel(_) => "no_endpoints",
             NoRoute::NoEndpoint { refusals, .. } => {
-                let privacy = |r: &Refusal| matches!(r.rule, Rule::Collection | Rule::Zdr);
+                let privacy = |r: &Refusal| match &r.rule {
+                    Rule::Collection | Rule::Zdr => true,
+                    Rule::Guard(_, against) => against.is_policy(),
+                    _ => false,
+                };
                 if !refusals.is_empty() && refusals.iter().all(privacy) {
                     "privacy_restricted"
                 } else if refusals.iter().any(|r| r.rule.code().is_some()) {
@@ -60,21 +64,26 @@ impl NoRoute {
 /// The first words, which clients of OpenRouter look for.
 fn sentence(refusals: &[Refusal]) -> String {
     let all = |test: fn(&Rule) -> bool| !refusals.is_empty() && refusals.iter().all(|r| test(&r.rule));
-    let first = refusals.first().map(|r| r.rule);
+    let first = refusals.first().map(|r| &r.rule);
     match first {
         Some(Rule::Tools) if all(|r| *r == Rule::Tools) => "No endpoints found that support tool use".to_owned(),
-        Some(Rule::Input(kind)) if refusals.iter().all(|r| r.rule == Rule::Input(kind)) => {
+        Some(Rule::Input(kind)) if refusals.iter().all(|r| r.rule == Rule::Input(*kind)) => {
             format!("No endpoints found that support {} input", kind.name())
         }
-        Some(Rule::Output(kind)) if refusals.iter().all(|r| r.rule == Rule::Output(kind)) => {
+        Some(Rule::Output(kind)) if refusals.iter().all(|r| r.rule == Rule::Output(*kind)) => {
             format!("No endpoints found that support {} output", kind.name())
         }
-        Some(Rule::Op(op)) if refusals.iter().all(|r| r.rule == Rule::Op(op)) => made_for(op, refusals),
+        Some(Rule::Op(op)) if refusals.iter().all(|r| r.rule == Rule::Op(*op)) => made_for(*op, refusals),
         _ if all(|r| matches!(r, Rule::Parameters(_))) => {
             "No endpoints found that can handle the requested parameters".to_owned()
         }
         _ if all(|r| matches!(r, Rule::KeyProvider | Rule::NotInOnly | Rule::Ignored | Rule::NotInOrder)) => {
             "No endpoints found: no allowed providers are available for the selected model".to_owned()
+        }
+        _ if all(|r| matches!(r, Rule::Guard(..) | Rule::Collection | Rule::Zdr))
+            && refusals.iter().any(|r| matches!(r.rule, Rule::Guard(..))) =>
+        {
+            "No endpoints available matching your guardrail restrictions and data policy".to_owned()
         }
         _ if all(|r| matches!(r, Rule::Collection | Rule::Zdr)) => {
             "No endpoints found matching your data policy".to_owned()

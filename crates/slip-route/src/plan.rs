@@ -2,6 +2,7 @@
 
 use crate::eligible::{Candidate, Question, Refusal, eligible, tiers};
 use crate::field::{Endpoint, Field, Instance, lower};
+use crate::guard::{Against, Guard, Names};
 use crate::no_route::NoRoute;
 use crate::resolve::{Reach, Resolved, Unresolved, suffixes};
 use crate::rules::{Rules, Sort};
@@ -41,15 +42,34 @@ pub struct Ask {
 /// What a key may use. Names in lower case; `author/*` takes in all of an author, `*` everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allow {
-    models: Option<Vec<String>>,
-    providers: Option<Vec<String>>,
+    models: Option<Names>,
+    providers: Option<Names>,
+    /// What it is held to beside.
+    guards: Vec<Arc<Guard>>,
 }
 
 impl Allow {
     /// `None` allows all.
     pub fn new(models: Option<Vec<String>>, providers: Option<Vec<String>>) -> Allow {
-        let low = |list: Option<Vec<String>>| list.map(|l| l.iter().map(|n| n.trim().to_lowercase()).collect());
-        Allow { models: low(models), providers: low(providers) }
+        let names = |list: Option<Vec<String>>| list.map(|l| Names::new(l.iter().map(String::as_str)));
+        Allow { models: names(models), providers: names(providers), guards: Vec::new() }
+    }
+
+    /// Held to these as well.
+    pub fn under(self, guards: Vec<Arc<Guard>>) -> Allow {
+        Allow { guards, ..self }
+    }
+
+    pub fn guards(&self) -> &[Arc<Guard>] {
+        &self.guards
+    }
+
+    /// Whether it may use this endpoint under the name of its model, whatever a request says.
+    pub fn endpoint(&self, endpoint: &Endpoint) -> bool {
+        let id = lower(&endpoint.model.id);
+        (self.name(&id) || self.model(&endpoint.model.canonical))
+            && self.provider(endpoint)
+            && self.guards.iter().all(|guard| guard.objection(&id, endpoint).is_none())
     }
 
     /// The name as it was asked for, suffixes apart: a key may be given a house name and nothing behind it.
@@ -58,16 +78,21 @@ impl Allow {
     }
 
     pub(crate) fn model(&self, id: &str) -> bool {
-        let Some(models) = &self.models else { return true };
-        let id = lower(id);
-        models.iter().any(|allowed| match allowed.strip_suffix('*') {
-            Some(front) => id.starts_with(front),
-            None => *allowed == *id,
-        })
+        self.models.as_ref().is_none_or(|names| names.take_in(&lower(id)))
     }
 
     pub(crate) fn provider(&self, endpoint: &Endpoint) -> bool {
-        self.providers.as_ref().is_none_or(|list| list.iter().any(|p| p == "*" || endpoint.answers_to(p)))
+        self.providers.as_ref().is_none_or(|names| names.provider(endpoint))
+    }
+
+    /// What the guardrails have against an endpoint that this name led to, each the first of its reasons.
+    pub(crate) fn objections<'a>(
+        &'a self,
+        asked: &'a str,
+        endpoint: &'a Endpoint,
+    ) -> impl Iterator<Item = (&'a Arc<str>, Against)> {
+        let said = |guard: &'a Arc<Guard>| Some((&guard.name, guard.objection(asked, endpoint)?));
+        self.guards.iter().filter_map(said)
     }
 }
 
@@ -271,6 +296,8 @@ pub enum By {
     Order,
     /// `service_tier` is `priority`, and there is such a tier.
     Tier,
+    /// What the key's workspace is used to.
+    Workspace,
     Default,
 }
 
@@ -282,6 +309,7 @@ impl By {
             By::House => "house",
             By::Order => "order",
             By::Tier => "service_tier",
+            By::Workspace => "workspace",
             By::Default => "default",
         }
     }
@@ -298,7 +326,10 @@ pub(crate) fn strategy_of(field: &Field, asked: &Resolved, rules: &Rules, want: 
         (None, None, None, Some(house)) => (house, By::House),
         (None, None, None, None) if hurried && rules.order.is_empty() => (Sort::Throughput.strategy(), By::Tier),
         (None, None, None, None) if !rules.order.is_empty() => (&strategy::least_cost::LeastCost, By::Order),
-        (None, None, None, None) => (strategy::DEFAULT, By::Default),
+        (None, None, None, None) => match rules.habit {
+            Some(habit) => (habit.strategy(), By::Workspace),
+            None => (strategy::DEFAULT, By::Default),
+        },
     }
 }
 

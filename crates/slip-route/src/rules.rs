@@ -101,6 +101,8 @@ pub struct Rules {
     pub balancer: Option<&'static dyn Strategy>,
     /// Our own word: whether another endpoint may be asked beside a slow first. Only where the name that is asked for gives leave.
     pub hedge: Option<bool>,
+    /// Not the caller's: how endpoints are ordered where nothing else says how.
+    pub habit: Option<Sort>,
 }
 
 impl Default for Rules {
@@ -122,6 +124,7 @@ impl Default for Rules {
             max_price: MaxPrice::default(),
             balancer: None,
             hedge: None,
+            habit: None,
         }
     }
 }

@@ -91,7 +91,7 @@ impl Decisions {
             rules: peek.provider.clone().filter(|raw| raw.as_str().len() <= MAX_RULES),
             want: Want { sealed: Vec::new(), ..peek.want.clone() },
             ranked: ranked.take(MOST).collect(),
-            refused: refusals.iter().take(MOST).map(|r| (r.endpoint.tag.clone(), r.rule)).collect(),
+            refused: refusals.iter().take(MOST).map(|r| (r.endpoint.tag.clone(), r.rule.clone())).collect(),
         };
         Box::new(Entry { log: self.clone(), decision })
     }

@@ -1,8 +1,12 @@
 //! Every path we answer, who may call it, and where a wrong one should have gone.
 
+use crate::api::teams::Team;
 use http::Method;
 use slip_ir::{Dialect, Op};
 use slip_wire::ops::Shape;
+
+#[cfg(test)]
+mod tests;
 
 /// Who may call a route. There is no default: a route without one does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub enum To {
     Keys(Keys),
     Credits,
     Activity,
+    /// Workspaces, members and guardrails.
+    Team(Team),
     Health,
     Ready,
     Metrics,
@@ -343,6 +349,168 @@ pub static ROUTES: &[Route] = &[
     route(Method::POST, "//api/show", Auth::Catalogue, To::OllamaShow, "what one model can do, as Ollama tells it"),
     route(Method::GET, "//api/ps", Auth::Catalogue, To::OllamaRunning, "models held in memory: none"),
     route(Method::GET, "//api/version", Auth::Public, To::OllamaVersion, "the release of Ollama whose API is spoken"),
+    route(Method::GET, "/workspaces", Auth::Management, To::Team(Team::Workspaces), "the workspaces"),
+    route(Method::POST, "/workspaces", Auth::Management, To::Team(Team::MakeWorkspace), "a new workspace"),
+    route(
+        Method::GET,
+        "/workspaces/{id}",
+        Auth::Management,
+        To::Team(Team::Workspace),
+        "one workspace, by its id or slug",
+    ),
+    route(Method::PATCH, "/workspaces/{id}", Auth::Management, To::Team(Team::ChangeWorkspace), "change it"),
+    route(
+        Method::DELETE,
+        "/workspaces/{id}",
+        Auth::Management,
+        To::Team(Team::RemoveWorkspace),
+        "remove it with its budgets and guardrails; not while it has keys",
+    ),
+    route(
+        Method::GET,
+        "/workspaces/{id}/budgets",
+        Auth::Management,
+        To::Team(Team::Budgets),
+        "what a workspace may spend",
+    ),
+    route(
+        Method::GET,
+        "/workspaces/{id}/budgets/{interval}",
+        Auth::Management,
+        To::Team(Team::Budget),
+        "the same of one interval (`daily`, `weekly`, `monthly`, `lifetime`)",
+    ),
+    route(
+        Method::PUT,
+        "/workspaces/{id}/budgets/{interval}",
+        Auth::Management,
+        To::Team(Team::PutBudget),
+        "set it; budgets grow with the interval",
+    ),
+    route(
+        Method::DELETE,
+        "/workspaces/{id}/budgets/{interval}",
+        Auth::Management,
+        To::Team(Team::RemoveBudget),
+        "lift it",
+    ),
+    route(
+        Method::GET,
+        "/workspaces/{id}/members",
+        Auth::Management,
+        To::Team(Team::Joined),
+        "who belongs to a workspace; to the default one everybody",
+    ),
+    route(Method::POST, "/workspaces/{id}/members/add", Auth::Management, To::Team(Team::Join), "add members"),
+    route(
+        Method::POST,
+        "/workspaces/{id}/members/remove",
+        Auth::Management,
+        To::Team(Team::Leave),
+        "remove members; not those with keys in it",
+    ),
+    route(Method::GET, "/organization/members", Auth::Management, To::Team(Team::Members), "the members"),
+    route(
+        Method::POST,
+        "/organization/members",
+        Auth::Management,
+        To::Team(Team::MakeMember),
+        "a new member (ours; OpenRouter has a sign-up)",
+    ),
+    route(Method::GET, "/organization/members/{id}", Auth::Management, To::Team(Team::Member), "one member (ours)"),
+    route(
+        Method::PATCH,
+        "/organization/members/{id}",
+        Auth::Management,
+        To::Team(Team::ChangeMember),
+        "change one (ours)",
+    ),
+    route(
+        Method::DELETE,
+        "/organization/members/{id}",
+        Auth::Management,
+        To::Team(Team::RemoveMember),
+        "remove one who has no keys (ours)",
+    ),
+    route(
+        Method::GET,
+        "/guardrails/assignments/keys",
+        Auth::Management,
+        To::Team(Team::AllKeys),
+        "which guardrail holds for which key",
+    ),
+    route(
+        Method::GET,
+        "/guardrails/assignments/members",
+        Auth::Management,
+        To::Team(Team::AllMembers),
+        "which guardrail holds for which member",
+    ),
+    route(
+        Method::GET,
+        "/guardrails",
+        Auth::Management,
+        To::Team(Team::Guardrails),
+        "the guardrails of a workspace (`?workspace_id=`)",
+    ),
+    route(
+        Method::POST,
+        "/guardrails",
+        Auth::Management,
+        To::Team(Team::MakeGuardrail),
+        "a new guardrail; it holds for nobody yet",
+    ),
+    route(Method::GET, "/guardrails/{id}", Auth::Management, To::Team(Team::Guardrail), "one guardrail"),
+    route(
+        Method::PATCH,
+        "/guardrails/{id}",
+        Auth::Management,
+        To::Team(Team::ChangeGuardrail),
+        "change it; a workspace's default guardrail is made by this",
+    ),
+    route(Method::DELETE, "/guardrails/{id}", Auth::Management, To::Team(Team::RemoveGuardrail), "remove it"),
+    route(
+        Method::GET,
+        "/guardrails/{id}/assignments/keys",
+        Auth::Management,
+        To::Team(Team::Keys),
+        "the keys it holds for",
+    ),
+    route(
+        Method::POST,
+        "/guardrails/{id}/assignments/keys",
+        Auth::Management,
+        To::Team(Team::AssignKeys),
+        "let it hold for keys, in place of what held before",
+    ),
+    route(
+        Method::POST,
+        "/guardrails/{id}/assignments/keys/remove",
+        Auth::Management,
+        To::Team(Team::UnassignKeys),
+        "let it hold for them no more",
+    ),
+    route(
+        Method::GET,
+        "/guardrails/{id}/assignments/members",
+        Auth::Management,
+        To::Team(Team::Assigned),
+        "the members it holds for",
+    ),
+    route(
+        Method::POST,
+        "/guardrails/{id}/assignments/members",
+        Auth::Management,
+        To::Team(Team::AssignMembers),
+        "let it hold for members, in place of what held before",
+    ),
+    route(
+        Method::POST,
+        "/guardrails/{id}/assignments/members/remove",
+        Auth::Management,
+        To::Team(Team::UnassignMembers),
+        "let it hold for them no more",
+    ),
 ];
 
 pub enum Found {
@@ -461,81 +629,4 @@ fn nearest(path: &str) -> Option<String> {
         .filter(|(score, _)| *score >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, route)| told(route))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(method: Method, path: &str) -> String {
-        match find(&method, path) {
-            Found::Route(route, captured) => format!("{:?} {}", route.to, captured.join(",")).trim_end().to_owned(),
-            Found::Method(allowed) => format!("use {allowed}"),
-            Found::Nothing(near) => near.map_or("nothing".to_owned(), |n| format!("near {n}")),
-        }
-    }
-
-    #[test]
-    fn every_prefix_clients_use_leads_to_the_same_place() {
-        let rows = [
-            (Method::POST, "/api/v1/chat/completions", "Generate(OpenAiChat)"),
-            (Method::POST, "/v1/chat/completions", "Generate(OpenAiChat)"),
-            (Method::POST, "/v1/v1/chat/completions", "Generate(OpenAiChat)"),
-            (Method::POST, "/api/v1/v1/messages", "Generate(Anthropic)"),
-            (Method::POST, "/api/v1/chat/completions/", "Generate(OpenAiChat)"),
-            (Method::POST, "/v1/messages", "Generate(Anthropic)"),
-            (Method::POST, "/v1/completions", "Generate(Completions)"),
-            (Method::POST, "/api/chat", "Generate(Ollama)"),
-            (Method::POST, "/api/generate", "Generate(OllamaGenerate)"),
-            (Method::GET, "/api/tags", "OllamaTags"),
-            (Method::POST, "/v2/chat", "Generate(Cohere)"),
-            (
-                Method::POST,
-                "/v1beta/models/gemini-2.5-pro:generateContent",
-                "Generate(Gemini) gemini-2.5-pro:generateContent",
-            ),
-            (Method::POST, "/v1beta/models/sim/echo:generateContent", "Generate(Gemini) sim/echo:generateContent"),
-            (Method::POST, "/v1beta/models/sim%2Fecho:generateContent", "Generate(Gemini) sim/echo:generateContent"),
-            (
-                Method::POST,
-                "/v1/models/sim/echo:streamGenerateContent",
-                "Generate(Gemini) sim/echo:streamGenerateContent",
-            ),
-            (Method::POST, "/v1beta/sim/echo:generateContent", "Generate(Gemini) sim/echo:generateContent"),
-            (Method::GET, "/v1beta/models", "Models"),
-            (Method::GET, "/v1beta/models/sim/echo", "Retrieve sim/echo"),
-            (Method::POST, "/model/sim%2Fecho/converse", "Generate(Bedrock) sim/echo/converse"),
-            (Method::POST, "/model/us.a.b-v1%3A0/converse-stream", "Generate(Bedrock) us.a.b-v1:0/converse-stream"),
-            (Method::GET, "/api/v1/models", "Models"),
-            (Method::POST, "/v1/embeddings", "Serve(Embeddings, OpenAi, OpenAiChat)"),
-            (Method::POST, "/api/embeddings", "Serve(Embeddings, OllamaOld, Ollama)"),
-            (Method::POST, "/api/embed", "Serve(Embeddings, Ollama, Ollama)"),
-            (Method::POST, "/v2/embed", "Serve(Embeddings, Cohere, Cohere)"),
-            (Method::GET, "/api/v1/embeddings/models", "ServiceModels(Embeddings)"),
-            (Method::POST, "/v2/rerank", "Serve(Rerank, Cohere, Cohere)"),
-            (Method::POST, "/v1/rerank", "Serve(Rerank, OpenAi, OpenAiChat)"),
-            (Method::POST, "/v1/messages/count_tokens", "Serve(CountTokens, Anthropic, Anthropic)"),
-            (Method::POST, "/v1/responses/input_tokens", "Serve(CountTokens, Responses, Responses)"),
-            (Method::GET, "/api/v1/models/openai/gpt-5/endpoints", "Endpoints openai,gpt-5"),
-            (Method::GET, "/api/v1/models/openai/gpt-5%3Afree/endpoints", "Endpoints openai,gpt-5:free"),
-            (Method::GET, "/v1/models/openai/gpt-5", "Retrieve openai/gpt-5"),
-            (Method::GET, "/v1/models/openai%2Fgpt-5", "Retrieve openai/gpt-5"),
-            (Method::GET, "/v1/models/count", "ModelsCount"),
-            (Method::GET, "/api/v1/auth/key", "KeyInfo"),
-            (Method::GET, "/healthz", "Health"),
-            (Method::GET, "/api/v1/chat/completions", "use POST"),
-            (Method::POST, "/chat/completions", "near POST /api/v1/chat/completions"),
-            (Method::POST, "/api/v1/chat/completion", "near POST /api/v1/chat/completions"),
-            (Method::POST, "/api/v1/chat", "near POST /api/v1/chat/completions"),
-            (Method::POST, "/v1/audio", "near POST /api/v1/audio/speech"),
-            (Method::GET, "/api/v1/model", "near GET /api/v1/models"),
-            (Method::GET, "/nowhere/at/all", "nothing"),
-            (Method::GET, "/v1x/models", "near GET /v1beta/models"),
-            (Method::GET, "/api/v1/models/a%00b/c/endpoints", "nothing"),
-        ];
-        for (method, path, want) in rows {
-            let got = name(method, path);
-            assert!(got == want || (want == "nothing" && got.starts_with("near")), "{path}: {got}, not {want}");
-        }
-    }
 }

@@ -100,6 +100,9 @@ pub struct Generation {
     /// What could not be carried across dialects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,
+    /// What guardrails wanted noted of the request: each its name and what it found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub noted: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

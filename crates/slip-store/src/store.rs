@@ -4,6 +4,7 @@ use crate::Error;
 use crate::KeyUsage;
 use crate::content::Content;
 use crate::database::{Database, Result as Told};
+use crate::directory::{Directory, Edit, Snapshot};
 use crate::generations::Generation;
 use crate::generations::Page;
 use crate::journal::{Journal, replay};
@@ -39,6 +40,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     ledger: Ledger,
     keyring: Keyring,
+    directory: Directory,
     /// Absent in memory, where only the writer's connection sees the data.
     reader: Option<Mutex<Box<dyn Database>>>,
     sight: Arc<Sight>,
@@ -67,6 +69,7 @@ impl Store {
             hot.scopes.set(&key);
             keyring.put(Arc::new(key));
         }
+        let directory = Directory::read(&mut *database)?;
         let (journal, recovered) = match &dir {
             None => (None, 0),
             Some(dir) => {
@@ -93,6 +96,7 @@ impl Store {
             ledger: Ledger { to_writer, hot, journal },
             cut_off: recovered,
             keyring,
+            directory,
             reader,
             sight,
             writer: ended.thread().clone(),
@@ -107,6 +111,25 @@ impl Store {
 
     pub fn keyring(&self) -> Keyring {
         self.0.keyring.clone()
+    }
+
+    pub fn directory(&self) -> Directory {
+        self.0.directory.clone()
+    }
+
+    /// Change the directory: `decide` sees it as it is, nobody else changes it meanwhile, and what it decides on is done, wholly
+    /// or up to what the disk refused. It runs on the writer's thread, so that nothing is left half done when the one who asked goes.
+    pub async fn direct<T: Send + 'static, E: From<Error> + Send + 'static>(
+        &self,
+        decide: impl FnOnce(&Snapshot) -> Result<(Vec<Edit>, T), E> + Send + 'static,
+    ) -> Result<T, E> {
+        // No key comes or goes meanwhile either: a workspace that has one cannot go.
+        let _changing = self.0.changing.lock().await;
+        let directory = self.0.directory.clone();
+        let changed = self.write(move |db| {
+            Ok(decide(&directory.now()).and_then(|(edits, told)| Ok(directory.apply(edits, db).map(|()| told)?)))
+        });
+        changed.await?
     }
 
     /// How many requests were under way when the process before this one ended without putting them away. They were closed.

@@ -120,6 +120,71 @@ fn a_key_may_use_what_it_was_given() {
 }
 
 #[test]
+fn a_guardrail_holds_a_key_to_what_it_says_and_several_to_all_of_them() {
+    use crate::guard::{Guard, Names, Zdr};
+    let named = |name: &str, guard: Guard| Arc::new(Guard { name: name.into(), ..guard });
+    let names = |all: &[&str]| Names::new(all.iter().copied());
+    let some = |all: &[&str]| Some(names(all));
+    let check = |name: &'static str, guards: &[&Arc<Guard>], eligible: &[u32], refused: &[&str]| {
+        let allow = Allow::new(None, None).under(guards.iter().map(|g| Arc::clone(g)).collect());
+        let refused: Vec<String> = refused.iter().map(|says| says.replace('|', "the guardrail ")).collect();
+        let refused: Vec<&str> = refused.iter().map(String::as_str).collect();
+        Case { name, allow: Some(allow), ..Case::default() }.check(eligible, &refused);
+    };
+    let road = "acme/road-1";
+    check(road, &[], &[0, 2], &[]);
+    let models = named("m", Guard { allowed_models: some(&["Acme/Road-2", "acme/road-1-2025*"]), ..Guard::default() });
+    check(road, &[&models], &[0, 2], &[]);
+    check("acme/road-2", &[&models], &[0], &[]);
+    check("claude-tiny", &[&models], &[], &["gamma: |\"m\" forbids it: its model is not among those allowed"]);
+    let not = named("n", Guard { ignored_models: names(&["anthropic/*"]), ..Guard::default() });
+    check("claude-tiny", &[&not], &[], &["gamma: |\"n\" forbids it: its model is ignored"]);
+    check("road-one:floor", &[&not], &[0, 2], &[]);
+    let providers = named("p", Guard { allowed_providers: some(&["ALPHA ai"]), ..Guard::default() });
+    let out = "beta/turbo: |\"p\" forbids it: its provider is not among those allowed";
+    check(road, &[&providers], &[0], &[out]);
+    let ignored = named("i", Guard { ignored_providers: names(&["beta/turbo"]), ..Guard::default() });
+    let gone = "beta/turbo: |\"i\" forbids it: its provider is ignored";
+    check(road, &[&ignored], &[0], &[gone]);
+    // The first that speaks decides, and either is enough.
+    check(road, &[&ignored, &providers], &[0], &[gone]);
+    let other = named("o", Guard { allowed_providers: some(&["beta"]), ..Guard::default() });
+    let no = "alpha: |\"o\" forbids it: its provider is not among those allowed";
+    check(road, &[&other, &providers], &[], &[no, no, out]);
+    // Data policy: what is not known is held against an endpoint.
+    let zdr = named("z", Guard { zdr: Zdr { other: true, ..Zdr::default() }, ..Guard::default() });
+    check(
+        road,
+        &[&zdr],
+        &[0],
+        &["alpha: |\"z\" forbids it: no zero data retention", "beta/turbo: |\"z\" forbids it: no zero data retention"],
+    );
+    check("claude-tiny", &[&zdr], &[0], &[]);
+    let zdr = named("z", Guard { zdr: Zdr { anthropic: true, ..Zdr::default() }, ..Guard::default() });
+    check("claude-tiny", &[&zdr], &[], &["gamma: |\"z\" forbids it: no zero data retention"]);
+    check(road, &[&zdr], &[0, 2], &[]);
+    let paid = named("t", Guard { no_paid_training: true, ..Guard::default() });
+    check(road, &[&paid], &[0], &["beta/turbo: |\"t\" forbids it: it may train on what it is sent"]);
+    let dear = "alpha: not a free endpoint, and the name ends in :free";
+    let (dear, turbo) = (dear, "beta/turbo: not a free endpoint, and the name ends in :free");
+    let free = named("f", Guard { no_free_training: true, ..Guard::default() });
+    check(road, &[&free], &[0, 2], &["alpha: |\"f\" forbids it: it may train on what it is sent"]);
+    check(
+        "acme/road-1:free",
+        &[&free],
+        &[],
+        &[dear, "alpha: |\"f\" forbids it: it may train on what it is sent", turbo],
+    );
+    let publish = named("p", Guard { no_free_publication: true, ..Guard::default() });
+    check(
+        "acme/road-1:free",
+        &[&publish],
+        &[],
+        &[dear, "alpha: |\"p\" forbids it: it may publish what it is sent", turbo],
+    );
+}
+
+#[test]
 fn what_an_endpoint_lacks_is_held_against_it_only_when_known() {
     use MediaKind::{Audio, Image};
     let media = |kind| {

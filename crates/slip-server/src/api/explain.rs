@@ -8,7 +8,7 @@ use slip_ir::{Fault, MediaKind, Nano, Price, Tier, Want};
 use slip_route::eligible::{EXPECTED_OUTPUT, expected_output};
 use slip_route::explain::{Chance, Told, Verdict};
 use slip_route::resolve::{Reach, Wish};
-use slip_route::{Explained, NoRoute, Rule, View, Vital};
+use slip_route::{Allow, Explained, NoRoute, Rule, View, Vital};
 
 /// As much of a key's name as tells it from others.
 const HASH: usize = 12;
@@ -17,6 +17,8 @@ const HASH: usize = 12;
 pub struct Asked<'a> {
     pub inbound: &'a Inbound,
     pub caller: &'a Caller,
+    /// What its key is held to.
+    pub allow: Option<&'a Allow>,
     pub view: &'a View<'a>,
     /// Whether another would be asked beside the first.
     pub hedge: Value,
@@ -29,7 +31,7 @@ pub fn shown(told: &Explained, asked: &Asked<'_>) -> Value {
     let peek = &asked.inbound.peek;
     let order: Vec<&str> = told.each.iter().filter(|one| rank(one).is_some()).map(|one| &*one.endpoint.tag).collect();
     json!({
-        "key": key(asked.caller),
+        "key": key(asked),
         "surface": asked.inbound.dialect.name(),
         "asked": told.asked.iter().map(name).collect::<Vec<_>>(),
         "unserved": told.unserved.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -55,15 +57,20 @@ fn rank(one: &Told) -> Option<usize> {
     one.chance().and_then(|chance| chance.rank)
 }
 
-fn key(caller: &Caller) -> Value {
-    let Some(key) = caller.key() else { return Value::Null };
+fn key(asked: &Asked<'_>) -> Value {
+    let Some(key) = asked.caller.key() else { return Value::Null };
+    let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+    let guardrails: Vec<&str> = asked.allow.iter().flat_map(|allow| allow.guards()).map(|guard| &*guard.name).collect();
     json!({
         "label": key.label,
         "name": key.name,
         "hash": key.hash.get(..HASH),
         "kind": key.kind.name(),
-        // No key is held to models or providers yet.
-        "may_use": { "models": null, "providers": null },
+        "may_use": {
+            "models": some(&key.detail.models),
+            "providers": some(&key.detail.providers),
+            "guardrails": guardrails,
+        },
     })
 }
 

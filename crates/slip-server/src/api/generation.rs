@@ -155,6 +155,7 @@ fn own(row: &Generation) -> Value {
         "endpoints_refused": row.refusals,
         "ruled_out": ruled(&row.ruled_out),
         "tried_last": ruled(&row.tried_last),
+        "noted": row.noted,
         "error": row.error.as_ref().map(|e| json!({ "reason": e.kind, "message": e.message })),
     })
 }

@@ -13,12 +13,13 @@ pub mod live;
 mod models;
 pub mod ollama;
 mod system;
+pub mod teams;
 
 use crate::App;
 use crate::body::Body;
 use crate::flow::admit::Caller;
 use crate::flow::read::Call;
-use crate::flow::refuse;
+use crate::flow::{bounds, refuse};
 use crate::routes::To;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -29,6 +30,7 @@ use slip_wire::peek::Named;
 use std::sync::Arc;
 
 pub use system::{preflight, root};
+pub use teams::guardrail_name;
 
 /// Answer a route that calls no model.
 pub async fn answer(
@@ -43,7 +45,12 @@ pub async fn answer(
     match to {
         To::Models if google::asks(request.uri().path(), request.headers()) => google::list(&world, &query),
         To::Retrieve if google::asks(request.uri().path(), request.headers()) => google::one(&world, captured),
-        To::Models | To::ModelsUser => models::list(&world, &query, request.headers()),
+        To::Models => models::list(&world, &query, request.headers()),
+        To::ModelsUser => {
+            let bounds = caller.key().map(|key| bounds::of(app, key));
+            let allow = bounds.as_ref().and_then(|bounds| bounds.allow.as_deref());
+            models::of_key(&world, allow, &query, request.headers())
+        }
         To::ServiceModels(op) => models::serving(&world, op, &query),
         To::ImageModels => Ok(images::models(&world)),
         To::ImageEndpoints => images::endpoints(&world, captured),
@@ -64,7 +71,7 @@ pub async fn answer(
         To::OllamaTags => Ok(ollama::tags(&world)),
         To::OllamaRunning => Ok(ollama::running()),
         To::OllamaVersion => Ok(ollama::version()),
-        To::Generate(_) | To::Serve(..) | To::OllamaShow | To::Explain | To::Keys(_) => {
+        To::Generate(_) | To::Serve(..) | To::OllamaShow | To::Explain | To::Keys(_) | To::Team(_) => {
             Err(Fault::house(FaultKind::Internal, "internal error"))
         }
     }

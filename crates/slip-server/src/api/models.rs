@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use slip_ir::{Fault, FaultKind, Op, Pico, Price, Rates, Tier};
 use slip_route::field::Listed;
 use slip_route::health::Window;
-use slip_route::{Endpoint, Metric, Model};
+use slip_route::{Allow, Endpoint, Metric, Model};
 use std::sync::Arc;
 
 const LIMIT: usize = 500;
@@ -16,7 +16,22 @@ const LIMIT_MAX: usize = 1000;
 
 /// One list for four kinds of reader: OpenAI's, OpenRouter's, Anthropic's (`anthropic-version`) and Codex's (`client_version=`).
 pub fn list(world: &World, query: &Query, headers: &HeaderMap) -> Result<Response<Body>, Fault> {
-    let models = filtered(world, query)?;
+    paged(&filtered(world, query)?, query, headers)
+}
+
+/// Those that a key may use at somebody's.
+pub fn of_key(
+    world: &World,
+    allow: Option<&Allow>,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, Fault> {
+    let mut models = filtered(world, query)?;
+    models.retain(|listed| allow.is_none_or(|allow| listed.endpoints.iter().any(|e| allow.endpoint(e))));
+    paged(&models, query, headers)
+}
+
+fn paged(models: &[Listed<'_>], query: &Query, headers: &HeaderMap) -> Result<Response<Body>, Fault> {
     let total = models.len();
     let paged = query.get("offset").is_some() || query.get("limit").is_some();
     let offset = count_of(query, "offset")?.unwrap_or(0);

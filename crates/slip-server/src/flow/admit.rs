@@ -1,5 +1,6 @@
 //! Verb 1, admit: who is calling, and may they call this route. Before any body is read.
 
+use super::bounds;
 use crate::App;
 use crate::routes::Auth;
 use http::HeaderMap;
@@ -39,7 +40,11 @@ pub fn admit(app: &App, auth: Auth, headers: &HeaderMap, peer: SocketAddr, now_m
         (Auth::LocalOrManagement, None) if peer.ip().to_canonical().is_loopback() => return Ok(Caller::Anyone),
         (Auth::Catalogue, None) => return Ok(Caller::Anyone),
         (_, None) => return Err(Fault::caller(FaultKind::Unauthorised, MISSING)),
-        (_, Some(secret)) => Caller::Key(identify(app, secret, now_ms)?),
+        (_, Some(secret)) => {
+            let key = identify(app, secret, now_ms)?;
+            bounds::of(app, &key).admits(peer.ip())?;
+            Caller::Key(key)
+        }
     };
     match auth {
         Auth::Key if caller.is_management() => Err(Fault::caller(

@@ -1,6 +1,7 @@
 //! Verb 3, choose: who may serve this, in which order, and why not the others. Pure; this file only gathers what it asks for.
 
 use super::admit::Caller;
+use super::bounds;
 use super::read::{Inbound, bad_request};
 use crate::world::World;
 use crate::{App, clock, fnv, sticky};
@@ -55,6 +56,19 @@ pub fn asking(inbound: &Inbound) -> Result<Asking, Fault> {
 }
 
 impl Asking {
+    /// With what the caller's key is held to, and what its workspace is used to where the request says nothing.
+    pub fn within(mut self, app: &App, caller: &Caller, inbound: &Inbound) -> Asking {
+        if let Some(key) = caller.key() {
+            let bounds = bounds::of(app, key);
+            self.ask.allow.clone_from(&bounds.allow);
+            self.ask.rules.habit = bounds.sort;
+            if self.ask.models.is_empty() {
+                self.ask.models.extend(bounds.model(inbound.peek.want.op).cloned());
+            }
+        }
+        self
+    }
+
     /// Under which it is remembered where this caller's conversation was.
     pub fn conversation(&self, caller: &Caller) -> Option<u64> {
         let tenant = caller.key().map_or("", |k| &k.hash);
@@ -63,7 +77,7 @@ impl Asking {
 }
 
 pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> Result<Chosen, Nobody> {
-    let asking = asking(inbound).map_err(|fault| Nobody { fault, ruled_out: 0 })?;
+    let asking = asking(inbound).map_err(|fault| Nobody { fault, ruled_out: 0 })?.within(app, caller, inbound);
     let now = clock::unix_ms();
     let conversation = asking.conversation(caller);
     let view = View {

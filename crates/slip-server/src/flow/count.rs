@@ -39,7 +39,7 @@ pub async fn count(
     if app.draining.load(Ordering::SeqCst) {
         return refuse::refuse(dialect, &hold::draining(), None);
     }
-    let inbound = match read::read(&world, call, request).await {
+    let inbound = match read::read(&app, &world, &caller, call, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse::refuse(dialect, &fault, None),
     };

@@ -2,7 +2,7 @@
 //! asked, nothing is counted, and nothing is remembered.
 
 use super::admit::Caller;
-use super::choose::asking;
+use super::choose::{Asking, asking};
 use super::lower::{Seals, Turn, lower};
 use super::read::{self, Heads, Inbound};
 use super::settle::InFlight;
@@ -35,24 +35,27 @@ pub async fn explain(app: Arc<App>, caller: Caller, request: Request<Incoming>) 
     let raw = read::bytes(&parts.headers, body, world.limits.body).await?;
     let mut inbound = understood(raw)?;
     let turn = app.turn.load(Ordering::Relaxed);
-    let told = at_this_moment(&world, &mut inbound, &caller, turn, Some(&app.conversations))?;
+    let asking = asking(&inbound)?.within(&app, &caller, &inbound);
+    let told = at_this_moment(&world, &mut inbound, asking, &caller, turn, Some(&app.conversations));
     Ok(refuse::json(http::StatusCode::OK, told.to_string().into_bytes()))
 }
 
 /// The same without a gateway: by a configuration alone, everybody well and nobody measured.
 pub fn offline(world: &World, body: Vec<u8>) -> Result<Value, Fault> {
-    at_this_moment(world, &mut understood(body.into())?, &Caller::Anyone, 0, None)
+    let mut inbound = understood(body.into())?;
+    let asking = asking(&inbound)?;
+    Ok(at_this_moment(world, &mut inbound, asking, &Caller::Anyone, 0, None))
 }
 
 fn at_this_moment(
     world: &World,
     inbound: &mut Inbound,
+    asking: Asking,
     caller: &Caller,
     turn: u64,
     conversations: Option<&Conversations>,
-) -> Result<Value, Fault> {
+) -> Value {
     let now = clock::unix_ms();
-    let asking = asking(inbound)?;
     let remembered = |key| conversations.and_then(|all| all.find(key, now));
     let sticky: Option<Sticky> = asking.conversation(caller).and_then(remembered);
     let moment = world.at(now);
@@ -64,7 +67,9 @@ fn at_this_moment(
     let told: Explained = slip_route::explain(&world.field, &asking.ask, &want, &view, now, dice, unfit);
     let nobody = nobody(&told, strict);
     let hedge = hedge::told(world, inbound, asking.ask.rules.hedge, &told);
-    Ok(api::explain::shown(&told, &api::explain::Asked { inbound, caller, view: &view, hedge, now_ms: now, nobody }))
+    let allow = asking.ask.allow.as_deref();
+    let asked = api::explain::Asked { inbound, caller, allow, view: &view, hedge, now_ms: now, nobody };
+    api::explain::shown(&told, &asked)
 }
 
 /// What this request would lose at an endpoint, where none of it may be lost: it is told in the endpoint's words, and not sent.
@@ -89,7 +94,7 @@ fn nobody(told: &Explained, mut strict: Strict) -> Option<Fault> {
         return None;
     }
     let refusals = told.each.iter().filter_map(|one| match &one.verdict {
-        Verdict::Refused(rules) => Some(Refusal { endpoint: one.endpoint.clone(), rule: *rules.first()? }),
+        Verdict::Refused(rules) => Some(Refusal { endpoint: one.endpoint.clone(), rule: rules.first()?.clone() }),
         _ => None,
     });
     strict.rule_out(refusals.collect());

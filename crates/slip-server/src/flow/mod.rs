@@ -2,6 +2,7 @@
 
 pub mod admit;
 mod afford;
+pub mod bounds;
 mod calls;
 pub mod carry;
 pub mod choose;
@@ -20,8 +21,10 @@ pub mod read;
 pub mod refuse;
 pub mod relay;
 mod resume;
+pub mod screen;
 pub mod settle;
 pub mod shield;
+
 pub mod strict;
 #[cfg(test)]
 mod tests;
@@ -101,6 +104,7 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                 (None, To::Keys(what)) => {
                     Box::pin(api::keys::answer(app.clone(), what, caller, captured, request)).await
                 }
+                (None, To::Team(team)) => Box::pin(api::teams::answer(&app, team, captured, request)).await,
                 (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
                 (None, to) => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
             };
@@ -220,7 +224,7 @@ async fn travel(
     if app.draining.load(Ordering::SeqCst) {
         return refuse(dialect, &hold::draining(), None);
     }
-    let inbound = match read::read(&world, call, request).await {
+    let inbound = match read::read(&app, &world, &caller, call, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };

@@ -1,11 +1,13 @@
 //! Verb 2, read: the body, bounded in bytes and time, and the little of it that must be known.
 
+use super::admit::Caller;
 use super::afford;
 use super::carry::{self, Carried, Engine};
 use super::invoked;
 use super::metadata;
-use crate::clock;
+use super::{bounds, screen};
 use crate::world::World;
+use crate::{App, clock};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request};
@@ -45,6 +47,8 @@ pub struct Inbound {
     pub inquiry: Option<Inquiry>,
     /// Whose words the caller uses inside of InvokeModel.
     pub invoked: Option<Asked>,
+    /// What guardrails wanted noted.
+    pub noted: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -117,7 +121,13 @@ impl Call {
     }
 }
 
-pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Result<Inbound, Fault> {
+pub async fn read(
+    app: &App,
+    world: &World,
+    caller: &Caller,
+    call: Call,
+    request: Request<Incoming>,
+) -> Result<Inbound, Fault> {
     let Call { mut dialect, service, named, invoked } = call;
     let (parts, body) = request.into_parts();
     identity_only(&parts.headers)?;
@@ -135,12 +145,27 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
         _ => fault,
     })?;
     raw = text(raw)?;
+    let noted = match caller.key() {
+        Some(key) => screen::screen(&bounds::of(app, key).screens, media_type, &mut raw)?,
+        None => Vec::new(),
+    };
     if let Some((op, shape)) = service {
         let body = ops::Body { media_type, bytes: &raw };
         let (peek, inquiry) = ops::read(op, shape, body, named.as_ref()).map_err(bad_request)?;
         let engine = Engine::default();
         let inquiry = Some(inquiry);
-        return Ok(Inbound { dialect, raw, peek, heads, engine, carried: None, ir: None, inquiry, invoked: None });
+        return Ok(Inbound {
+            dialect,
+            raw,
+            peek,
+            heads,
+            engine,
+            carried: None,
+            ir: None,
+            inquiry,
+            invoked: None,
+            noted,
+        });
     }
     let invoked = if invoked {
         let understood = invoked::read(&raw, named.as_ref())?;
@@ -151,7 +176,7 @@ pub async fn read(world: &World, call: Call, request: Request<Incoming>) -> Resu
     } else {
         None
     };
-    Ok(Inbound { invoked, ..chat(dialect, raw, heads, named.as_ref())? })
+    Ok(Inbound { invoked, noted, ..chat(dialect, raw, heads, named.as_ref())? })
 }
 
 /// The body as it was meant: not empty, and without what some editors and shells put in front of JSON.
@@ -178,6 +203,7 @@ pub fn chat(dialect: Dialect, raw: Bytes, heads: Heads, named: Option<&Named>) -
         ir,
         inquiry: None,
         invoked: None,
+        noted: Vec::new(),
     };
     if inbound.peek.session_id.is_none() {
         inbound.peek.session_id.clone_from(&inbound.heads.session);

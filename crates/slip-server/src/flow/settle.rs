@@ -30,6 +30,8 @@ const MAX_TEXT: usize = 256;
 /// The same for the words of an error, and for how many losses are told.
 const MAX_MESSAGE: usize = 2048;
 const MAX_LOSSES: usize = 64;
+/// How much of what guardrails wanted noted is.
+const MAX_NOTED: usize = 16;
 /// How many endpoints are told that were ruled out, and how many that came last.
 const MAX_RULED: usize = 16;
 
@@ -160,6 +162,7 @@ impl Book {
             op: peek.want.op.name(),
             dialect_in: inbound.dialect.name(),
             streamed: peek.stream,
+            noted: inbound.noted.iter().take(MAX_NOTED).map(|text| short(text.clone(), MAX_TEXT)).collect(),
             http_referer: inbound.heads.referer.clone(),
             app_title: inbound.heads.title.clone(),
             user_agent: inbound.heads.user_agent.clone(),
@@ -294,17 +297,23 @@ impl Book {
         let price = endpoint.price.as_ref().ok_or_else(afford::unpriced)?;
         let bill = Bill::of(endpoint, price, want, stream);
         let now = clock::unix_ms_signed();
-        let full = bill.cost(bill.first);
+        let left = || {
+            let every = standing.quota.accounts().iter().filter_map(|account| account.tightest(now));
+            every.map(|left| left.left).min().unwrap_or(Nano(i64::MAX))
+        };
+        let mut full = bill.cost(bill.first);
+        if !stream && want.max_tokens.is_none() {
+            // Who does not say how long its answer may be leaves something for others who ask at the same time.
+            full = full.min(bill.cost(bill.first.min(QUANTUM)).max(Nano(left().0 / 4)));
+        }
         let held =
             slot.hold(full, bill.least(), false, now).map_err(|denied| afford::too_little(&denied, &standing))?;
         if price.is_free() || bill.longest == 0 {
             return Ok(None);
         }
-        let covers = if held >= full { bill.first } else { bill.affords(held) };
-        let every = standing.quota.accounts().iter().filter_map(|account| account.tightest(now));
-        let left = every.map(|left| left.left).min().unwrap_or(Nano(i64::MAX));
+        let covers = bill.affords(held).min(bill.first);
         // What a stream goes on to use is held as it goes on.
-        let most = if stream { bill.affords(held + left) } else { covers };
+        let most = if stream { bill.affords(held + left()) } else { covers };
         let asked = want.max_tokens.or(endpoint.max_output);
         let enough = asked.is_some_and(|asked| most >= asked) || stream && most >= bill.longest;
         self.fund = stream.then_some(Fund { bill, covers, last: false });

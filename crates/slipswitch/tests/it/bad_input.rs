@@ -413,10 +413,10 @@ async fn wrong_methods_and_paths_name_the_right_ones() {
     let method = (405, "invalid_request", "method_not_allowed");
     let chat = "did you mean POST /api/v1/chat/completions?";
     let rows = vec![
-        (Method::GET, CHAT, method, "GET is not answered here, POST is".into()),
-        (Method::PUT, CHAT, method, "PUT is not answered here, POST is".into()),
-        (Method::DELETE, "/api/v1/models", method, "DELETE is not answered here, GET is".into()),
-        (Method::POST, "/api/v1/models", method, "POST is not answered here, GET is".into()),
+        (Method::GET, CHAT, method, "GET is not answered here, but POST".into()),
+        (Method::PUT, CHAT, method, "PUT is not answered here, but POST".into()),
+        (Method::DELETE, "/api/v1/models", method, "DELETE is not answered here, but GET".into()),
+        (Method::POST, "/api/v1/models", method, "POST is not answered here, but GET".into()),
         (Method::POST, "/chat/completions", NO_PATH, format!("no such path: /chat/completions ({chat})")),
         (Method::POST, "/api/v1/chat/completion", NO_PATH, format!("no such path: /api/v1/chat/completion ({chat})")),
         (

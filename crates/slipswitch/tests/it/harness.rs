@@ -116,8 +116,23 @@ impl Gateway {
         Gateway::try_run(config, "record", &[&["--to", to.as_str()], args].concat(), &[])
     }
 
+    /// Start in a directory of [`scratch`], where `data` may hold what an earlier run left.
+    pub fn start_in(dir: PathBuf, config: &str) -> Gateway {
+        let started = Gateway::try_run_in(dir, config, "serve", &[], &[]);
+        started.unwrap_or_else(|said| panic!("the gateway did not start: {said}"))
+    }
+
     fn try_run(config: &str, how: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Gateway, String> {
-        let dir = scratch();
+        Gateway::try_run_in(scratch(), config, how, args, env)
+    }
+
+    fn try_run_in(
+        dir: PathBuf,
+        config: &str,
+        how: &str,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<Gateway, String> {
         let file = dir.join("gateway.toml");
         std::fs::write(&file, config).expect("a temporary file can be written");
         let mut command = binary();

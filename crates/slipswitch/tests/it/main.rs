@@ -22,5 +22,6 @@ mod reload;
 mod responses;
 mod routing;
 mod services;
+mod teams;
 mod tiers;
 mod wire;

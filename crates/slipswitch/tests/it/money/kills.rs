@@ -89,7 +89,7 @@ impl Drop for Victim {
 /// A request whose caller may never hear of it again. Tells what it was answered with, if it was.
 async fn call(address: SocketAddr, secret: String, n: usize) -> Option<(u16, String)> {
     let body = ask(
-        json!({ "stream": n % 3 != 0, "messages": [{ "role": "user", "content": format!("count to {}", 3 + n % 90) }] }),
+        json!({ "stream": !n.is_multiple_of(3), "messages": [{ "role": "user", "content": format!("count to {}", 3 + n % 90) }] }),
     );
     let stream = tokio::net::TcpStream::connect(address).await.ok()?;
     let io = hyper_util::rt::TokioIo::new(stream);

@@ -21,7 +21,8 @@ async fn an_answer_is_as_long_as_there_is_money_for() {
         assert_eq!(got.status, 200, "{over}: {}", got.text());
         assert_eq!(got.json()["choices"][0]["finish_reason"], "length", "{over}");
         let used = lab.used(&key).await;
-        assert!((500_000..=1_000_000).contains(&used), "{over}: {used}");
+        let least = if over == json!({}) { 100_000 } else { 900_000 };
+        assert!((least..=1_000_000).contains(&used), "{over}: {used}");
         // Once there is not even enough for a short answer, nothing is sent.
         while lab.chat(&key, json!({ "messages": count_to(400) })).await.status == 200 {}
         let before = lab.sim.journal().total();
