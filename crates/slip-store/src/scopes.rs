@@ -1,8 +1,10 @@
 //! Whom money and leave are counted against, by name: every key, every member, every workspace, and the whole installation. A request
 //! lies in several of them, and needs the leave of all.
 
-use crate::keys::Key;
-use crate::usage::Whose;
+use crate::directory::{Scope as Shared, Snapshot};
+use crate::guardrails::Whose;
+use crate::keys::{Key, Reset};
+use crate::usage::Whose as Spent;
 use arc_swap::ArcSwap;
 use slip_quota::sums::{Amount, Usage};
 use slip_quota::{Cap, Caps, Quota, Scope};
@@ -59,27 +61,50 @@ pub(crate) struct Scopes {
 }
 
 impl Scopes {
-    /// A key is made or changed: its limits are in force for the next request.
-    pub fn set(&self, key: &Key) {
-        let scope = self.scope(&ScopeId::Key(key.hash.clone()));
-        let caps = key.limit.map_or(Caps::none(), |limit| {
-            Caps::none().with(key.limit_reset, Cap { limit, include_byok: key.include_byok_in_limit })
-        });
-        scope.account.set_caps(caps);
-        scope.requests.set_limit(key.detail.requests_per_minute.map(Into::into));
-        scope.tokens.set_limit(key.detail.tokens_per_minute);
-        scope.gate.set_limit(key.detail.concurrent.map(Into::into));
-        let standing = self.make(&key.hash, &key.workspace, key.detail.member.as_ref());
-        self.change(|all| {
-            all.insert(key.hash.clone(), standing.clone());
-        });
-    }
-
-    /// What it spent stays on record.
-    pub fn forget(&self, hash: &str) {
-        self.change(|all| {
-            all.remove(hash);
-        });
+    /// Keys, or what they are held to, have changed: the limits are in force for the next request.
+    pub fn arrange(&self, keys: &[Arc<Key>], directory: &Snapshot) {
+        let mut caps: HashMap<ScopeId, Caps> = HashMap::new();
+        let mut lower = |id: ScopeId, reset: Option<Reset>, cap: Cap| {
+            let caps = caps.entry(id).or_default();
+            // Of two for the same period the lower one holds, and what one of them counts is counted.
+            let cap = caps.of(reset).map_or(cap, |other| Cap {
+                limit: cap.limit.min(other.limit),
+                include_byok: cap.include_byok || other.include_byok,
+            });
+            *caps = caps.with(reset, cap);
+        };
+        for key in keys {
+            let (own, member) = (ScopeId::Key(key.hash.clone()), key.detail.member.clone().map(ScopeId::Member));
+            if let Some(limit) = key.limit {
+                lower(own.clone(), key.limit_reset, Cap { limit, include_byok: key.include_byok_in_limit });
+            }
+            for told in directory.caps(key) {
+                let id = match told.scope {
+                    Shared::Workspace(_) => Some(ScopeId::Workspace(key.workspace.clone())),
+                    Shared::Member(_) | Shared::Guardrail(_, Whose::Member(_)) => member.clone(),
+                    // Whoever it holds for has its limit for themselves.
+                    Shared::Guardrail(_, Whose::Key(_)) => Some(own.clone()),
+                };
+                let cap = Cap { limit: told.limit, include_byok: told.include_byok };
+                if let Some(id) = id {
+                    lower(id, told.reset, cap);
+                }
+            }
+        }
+        for key in keys {
+            let scope = self.scope(&ScopeId::Key(key.hash.clone()));
+            scope.requests.set_limit(key.detail.requests_per_minute.map(Into::into));
+            scope.tokens.set_limit(key.detail.tokens_per_minute);
+            scope.gate.set_limit(key.detail.concurrent.map(Into::into));
+        }
+        let standings =
+            keys.iter().map(|key| (key.hash.clone(), self.make(&key.hash, &key.workspace, key.detail.member.as_ref())));
+        self.standings.store(Arc::new(standings.collect()));
+        for (id, scope) in &*self.lock() {
+            if *id != ScopeId::Instance {
+                scope.account.set_caps(caps.get(id).copied().unwrap_or_default());
+            }
+        }
     }
 
     /// Where the key of this hash stands. One that is not known (any more) has no limits of its own.
@@ -105,7 +130,7 @@ impl Scopes {
     }
 
     /// What the database says was spent.
-    pub fn load(&self, whose: &Whose) {
+    pub fn load(&self, whose: &Spent) {
         let mut ids = vec![ScopeId::Instance];
         let named = |name: &Arc<str>| Some(name.clone()).filter(|name| !name.is_empty());
         ids.extend(named(&whose.key_hash).map(ScopeId::Key));
@@ -133,14 +158,6 @@ impl Scopes {
 
     fn scope(&self, id: &ScopeId) -> Arc<Scope> {
         self.lock().entry(id.clone()).or_default().clone()
-    }
-
-    fn change(&self, edit: impl Fn(&mut HashMap<Arc<str>, Arc<Standing>>)) {
-        self.standings.rcu(|all| {
-            let mut next = HashMap::clone(all);
-            edit(&mut next);
-            next
-        });
     }
 
     /// A map is changed in one step, so a panic elsewhere leaves nothing half done.

@@ -66,7 +66,6 @@ impl Store {
         prove_pepper(&mut *database, &keyring, dir.as_ref())?;
         let hot = Arc::new(Hot::default());
         for key in database.keys()? {
-            hot.scopes.set(&key);
             keyring.put(Arc::new(key));
         }
         let directory = Directory::read(&mut *database)?;
@@ -81,6 +80,7 @@ impl Store {
                 (Some(Arc::new(Journal::begin(&dir.journal)?)), cut_off)
             }
         };
+        hot.scopes.arrange(&keyring.all(), &directory.now());
         for whose in database.totals()? {
             hot.scopes.load(&whose);
         }
@@ -125,9 +125,12 @@ impl Store {
     ) -> Result<T, E> {
         // No key comes or goes meanwhile either: a workspace that has one cannot go.
         let _changing = self.0.changing.lock().await;
-        let directory = self.0.directory.clone();
+        let (directory, keyring, hot) = (self.directory(), self.keyring(), self.0.ledger.hot.clone());
         let changed = self.write(move |db| {
-            Ok(decide(&directory.now()).and_then(|(edits, told)| Ok(directory.apply(edits, db).map(|()| told)?)))
+            let told =
+                decide(&directory.now()).and_then(|(edits, told)| Ok(directory.apply(edits, db).map(|()| told)?));
+            hot.scopes.arrange(&keyring.all(), &directory.now());
+            Ok(told)
         });
         changed.await?
     }
@@ -229,7 +232,7 @@ impl Store {
         let _changing = self.0.changing.lock().await;
         // Memory first: a key that is being deleted must open nothing, whatever the disk says.
         self.0.keyring.remove(hash);
-        self.0.ledger.hot.scopes.forget(hash);
+        self.arrange();
         let hash = hash.to_owned();
         self.write(move |db| db.delete_key(&hash)).await
     }
@@ -237,8 +240,8 @@ impl Store {
     async fn put_key(&self, key: Arc<Key>) -> Result<(), Error> {
         let row = key.clone();
         self.write(move |db| db.put_key(&row)).await?;
-        self.0.ledger.hot.scopes.set(&key);
         self.0.keyring.put(key);
+        self.arrange();
         Ok(())
     }
 
@@ -281,6 +284,11 @@ impl Store {
     /// Remove content whose time is up, at most `most` pieces. Says how many went.
     pub async fn purge_content(&self, now_ms: i64, most: i64) -> Result<usize, Error> {
         self.write(move |db| db.purge_content(now_ms, most)).await
+    }
+
+    /// The limits of keys, and of what they are in, as they are now.
+    fn arrange(&self) {
+        self.0.ledger.hot.scopes.arrange(&self.0.keyring.all(), &self.0.directory.now());
     }
 
     pub async fn setting(&self, name: &str) -> Result<Option<String>, Error> {

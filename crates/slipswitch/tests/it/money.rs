@@ -3,6 +3,7 @@
 mod hangups;
 mod kills;
 mod limits;
+mod nested;
 mod races;
 mod shorter;
 
