@@ -55,6 +55,7 @@ impl App {
         world.wake(None);
         let telemetry = Telemetry::default();
         let store = Store::open(place, Some(telemetry.observer()))?;
+        store.cap_instance(world.limits.caps);
         Ok(Arc::new(App {
             world: ArcSwap::from_pointee(world),
             ledger: store.ledger(),
@@ -77,6 +78,7 @@ impl App {
     /// Put another configuration in force, for requests from now on.
     pub fn replace(&self, mut world: World) {
         world.wake(Some(&self.world()));
+        self.store.cap_instance(world.limits.caps);
         self.world.store(Arc::new(world));
     }
 }

@@ -5,6 +5,8 @@ use super::problem::{Problem, nearest, suggestion};
 use super::raw::{self, ModelEntry, Raw};
 use super::tree::{Node, Path, quoted};
 use super::words;
+use slip_ir::Nano;
+use slip_quota::{Cap, Caps, Reset};
 
 /// What the rest of the house knows and a configuration may refer to.
 pub struct Facts<'a> {
@@ -125,7 +127,19 @@ impl Checker<'_> {
     fn limits(&mut self, raw: Option<&raw::Limits>) -> Option<Limits> {
         let raw = raw?;
         let body = self.read(&Path::of(&["limits", "body"]), raw.body.as_deref(), words::size);
-        Some(Limits { body: body?, max_concurrent: raw.max_concurrent? })
+        let mut caps = Caps::none();
+        for (name, text, reset) in [
+            ("daily_usd", &raw.daily_usd, Some(Reset::Daily)),
+            ("weekly_usd", &raw.weekly_usd, Some(Reset::Weekly)),
+            ("monthly_usd", &raw.monthly_usd, Some(Reset::Monthly)),
+            ("total_usd", &raw.total_usd, None),
+        ] {
+            let dollars = |text: &str| Nano::usd(text).map_err(|e| e.to_string());
+            if let Some(limit) = self.read(&Path::of(&["limits", name]), text.as_deref(), dollars) {
+                caps = caps.with(reset, Cap { limit, include_byok: false });
+            }
+        }
+        Some(Limits { body: body?, max_concurrent: raw.max_concurrent?, caps })
     }
 
     fn decision_log(&mut self, raw: &raw::DecisionLog) -> Option<DecisionLog> {

@@ -2,6 +2,7 @@
 
 pub use super::raw::Policy;
 use slip_ir::{Dialect, MediaKind, Op, Price};
+use slip_quota::Caps;
 use slip_wire::Envelope;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,6 +91,8 @@ pub enum After {
 pub struct Limits {
     pub body: u64,
     pub max_concurrent: u32,
+    /// What all keys together may spend.
+    pub caps: Caps,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

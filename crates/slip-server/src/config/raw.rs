@@ -91,6 +91,15 @@ pub struct Limits {
     /// Requests under way at once; more are answered 503.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_concurrent: Option<u32>,
+    /// What all keys together may spend in dollars on a day, in a week (from Monday), in a month (all UTC), and ever: `"50"`.
+    #[schemars(example = "50")]
+    pub daily_usd: Option<String>,
+    #[schemars(example = "200")]
+    pub weekly_usd: Option<String>,
+    #[schemars(example = "500")]
+    pub monthly_usd: Option<String>,
+    #[schemars(example = "10000")]
+    pub total_usd: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

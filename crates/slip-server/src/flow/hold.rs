@@ -7,7 +7,7 @@ use crate::clock;
 use crate::flow::admit::Caller;
 use crate::upstream::show;
 use slip_ir::{Fault, FaultKind, Remedy, Want};
-use slip_quota::{Kind, Pass, Refused};
+use slip_quota::{Kind, Pass, Rate, Refused, Scope};
 use slip_store::{ScopeId, Slot, Standing};
 use std::time::Duration;
 
@@ -37,6 +37,38 @@ pub fn hold(app: &App, caller: &Caller, want: &Want) -> Result<Hold, Fault> {
         fault
     })?;
     Ok(Hold { slot, pass })
+}
+
+/// What is left of the caller's limits per minute, for the reply's head: of several the one that leaves least.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    pub requests: Option<Leeway>,
+    pub tokens: Option<Leeway>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Leeway {
+    pub limit: u64,
+    pub remaining: u64,
+    /// Until all of it is there again.
+    pub resets: Duration,
+}
+
+impl Limits {
+    /// `None` where nothing is limited.
+    pub fn of(standing: &Standing) -> Option<Limits> {
+        let now = clock::unix_ms_signed();
+        let least = |rate: fn(&Scope) -> &Rate| {
+            let every = standing.quota.scopes().iter().map(|scope| rate(scope)).filter_map(|rate| {
+                let limit = rate.limit()?;
+                let resets = Duration::from_millis(rate.resets_in(now));
+                Some(Leeway { limit, remaining: rate.remaining(now)?, resets })
+            });
+            every.min_by_key(|leeway| leeway.remaining)
+        };
+        let limits = Limits { requests: least(|scope| &scope.requests), tokens: least(|scope| &scope.tokens) };
+        (limits.requests.is_some() || limits.tokens.is_some()).then_some(limits)
+    }
 }
 
 /// A limit per minute, or of requests at once, is reached.

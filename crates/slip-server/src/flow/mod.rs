@@ -244,7 +244,14 @@ async fn travel(
     let choose::Chosen { plan, refusals, demoted, strict, hedge, conversation } = chosen;
     let held = match hold::hold(&app, &caller, &inbound.peek.want) {
         Ok(held) => held,
-        Err(fault) => return refuse(dialect, &fault, Some(&id)),
+        Err(fault) => {
+            let mut response = refuse(dialect, &fault, Some(&id));
+            let limits = caller.key().and_then(|key| hold::Limits::of(&app.store.standing(key)));
+            if let Some(limits) = limits {
+                limits.put(response.headers_mut());
+            }
+            return response;
+        }
     };
     let mut book = Book::open(place, held, id.clone(), &inbound, &caller, arrived);
     book.routed(&plan, &refusals, &demoted);

@@ -1,6 +1,7 @@
 //! What is told in a reply's head: how it came about, and the names of what could not be carried, so that nobody has to ask for the
 //! record to notice.
 
+use super::hold::Limits;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use slip_ir::Loss;
 use std::borrow::Cow;
@@ -15,6 +16,8 @@ pub struct Head {
     /// Upstream calls, the one that answered included.
     pub attempts: usize,
     pub strategy: Cow<'static, str>,
+    /// Of the caller, where there are any.
+    pub limits: Option<Limits>,
     /// What the gateway itself added.
     pub gateway_us: u64,
 }
@@ -29,10 +32,44 @@ impl Head {
         if let Ok(strategy) = strategy {
             headers.insert(STRATEGY, strategy);
         }
+        if let Some(limits) = self.limits {
+            limits.put(headers);
+        }
         // Milliseconds, as browsers read it.
         let (whole, part) = (self.gateway_us / 1000, self.gateway_us % 1000);
         if let Ok(timing) = HeaderValue::try_from(format!("gateway;dur={whole}.{part:03}")) {
             headers.insert(TIMING, timing);
+        }
+    }
+}
+
+/// As OpenAI spells them: `x-ratelimit-remaining-requests: 59`, `x-ratelimit-reset-tokens: 6m0.5s`.
+const RATES: [[HeaderName; 3]; 2] = [
+    [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ],
+    [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ],
+];
+
+impl Limits {
+    pub fn put(self, headers: &mut HeaderMap) {
+        for (leeway, names) in [self.requests, self.tokens].into_iter().zip(RATES) {
+            let Some(leeway) = leeway else { continue };
+            let (minutes, ms) = (leeway.resets.as_secs() / 60, leeway.resets.as_millis() % 60_000);
+            let minutes = if minutes > 0 { format!("{minutes}m") } else { String::new() };
+            let resets = format!("{minutes}{}.{:03}s", ms / 1000, ms % 1000);
+            let [limit, remaining, reset] = names;
+            headers.insert(limit, HeaderValue::from(leeway.limit));
+            headers.insert(remaining, HeaderValue::from(leeway.remaining));
+            if let Ok(resets) = HeaderValue::try_from(resets) {
+                headers.insert(reset, resets);
+            }
         }
     }
 }
@@ -76,13 +113,21 @@ fn safe(loss: &Loss) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::hold::Leeway;
+    use std::time::Duration;
 
     #[test]
     fn a_head_tells_how_it_came_about() {
         let mut headers = HeaderMap::new();
-        Head { attempts: 2, strategy: "random".into(), gateway_us: 1_042 }.put(&mut headers);
+        let leeway = Leeway { limit: 60, remaining: 59, resets: Duration::from_millis(61_005) };
+        let limits = Some(Limits { requests: Some(leeway), tokens: None });
+        Head { attempts: 2, strategy: "random".into(), limits, gateway_us: 1_042 }.put(&mut headers);
         assert_eq!(headers["x-slipswitch-attempts"], "2");
         assert_eq!(headers["x-slipswitch-strategy"], "random");
+        assert_eq!(headers["x-ratelimit-limit-requests"], "60");
+        assert_eq!(headers["x-ratelimit-remaining-requests"], "59");
+        assert_eq!(headers["x-ratelimit-reset-requests"], "1m1.005s");
+        assert!(!headers.contains_key("x-ratelimit-limit-tokens"));
         assert_eq!(headers["server-timing"], "gateway;dur=1.042");
     }
 

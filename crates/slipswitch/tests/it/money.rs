@@ -28,11 +28,15 @@ impl Lab {
     }
 
     async fn with(price: &str, conf: SimConfig) -> Lab {
+        Lab::with_config(price, conf, "").await
+    }
+
+    async fn with_config(price: &str, conf: SimConfig, config: &str) -> Lab {
         let sim = Sim::start(conf).await.expect("a socket");
         let lab = provider("lab", Dialect::OpenAiChat, &sim.base_url(), &["lab/one"]);
         let usual = "price = { input = \"2\", output = \"8\" }";
         assert!(lab.contains(usual), "{lab}");
-        Lab { gateway: Gateway::start(&lab.replace(usual, price)), sim }
+        Lab { gateway: Gateway::start(&format!("{config}\n{}", lab.replace(usual, price))), sim }
     }
 
     /// A key with these members, its data and its secret.

@@ -2,6 +2,7 @@
 
 use super::*;
 use slip_ir::{Dialect, MediaKind, Nano, Usage};
+use slip_quota::{Cap, Caps, Reset};
 use std::time::Duration;
 
 /// Every member of the format, in TOML.
@@ -18,6 +19,7 @@ first_content = "1m"
 
 [limits]
 body = "1MiB"
+daily_usd = "50.5"
 
 [providers.openai]
 keys = [{ key = "${LAB_KEY}", weight = 3 }, { key = "${file:/run/secrets/lab}" }]
@@ -123,7 +125,14 @@ fn every_member_is_understood() {
             keepalive: Duration::from_secs(10),
         }
     );
-    assert_eq!(c.limits, Limits { body: 1 << 20, max_concurrent: 4096 });
+    assert_eq!(
+        c.limits,
+        Limits {
+            body: 1 << 20,
+            max_concurrent: 4096,
+            caps: Caps::none().with(Some(Reset::Daily), Cap { limit: Nano(50_500_000_000), include_byok: false })
+        }
+    );
 
     let [lab, openai, sim] = c.providers.as_slice() else { panic!("three providers: {:?}", c.providers) };
     assert_eq!((openai.slug.as_str(), &openai.kind), ("openai", &ProviderKind::Builtin));

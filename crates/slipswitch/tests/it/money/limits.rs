@@ -10,17 +10,38 @@ async fn requests_per_minute_are_told_and_kept() {
     let lab = Lab::at(FLAT).await;
     let key = lab.key(json!({ "requests_per_minute": 3 })).await;
     for n in 0..3 {
-        assert_eq!(lab.chat(&key, json!({})).await.status, 200, "{n}");
+        let got = lab.chat(&key, json!({})).await;
+        assert_eq!(got.status, 200, "{n}");
+        let told = ["limit", "remaining"].map(|what| got.header(&format!("x-ratelimit-{what}-requests")).to_owned());
+        assert_eq!(told, ["3".to_owned(), (2 - n).to_string()]);
     }
     let refused = lab.chat(&key, json!({})).await;
     let says = refused.error()["message"].as_str().unwrap_or("").to_owned();
     assert!(refused.status == 429 && says.contains("3 requests per minute"), "{says}");
+    assert_eq!(refused.header("x-ratelimit-remaining-requests"), "0");
     let after: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1..=60).contains(&after), "{after}");
     assert_eq!(lab.sim.journal().total(), 3);
     // Another key has its own.
     let other = lab.key(json!({ "requests_per_minute": 3 })).await;
     assert_eq!(lab.chat(&other, json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_whole_installation_has_a_budget_too() {
+    let lab = Lab::with_config(FLAT, SimConfig::default(), "[limits]\ndaily_usd = \"0.0003\"\n").await;
+    let (one, two) = (lab.key(json!({})).await, lab.key(json!({ "limit": 5 })).await);
+    for (key, status) in [(&one, 200), (&two, 200), (&one, 200), (&two, 402), (&one, 402)] {
+        assert_eq!(lab.chat(key, json!({})).await.status, status);
+    }
+    let says = lab.chat(&one, json!({})).await.text();
+    assert!(says.contains("the daily limit of this installation"), "{says}");
+    // It is raised while it runs.
+    let config = std::fs::read_to_string(&lab.gateway.config).expect("the configuration");
+    std::fs::write(&lab.gateway.config, config.replace("0.0003", "0.0004")).expect("written");
+    lab.gateway.signal("HUP");
+    lab.gateway.says("Reloaded in").await;
+    assert_eq!((lab.chat(&one, json!({})).await.status, lab.chat(&one, json!({})).await.status), (200, 402));
 }
 
 #[tokio::test]
