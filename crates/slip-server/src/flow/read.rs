@@ -1,11 +1,11 @@
 //! Verb 2, read: the body, bounded in bytes and time, and the little of it that must be known.
 
 use super::admit::Caller;
-use super::bounds;
 use super::carry::{self, Carried, Engine};
 use super::invoked;
 use super::metadata;
-use super::screen::{self, Screen};
+use super::screen::Screen;
+use super::{bounds, screen};
 use crate::world::World;
 use crate::{App, clock};
 use bytes::{Bytes, BytesMut};
