@@ -41,8 +41,13 @@ impl Names {
     }
 
     fn model(&self, endpoint: &Endpoint) -> bool {
-        let model = &endpoint.model;
-        !self.0.is_empty() && (self.take_in(&lower(&model.id)) || self.take_in(&lower(&model.canonical)))
+        if self.0.is_empty() {
+            return false;
+        }
+        let (id, canonical) = (lower(&endpoint.model.id), lower(&endpoint.model.canonical));
+        // A free endpoint may be meant alone (`author/model:free`).
+        let variant = || endpoint.variant.as_ref().is_some_and(|variant| self.take_in(&format!("{id}:{variant}")));
+        self.take_in(&id) || self.take_in(&canonical) || variant()
     }
 
     pub(crate) fn provider(&self, endpoint: &Endpoint) -> bool {

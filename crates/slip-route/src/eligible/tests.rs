@@ -140,6 +140,8 @@ fn a_guardrail_holds_a_key_to_what_it_says_and_several_to_all_of_them() {
     let not = named("n", Guard { ignored_models: names(&["anthropic/*"]), ..Guard::default() });
     check("claude-tiny", &[&not], &[], &["gamma: |\"n\" forbids it: its model is ignored"]);
     check("road-one:floor", &[&not], &[0, 2], &[]);
+    let free = named("n", Guard { ignored_models: names(&["acme/road-1:free"]), ..Guard::default() });
+    check(road, &[&free], &[0, 2], &["alpha: |\"n\" forbids it: its model is ignored"]);
     let providers = named("p", Guard { allowed_providers: some(&["ALPHA ai"]), ..Guard::default() });
     let out = "beta/turbo: |\"p\" forbids it: its provider is not among those allowed";
     check(road, &[&providers], &[0], &[out]);

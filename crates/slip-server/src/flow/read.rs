@@ -5,6 +5,7 @@ use super::afford;
 use super::carry::{self, Carried, Engine};
 use super::invoked;
 use super::metadata;
+use super::screen::Screen;
 use super::{bounds, screen};
 use crate::world::World;
 use crate::{App, clock};
@@ -29,6 +30,8 @@ const LINGER_BYTES: u64 = 96 * 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(10);
 /// Buffer reserved at once for a declared length; larger bodies grow as they arrive, so that a declared length costs nothing.
 const RESERVE: usize = 1024 * 1024;
+/// Bytes that are looked through for a guardrail without going elsewhere for it.
+const AT_ONCE: usize = 64 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A request that was read but not yet understood.
@@ -146,7 +149,7 @@ pub async fn read(
     })?;
     raw = text(raw)?;
     let noted = match caller.key() {
-        Some(key) => screen::screen(&bounds::of(app, key).screens, media_type, &mut raw)?,
+        Some(key) => screened(&bounds::of(app, key).screens, media_type, &mut raw).await?,
         None => Vec::new(),
     };
     if let Some((op, shape)) = service {
@@ -177,6 +180,22 @@ pub async fn read(
         None
     };
     Ok(Inbound { invoked, noted, ..chat(dialect, raw, heads, named.as_ref())? })
+}
+
+/// What guardrails wanted noted; what they wanted taken out is.
+async fn screened(screens: &[Arc<Screen>], media_type: &str, raw: &mut Bytes) -> Result<Vec<String>, Fault> {
+    if screens.is_empty() || raw.len() < AT_ONCE {
+        return screen::screen(screens, media_type, raw);
+    }
+    // Others wait for this worker meanwhile.
+    let (screens, media_type, mut body) = (screens.to_vec(), media_type.to_owned(), raw.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        let noted = screen::screen(&screens, &media_type, &mut body)?;
+        Ok::<_, Fault>((noted, body))
+    });
+    let (noted, body) = looked.await.map_err(|_| Fault::house(FaultKind::Internal, "internal error"))??;
+    *raw = body;
+    Ok(noted)
 }
 
 /// The body as it was meant: not empty, and without what some editors and shells put in front of JSON.

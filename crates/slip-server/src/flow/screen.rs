@@ -35,6 +35,7 @@ const SAID: &[(&str, bool)] = &[
     ("suffix", true),
     ("query", true),
     ("documents", true),
+    ("prediction", true),
     ("texts", true),
     ("inputs", true),
     ("inputText", true),
@@ -75,6 +76,9 @@ const NOT_WORDS: &[&str] = &[
     "bytes",
     "images",
 ];
+
+/// Members that hold somebody's data, whose names mean what they like: all of it is looked through.
+const DATA: &[&str] = &["documents", "args", "arguments", "response", "json"];
 
 /// A guardrail's filters, ready to be used.
 #[derive(Debug)]
@@ -288,7 +292,8 @@ fn pieces(body: &[u8]) -> Vec<Piece<'_>> {
     let mut walk = Walk { body, pieces: Vec::new() };
     for (key, value) in json::fields(body.trim_ascii()) {
         if let Some((_, user)) = SAID.iter().find(|(name, _)| key.is(name)) {
-            walk.value(value, *user, 0);
+            let data = DATA.iter().any(|name| key.is(name));
+            walk.value(value, Where { user: *user, data, depth: 0 });
         }
     }
     walk.pieces
@@ -299,25 +304,37 @@ struct Walk<'a> {
     pieces: Vec<Piece<'a>>,
 }
 
+/// Where in a request a value stands.
+#[derive(Clone, Copy)]
+struct Where {
+    user: bool,
+    data: bool,
+    depth: usize,
+}
+
 impl<'a> Walk<'a> {
-    fn value(&mut self, span: &'a [u8], user: bool, depth: usize) {
-        if depth > MAX_DEPTH {
+    fn value(&mut self, span: &'a [u8], at: Where) {
+        if at.depth > MAX_DEPTH {
             return;
         }
+        let inside = Where { depth: at.depth + 1, ..at };
         match span.first() {
             Some(b'"') => {
                 let Some(text) = Str::of(span).map(|text| text.text()) else { return };
                 // A span is a part of the body: where it stands is how far apart the two begin.
                 let start = (span.as_ptr() as usize).saturating_sub(self.body.as_ptr() as usize);
-                self.pieces.push(Piece { at: start..start + span.len(), text, user });
+                self.pieces.push(Piece { at: start..start + span.len(), text, user: at.user });
             }
-            Some(b'[') => json::items(span).for_each(|item| self.value(item, user, depth + 1)),
+            Some(b'[') => json::items(span).for_each(|item| self.value(item, inside)),
+            Some(b'{') if at.data => json::fields(span).for_each(|(_, value)| self.value(value, inside)),
             Some(b'{') => {
                 let role = json::field(span, "role").and_then(json::string);
-                let user = role.map_or(user, |role| role == "user");
+                let user = role.map_or(at.user, |role| role == "user");
                 for (key, value) in json::fields(span) {
-                    if !NOT_WORDS.iter().any(|name| key.is(name)) {
-                        self.value(value, user, depth + 1);
+                    // What a tool is called with is data where it stands inside a message.
+                    let data = DATA.iter().any(|name| key.is(name)) || key.is("input");
+                    if data || !NOT_WORDS.iter().any(|name| key.is(name)) {
+                        self.value(value, Where { user, data, ..inside });
                     }
                 }
             }
@@ -413,6 +430,14 @@ mod tests {
             (
                 r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"secret","arguments":"{\"a\":\"secret\"}"}}]}]}"#,
                 r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"secret","arguments":"{\"a\":\"[X]\"}"}}]}]}"#,
+            ),
+            (
+                r#"{"messages":[{"content":[{"type":"tool_use","name":"secret","input":{"name":"secret","n":[{"id":"secret"}]}}]}]}"#,
+                r#"{"messages":[{"content":[{"type":"tool_use","name":"secret","input":{"name":"[X]","n":[{"id":"[X]"}]}}]}]}"#,
+            ),
+            (
+                r#"{"contents":[{"parts":[{"functionResponse":{"name":"secret","response":{"url":"secret"}}}]}]}"#,
+                r#"{"contents":[{"parts":[{"functionResponse":{"name":"secret","response":{"url":"[X]"}}}]}]}"#,
             ),
             (r#"{"input":["one","secret"],"user":"secret"}"#, r#"{"input":["one","[X]"],"user":"secret"}"#),
             (
