@@ -73,6 +73,11 @@ impl Keyring {
         });
     }
 
+    /// These keys and no others.
+    pub(crate) fn replace(&self, keys: Vec<Key>) {
+        self.0.keys.store(Arc::new(keys.into_iter().map(|key| (key.mac, Arc::new(key))).collect()));
+    }
+
     pub(crate) fn remove(&self, hash: &str) {
         self.change(|keys| keys.retain(|_, key| &*key.hash != hash));
     }

@@ -1,6 +1,6 @@
 //! What outlives a request: keys, one record per generation, what each key spent, and small settings of the installation.
 //!
-//! SQLite, in one file of the data directory (or in memory). One dedicated thread, the ledger writer, owns the only connection
+//! SQLite, in one file of the data directory (or in memory), or Postgres, which several gateways may share. One dedicated thread, the ledger writer, owns the only connection
 //! that writes; it batches, and no request ever waits for it. What the request path reads ([`Keyring`], recent records, spend)
 //! is in memory. Nothing of the database library shows in this crate's public face: SQL is in `queries/` and `migrations/`.
 //!
@@ -14,11 +14,14 @@ mod journal;
 pub mod keyring;
 pub mod keys;
 pub mod ledger;
+mod pepper;
 mod place;
+mod postgres;
 pub mod spend;
 mod sqlite;
 pub mod store;
 pub mod things;
+pub mod upkeep;
 pub mod usage;
 mod writer;
 
@@ -29,8 +32,10 @@ pub use journal::Opening;
 pub use keyring::Keyring;
 pub use keys::{BadKey, DEFAULT_WORKSPACE, Key, KeyDetail, KeyKind, NewKey, Reset, SecretKey};
 pub use ledger::{CAPACITY, Full, Ledger, Slot};
+pub use pepper::Pepper;
 pub use place::Place;
+pub use postgres::DatabaseUrl;
 pub use spend::{KeyUsage, day_of};
-pub use store::{Observer, Store};
+pub use store::{Changed, Observer, Store};
 pub use things::{Kind, Thing};
 pub use usage::{Between, By, Grain, Sums, Used};
