@@ -12,6 +12,7 @@ pub mod files;
 pub mod flow;
 pub mod listing;
 pub mod probing;
+pub mod refreshing;
 pub mod routes;
 pub mod serve;
 pub mod sticky;

@@ -489,4 +489,37 @@ mod tests {
         .expect_err("as told");
         assert_eq!(db.setting("a"), Ok(None));
     }
+
+    /// A disk without room, a file that may not be written: nothing of a batch is there, and once there is room all of it is, once.
+    #[test]
+    fn a_batch_the_disk_refuses_is_refused_whole_and_can_be_put_again() {
+        let mut db = Sqlite::writer(&Place::Memory, Path::new("")).expect("memory");
+        let records: Vec<Generation> = (0..500)
+            .map(|n| Generation { id: format!("gen-{n}"), model_requested: "m".repeat(500), ..Generation::default() })
+            .collect();
+        let sheets: Vec<Sheet<'_>> = records.iter().map(|record| (record, None)).collect();
+        let counts = |db: &Sqlite| {
+            let count = |sql: &str| db.0.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counted");
+            (
+                count("SELECT count(*) FROM generations"),
+                count("SELECT coalesce(sum(requests), 0) FROM usage WHERE grain = 'd'"),
+            )
+        };
+        let pages: i64 = db.0.pragma_query_value(None, "page_count", |row| row.get(0)).expect("pages");
+        let refusals = [
+            (format!("PRAGMA max_page_count = {}", pages + 4), "PRAGMA max_page_count = 1073741823", "full"),
+            ("PRAGMA query_only = ON".to_owned(), "PRAGMA query_only = OFF", "readonly"),
+        ];
+        for (refuse, allow, why) in refusals {
+            db.0.query_row(&refuse, [], |_| Ok(())).optional().expect("set");
+            let refused = db.put_records(&sheets).expect_err(why);
+            assert!(refused.0.contains(why), "{refused}");
+            assert_eq!(counts(&db), (0, 0), "{why}");
+            db.0.query_row(allow, [], |_| Ok(())).optional().expect("set");
+        }
+        for _ in 0..2 {
+            db.put_records(&sheets).expect("room again");
+            assert_eq!(counts(&db), (500, 500));
+        }
+    }
 }

@@ -7,7 +7,8 @@ use slip_ir::{Nano, Usage};
 use slip_store::{
     Between, CAPACITY, DatabaseUrl, Error, Generation, Grain, NewKey, Pepper, Place, SecretKey, Store, day_of,
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_postgres::NoTls;
 
 const SERVER: &str = "SLIPSWITCH_TEST_PG";
@@ -175,7 +176,7 @@ async fn a_newer_schema_and_another_pepper_are_refused() {
 async fn a_connection_that_is_lost_in_the_middle_loses_and_doubles_nothing() {
     const RECORDS: usize = 6_000;
     let Some(schema) = Schema::new("killed-backend").await else { return };
-    let proxy = Proxy::to(schema.host()).await;
+    let proxy = Proxy::to(schema.host());
     let through = schema.server.replace(&schema.host(), &format!("127.0.0.1:{}", proxy.port));
     let store = Store::open(schema.place_of(&through, &schema.scratch), None).expect("opens");
     let writing = tokio::spawn({
@@ -206,7 +207,7 @@ async fn a_connection_that_is_lost_in_the_middle_loses_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_away_records_wait_and_keys_open() {
     let Some(schema) = Schema::new("away").await else { return };
-    let proxy = Proxy::to(schema.host()).await;
+    let proxy = Proxy::to(schema.host());
     let through = schema.server.replace(&schema.host(), &format!("127.0.0.1:{}", proxy.port));
     let store = Store::open(schema.place_of(&through, &schema.scratch), None).expect("opens");
     let secret = SecretKey::mint();
@@ -250,7 +251,7 @@ async fn while_the_database_is_away_records_wait_and_keys_open() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_could_not_be_written_before_the_end_is_written_at_the_next_start() {
     let Some(schema) = Schema::new("left-over").await else { return };
-    let proxy = Proxy::to(schema.host()).await;
+    let proxy = Proxy::to(schema.host());
     let through = schema.server.replace(&schema.host(), &format!("127.0.0.1:{}", proxy.port));
     let store = Store::open(schema.place_of(&through, &schema.scratch), None).expect("opens");
     write(&store, 0..10).await;

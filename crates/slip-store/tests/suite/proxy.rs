@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 pub struct Proxy {
     pub port: u16,
     state: Arc<State>,
-    accepting: tokio::task::JoinHandle<()>,
 }
 
 #[derive(Default)]
@@ -19,22 +19,35 @@ struct State {
     /// So many commits reach the server whose answers do not come back.
     swallow: AtomicUsize,
     swallowed: AtomicUsize,
+    over: Notify,
 }
 
 impl Proxy {
-    pub async fn to(server: String) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    /// On a thread of its own: a test may well block its own.
+    pub fn to(server: String) -> Proxy {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+        listener.set_nonblocking(true).expect("a socket of tokio's");
         let port = listener.local_addr().expect("an address").port();
         let state = Arc::new(State::default());
         let shared = state.clone();
-        let accepting = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                if !shared.cut.load(Ordering::SeqCst) {
-                    tokio::spawn(carry(client, server.clone(), shared.clone()));
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a socket of tokio's");
+                let accepting = async {
+                    while let Ok((client, _)) = listener.accept().await {
+                        if !shared.cut.load(Ordering::SeqCst) {
+                            tokio::spawn(carry(client, server.clone(), shared.clone()));
+                        }
+                    }
+                };
+                tokio::select! {
+                    () = accepting => {}
+                    () = shared.over.notified() => {}
                 }
-            }
+            });
         });
-        Proxy { port, state, accepting }
+        Proxy { port, state }
     }
 
     pub fn cut(&self) {
@@ -57,7 +70,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.state.over.notify_one();
     }
 }
 
