@@ -13,6 +13,7 @@ pub mod flow;
 mod fnv;
 pub mod listing;
 pub mod probing;
+pub mod refreshing;
 pub mod routes;
 pub mod serve;
 pub mod sticky;

@@ -1,4 +1,4 @@
-//! What a database must do for the store. Two do it: [`crate::sqlite`] and Postgres; the statements of `queries/` are common to both.
+//! What a database must do for the store. Two do it: [`crate::sqlite`] and [`crate::postgres`]; the statements of `queries/` are common to both.
 
 use crate::Error;
 use crate::content::Content;
@@ -31,6 +31,13 @@ pub type Result<T> = std::result::Result<T, Trouble>;
 /// A record and its JSON, if that has been written already.
 pub type Sheet<'a> = (&'a Generation, Option<&'a str>);
 
+/// How often what is held in memory has been changed, by whomever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub keys: i64,
+    pub things: i64,
+}
+
 /// One connection. Whatever changes several rows changes all of them or none.
 pub trait Database: Send {
     /// Put records away, and sum what they used. One that is there already is neither put nor counted again.
@@ -56,11 +63,18 @@ pub trait Database: Send {
 
     fn setting(&mut self, name: &str) -> Result<Option<String>>;
     fn put_setting(&mut self, name: &str, value: &str) -> Result<()>;
+    /// Put it unless it is there. The one that is.
+    fn claim_setting(&mut self, name: &str, value: &str) -> Result<Option<String>>;
 
     fn put_content(&mut self, content: &Content) -> Result<()>;
     fn content(&mut self, generation: &str, now_ms: i64) -> Result<Option<Vec<u8>>>;
     /// How many went, `most` of them at once.
     fn purge_content(&mut self, now_ms: i64, most: i64) -> Result<usize>;
+
+    /// `None` where nobody else can change anything.
+    fn changes(&mut self) -> Result<Option<Changes>>;
+    /// Everything `work` reads is as it was at one moment.
+    fn at_one_moment(&mut self, work: &mut dyn FnMut(&mut dyn Database) -> Result<()>) -> Result<()>;
 
     /// Before the connection ends.
     fn tidy(&mut self);

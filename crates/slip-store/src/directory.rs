@@ -96,6 +96,12 @@ impl Directory {
         Ok(Directory(Arc::new(ArcSwap::from_pointee(snapshot))))
     }
 
+    /// Somebody else has changed it.
+    pub(crate) fn reload(&self, database: &mut dyn Database) -> Result<(), Error> {
+        self.0.store(Directory::read(database)?.now());
+        Ok(())
+    }
+
     pub fn now(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }

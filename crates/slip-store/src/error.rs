@@ -9,8 +9,18 @@ pub enum Error {
     Locked { dir: PathBuf, pid: Option<u32> },
     /// The file was written by a later release.
     Newer { found: u32, known: u32 },
+    /// The file was written by an earlier release, and this does not change it.
+    Older { found: u32, known: u32 },
+    /// There is a database where another was to be put.
+    Occupied { database: PathBuf },
+    /// The copy of a database is damaged.
+    Damaged { why: String },
     /// The pepper file cannot be used, so no stored key could ever match again.
     Pepper { path: PathBuf, why: &'static str },
+    /// The keys in a database that several gateways share were made with another pepper.
+    OtherPepper { database: String },
+    /// The database server could not be reached when the store was to be opened.
+    Away { waited: std::time::Duration, why: String },
     /// A file or directory could not be read, made or written.
     Io { path: PathBuf, source: std::io::Error },
     /// The database refused.
@@ -36,7 +46,22 @@ impl fmt::Display for Error {
                 f,
                 "the database was written by a later release; upgrade, or use another data directory: schema {found}, this release knows {known}"
             ),
+            Error::Older { found, known } => write!(
+                f,
+                "the database was written by an earlier release; run slipswitch migrate: schema {found}, this release knows {known}"
+            ),
+            Error::Occupied { database } => {
+                write!(f, "there is a database already; --replace sets it aside: {}", database.display())
+            }
+            Error::Damaged { why } => write!(f, "not a whole database of slipswitch: {why}"),
             Error::Pepper { path, why } => write!(f, "{why}: {}", path.display()),
+            Error::OtherPepper { database } => write!(
+                f,
+                "the keys in {database} were made with another pepper, and none would open anything here: give every gateway of a database the same one, by `pepper_file` or SLIPSWITCH_PEPPER; the gateway that made the keys has it in its data directory, as the file `pepper`"
+            ),
+            Error::Away { waited, why } => {
+                write!(f, "the database was not to be had within {} seconds: {why}", waited.as_secs())
+            }
             Error::Io { path, source } => write!(f, "{}: {source}", path.display()),
             Error::Database(why) => write!(f, "database: {why}"),
             Error::OldLibrary { found } => {

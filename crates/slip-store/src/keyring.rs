@@ -81,6 +81,19 @@ impl Keyring {
         });
     }
 
+    /// These keys and no others.
+    pub(crate) fn replace(&self, keys: Vec<Key>) {
+        let mut next = Snapshot::with_capacity(keys.len());
+        for key in keys {
+            let key = Arc::new(key);
+            if let Some(before) = &key.detail.before {
+                next.insert(before.mac, key.clone());
+            }
+            next.insert(key.mac, key);
+        }
+        self.0.keys.store(Arc::new(next));
+    }
+
     pub(crate) fn remove(&self, hash: &str) {
         self.change(|keys| keys.retain(|_, key| &*key.hash != hash));
     }

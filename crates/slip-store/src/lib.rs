@@ -1,6 +1,6 @@
 //! What outlives a request: keys, one record per generation, what each key spent, and small settings of the installation.
 //!
-//! SQLite, in one file of the data directory (or in memory). One dedicated thread, the ledger writer, owns the only connection
+//! SQLite, in one file of the data directory (or in memory), or Postgres, which several gateways may share. One dedicated thread, the ledger writer, owns the only connection
 //! that writes; it batches, and no request ever waits for it. What the request path reads ([`Keyring`], recent records, spend)
 //! is in memory. Nothing of the database library shows in this crate's public face: SQL is in `queries/` and `migrations/`.
 //!
@@ -18,11 +18,14 @@ pub mod keyring;
 pub mod keys;
 pub mod ledger;
 pub mod members;
+mod pepper;
 mod place;
+mod postgres;
 pub mod scopes;
 mod sqlite;
 pub mod store;
 pub mod things;
+pub mod upkeep;
 pub mod usage;
 pub mod workspaces;
 mod writer;
@@ -38,11 +41,13 @@ pub use keyring::Keyring;
 pub use keys::{BadKey, DEFAULT_WORKSPACE, Key, KeyDetail, KeyKind, NewKey, Reset, SecretKey};
 pub use ledger::{CAPACITY, Full, Ledger, Slot};
 pub use members::{Member, Role};
+pub use pepper::Pepper;
 pub use place::Place;
+pub use postgres::DatabaseUrl;
 pub use scopes::{ScopeId, Standing};
 pub use slip_quota::day_of;
 pub use slip_quota::sums::Usage as KeyUsage;
-pub use store::{Observer, Store};
+pub use store::{Changed, Observer, Store};
 pub use things::{Kind, Thing};
 pub use usage::{Between, By, Grain, Sums, Used};
 pub use workspaces::{Budget, Interval, Joined, Workspace};

@@ -1,8 +1,9 @@
-//! Where the data lives: the directory, the lock that keeps a second process out, and the pepper.
+//! Where the data lives: the directory, and the lock that keeps a second process out of it.
 
-use crate::Error;
+use crate::pepper::{Pepper, pepper};
+use crate::{DatabaseUrl, Error};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Where a store keeps what it knows.
@@ -12,12 +13,13 @@ pub enum Place {
     Memory,
     /// A directory of its own, made (mode 0700) when absent.
     Dir(PathBuf),
+    /// A database that several gateways may share. The journal, the lock and, unless one is given, the pepper are in a directory.
+    Postgres { url: DatabaseUrl, dir: PathBuf, pepper: Option<Pepper> },
 }
 
-pub(crate) const PEPPER_BYTES: usize = 32;
 const LOCK: &str = "lock";
-const PEPPER: &str = "pepper";
-const DATABASE: &str = "slipswitch.db";
+pub(crate) const PEPPER: &str = "pepper";
+pub(crate) const DATABASE: &str = "slipswitch.db";
 const JOURNAL: &str = "journal";
 
 /// An opened data directory. The lock is held until this is dropped.
@@ -25,27 +27,32 @@ pub(crate) struct Dir {
     _lock: File,
     pub database: PathBuf,
     pub journal: PathBuf,
-    pub pepper: [u8; PEPPER_BYTES],
+    pub pepper: Pepper,
     pub pepper_path: PathBuf,
 }
 
 impl Dir {
+    /// With a database of its own.
     pub fn open(dir: &Path) -> Result<Dir, Error> {
-        make_dir(dir)?;
-        let lock = lock(dir)?;
-        let pepper_path = dir.join(PEPPER);
-        let pepper = pepper(&pepper_path)?;
-        let database = dir.join(DATABASE);
+        let dir = Dir::without_database(dir, None)?;
         // The database and its log take their mode from this file.
-        private().append(true).create(true).open(&database).map_err(io(&database))?;
-        Ok(Dir { _lock: lock, database, journal: dir.join(JOURNAL), pepper, pepper_path })
+        private().append(true).create(true).open(&dir.database).map_err(io(&dir.database))?;
+        Ok(dir)
+    }
+
+    /// Beside a database elsewhere.
+    pub fn without_database(dir: &Path, given: Option<Pepper>) -> Result<Dir, Error> {
+        let lock = hold(dir)?;
+        let pepper_path = dir.join(PEPPER);
+        let pepper = given.map_or_else(|| pepper(&pepper_path), Ok)?;
+        Ok(Dir { _lock: lock, database: dir.join(DATABASE), journal: dir.join(JOURNAL), pepper, pepper_path })
     }
 }
 
-pub(crate) fn random_pepper() -> [u8; PEPPER_BYTES] {
-    let mut bytes = [0; PEPPER_BYTES];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes
+/// Keep everybody else out of a directory.
+pub(crate) fn hold(dir: &Path) -> Result<File, Error> {
+    make_dir(dir)?;
+    lock(dir)
 }
 
 pub(crate) fn make_dir(dir: &Path) -> Result<(), Error> {
@@ -83,36 +90,6 @@ fn lock(dir: &Path) -> Result<File, Error> {
         .and_then(|()| file.sync_all())
         .map_err(io(&path))?;
     Ok(file)
-}
-
-/// Read the pepper, or make it once. It is written aside and renamed, so that a crash never leaves half of one.
-fn pepper(path: &Path) -> Result<[u8; PEPPER_BYTES], Error> {
-    match File::open(path) {
-        Ok(file) => read_pepper(file, path),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let bytes = random_pepper();
-            let aside = path.with_extension("new");
-            let mut file = private().write(true).create(true).truncate(true).open(&aside).map_err(io(&aside))?;
-            file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io(&aside))?;
-            std::fs::rename(&aside, path).map_err(io(path))?;
-            Ok(bytes)
-        }
-        Err(source) => Err(Error::Io { path: path.to_owned(), source }),
-    }
-}
-
-fn read_pepper(file: File, path: &Path) -> Result<[u8; PEPPER_BYTES], Error> {
-    let bad = |why| Error::Pepper { path: path.to_owned(), why };
-    #[cfg(unix)]
-    {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().map_err(io(path))?.permissions());
-        if mode & 0o077 != 0 {
-            return Err(bad("the pepper may be read by others; run chmod 600 on it"));
-        }
-    }
-    let mut bytes = Vec::with_capacity(PEPPER_BYTES + 1);
-    file.take(PEPPER_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(io(path))?;
-    bytes.try_into().map_err(|_| bad("the pepper is not 32 bytes; restore it from a backup"))
 }
 
 pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::content::Content;
-use crate::database::{Database, Result, Sheet, Trouble};
+use crate::database::{Changes, Database, Result, Sheet, Trouble};
 use crate::generations::{Generation, Page};
 use crate::keys::{Key, KeyKind, Reset};
 use crate::place::Place;
@@ -54,7 +54,7 @@ impl Sqlite {
         }
         let connection = match place {
             Place::Memory => Connection::open_in_memory()?,
-            Place::Dir(_) => Connection::open(file)?,
+            Place::Dir(_) | Place::Postgres { .. } => Connection::open(file)?,
         };
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(32);
@@ -76,6 +76,40 @@ impl Sqlite {
             Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY)?;
         Ok(Sqlite(connection))
+    }
+
+    /// A connection that writes, and leaves the schema as it is.
+    pub fn writer_as_it_is(file: &Path) -> std::result::Result<Sqlite, Error> {
+        let connection = Connection::open(file)?;
+        connection.busy_timeout(BUSY)?;
+        Ok(Sqlite(connection))
+    }
+
+    /// The schema that is there, and the one this release knows.
+    pub fn schema(&self) -> std::result::Result<(u32, u32), Error> {
+        let found = self.0.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((found, MIGRATIONS.len() as u32))
+    }
+
+    /// Write all of it, as it is at this moment, to an empty file.
+    pub fn copy_to(&self, file: &Path) -> std::result::Result<(), Error> {
+        let name =
+            file.to_str().ok_or_else(|| Error::Database(format!("not a name SQLite takes: {}", file.display())))?;
+        self.0.execute("VACUUM INTO $1", [name])?;
+        Ok(())
+    }
+
+    /// Whether it is one of ours, and every page of it can be read.
+    pub fn check_whole(&self) -> std::result::Result<(), Error> {
+        let damaged = |why: String| Error::Damaged { why };
+        let said: String =
+            self.0.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(|e| damaged(e.to_string()))?;
+        if said != "ok" {
+            return Err(damaged(said));
+        }
+        let ours = "SELECT count(*) FROM sqlite_schema WHERE name IN ('keys', 'generations', 'settings')";
+        let tables: i64 = self.0.query_row(ours, [], |row| row.get(0)).map_err(|e| damaged(e.to_string()))?;
+        if tables == 3 { Ok(()) } else { Err(damaged("its tables are missing".to_owned())) }
     }
 
     fn migrate(&mut self, migrations: &[&str]) -> std::result::Result<(), Error> {
@@ -259,6 +293,11 @@ impl Database for Sqlite {
         Ok(())
     }
 
+    fn claim_setting(&mut self, name: &str, value: &str) -> Result<Option<String>> {
+        self.0.prepare_cached(query!("setting_claim"))?.execute([name, value])?;
+        self.setting(name)
+    }
+
     fn put_content(&mut self, content: &Content) -> Result<()> {
         let row = params![content.generation, content.until_ms, content.body];
         self.0.prepare_cached(query!("content_put"))?.execute(row)?;
@@ -272,6 +311,18 @@ impl Database for Sqlite {
 
     fn purge_content(&mut self, now_ms: i64, most: i64) -> Result<usize> {
         Ok(self.0.prepare_cached(query!("content_purge"))?.execute([now_ms, most])?)
+    }
+
+    fn changes(&mut self) -> Result<Option<Changes>> {
+        Ok(None)
+    }
+
+    fn at_one_moment(&mut self, work: &mut dyn FnMut(&mut dyn Database) -> Result<()>) -> Result<()> {
+        self.0.execute_batch("BEGIN")?;
+        let done = work(self);
+        // It only read.
+        self.0.execute_batch("ROLLBACK")?;
+        done
     }
 
     /// Fold the log into the file, refresh what the planner knows.
@@ -437,5 +488,38 @@ mod tests {
         })
         .expect_err("as told");
         assert_eq!(db.setting("a"), Ok(None));
+    }
+
+    /// A disk without room, a file that may not be written: nothing of a batch is there, and once there is room all of it is, once.
+    #[test]
+    fn a_batch_the_disk_refuses_is_refused_whole_and_can_be_put_again() {
+        let mut db = Sqlite::writer(&Place::Memory, Path::new("")).expect("memory");
+        let records: Vec<Generation> = (0..500)
+            .map(|n| Generation { id: format!("gen-{n}"), model_requested: "m".repeat(500), ..Generation::default() })
+            .collect();
+        let sheets: Vec<Sheet<'_>> = records.iter().map(|record| (record, None)).collect();
+        let counts = |db: &Sqlite| {
+            let count = |sql: &str| db.0.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counted");
+            (
+                count("SELECT count(*) FROM generations"),
+                count("SELECT coalesce(sum(requests), 0) FROM usage WHERE grain = 'd'"),
+            )
+        };
+        let pages: i64 = db.0.pragma_query_value(None, "page_count", |row| row.get(0)).expect("pages");
+        let refusals = [
+            (format!("PRAGMA max_page_count = {}", pages + 4), "PRAGMA max_page_count = 1073741823", "full"),
+            ("PRAGMA query_only = ON".to_owned(), "PRAGMA query_only = OFF", "readonly"),
+        ];
+        for (refuse, allow, why) in refusals {
+            db.0.query_row(&refuse, [], |_| Ok(())).optional().expect("set");
+            let refused = db.put_records(&sheets).expect_err(why);
+            assert!(refused.0.contains(why), "{refused}");
+            assert_eq!(counts(&db), (0, 0), "{why}");
+            db.0.query_row(allow, [], |_| Ok(())).optional().expect("set");
+        }
+        for _ in 0..2 {
+            db.put_records(&sheets).expect("room again");
+            assert_eq!(counts(&db), (500, 500));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::KeyUsage;
 use crate::content::Content;
-use crate::database::{Database, Result as Told};
+use crate::database::{Changes, Database, Result as Told, Trouble};
 use crate::directory::{Directory, Edit, Snapshot};
 use crate::generations::Generation;
 use crate::generations::Page;
@@ -11,7 +11,9 @@ use crate::journal::{Journal, replay};
 use crate::keyring::Keyring;
 use crate::keys::{Before, DEFAULT_WORKSPACE, Key, NewKey, SecretKey};
 use crate::ledger::{CAPACITY, Hot, Ledger};
-use crate::place::{Dir, Place, random_pepper};
+use crate::pepper::Pepper;
+use crate::place::{Dir, Place};
+use crate::postgres::Postgres;
 use crate::scopes::{ScopeId, Standing};
 use crate::sqlite::Sqlite;
 use crate::things::{Kind, Thing};
@@ -20,16 +22,25 @@ use crate::writer::{Letter, Sight, Writer};
 use slip_ir::Nano;
 use slip_quota::Caps;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// Called on the writer's thread with every record, soon after it was handed in: work that need not hold up a request.
 pub type Observer = Box<dyn FnMut(&Generation) + Send>;
 
+/// How long a change waits for the database. It is then not made at all: whoever asked has been told so.
+const CHANGE: Duration = Duration::from_secs(6);
+/// The same of [`Store::flush`], which waits for everybody's records.
+const FLUSH: Duration = Duration::from_secs(20);
+/// Records found in the journal are put away in batches of the writer's size.
+const REPLAYED: usize = 512;
+
 /// Name of the setting that proves the pepper belongs to this database, and what it is the HMAC of.
-const PEPPER_PROOF: &str = "pepper-proof";
+pub(crate) const PEPPER_PROOF: &str = "pepper-proof";
 const PROVEN: &[u8] = b"slipswitch pepper proof";
 
 /// A handle to the store. Cheap to clone. When the last handle and the last [`Ledger`] are gone the writer puts away what it was
@@ -47,27 +58,82 @@ struct Inner {
     writer: Thread,
     ended: Mutex<Option<JoinHandle<()>>>,
     cut_off: usize,
+    shared: Option<Shared>,
     /// One change of a key at a time, so that memory and disk agree on which came last.
     changing: tokio::sync::Mutex<()>,
 }
 
-impl Store {
-    pub fn open(place: Place, observer: Option<Observer>) -> Result<Store, Error> {
-        let dir = match &place {
-            Place::Memory => None,
-            Place::Dir(path) => Some(Dir::open(path)?),
-        };
-        let file = dir.as_ref().map_or(Path::new(""), |dir| &dir.database);
-        let mut database: Box<dyn Database> = Box::new(Sqlite::writer(&place, file)?);
-        let reader = dir.as_ref().map(|dir| Sqlite::reader(&dir.database)).transpose()?;
-        let reader = reader.map(|reader| Mutex::new(Box::new(reader) as Box<dyn Database>));
+/// What is to be known of a database that others change too.
+struct Shared {
+    seen: Mutex<Changes>,
+    /// The keyring may lack what others have done: the last look failed.
+    doubtful: AtomicBool,
+}
 
-        let keyring = Keyring::new(&dir.as_ref().map_or_else(random_pepper, |dir| dir.pepper));
-        prove_pepper(&mut *database, &keyring, dir.as_ref())?;
-        let hot = Arc::new(Hot::default());
-        for key in database.keys()? {
-            keyring.put(Arc::new(key));
+/// What another gateway has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The keyring has been read anew.
+    pub keys: bool,
+    /// Whoever holds things in memory should read them anew.
+    pub things: bool,
+}
+
+/// A place that has been opened.
+struct Opened {
+    dir: Option<Dir>,
+    database: Box<dyn Database>,
+    reader: Option<Box<dyn Database>>,
+    pepper: Pepper,
+    /// Who it is that several gateways share, for people.
+    shared: Option<String>,
+}
+
+impl Opened {
+    fn at(place: &Place) -> Result<Opened, Error> {
+        Ok(match place {
+            Place::Memory => {
+                let database = Box::new(Sqlite::writer(place, Path::new(""))?);
+                Opened { dir: None, database, reader: None, pepper: Pepper::random(), shared: None }
+            }
+            Place::Dir(path) => {
+                let dir = Dir::open(path)?;
+                let database = Box::new(Sqlite::writer(place, &dir.database)?);
+                let reader: Box<dyn Database> = Box::new(Sqlite::reader(&dir.database)?);
+                let pepper = dir.pepper.clone();
+                Opened { dir: Some(dir), database, reader: Some(reader), pepper, shared: None }
+            }
+            Place::Postgres { url, dir, pepper } => {
+                let dir = Dir::without_database(dir, pepper.clone())?;
+                let (database, reader) = Postgres::open(url)?;
+                let (pepper, shared) = (dir.pepper.clone(), Some(url.to_string()));
+                Opened { dir: Some(dir), database: Box::new(database), reader: Some(Box::new(reader)), pepper, shared }
+            }
+        })
+    }
+}
+
+impl Store {
+    /// Blocks while the database is opened: with Postgres, for seconds if it is not there.
+    pub fn open(place: Place, observer: Option<Observer>) -> Result<Store, Error> {
+        if !matches!(place, Place::Postgres { .. }) {
+            return Store::open_here(place, observer);
         }
+        // A connection waits on a runtime of its own, which it may not on a thread that belongs to another.
+        let opening = thread::Builder::new().name("slip-open".into()).spawn(move || Store::open_here(place, observer));
+        let opening = opening.map_err(|source| Error::Io { path: "slip-open".into(), source })?;
+        opening.join().unwrap_or(Err(Error::Closed))
+    }
+
+    fn open_here(place: Place, observer: Option<Observer>) -> Result<Store, Error> {
+        let Opened { dir, mut database, reader, pepper, shared } = Opened::at(&place)?;
+        let keyring = Keyring::new(&pepper.0);
+        prove_pepper(&mut *database, &keyring, dir.as_ref(), shared.as_deref())?;
+        // What is changed after this look is seen at the next one.
+        let seen = database.changes()?.unwrap_or_default();
+        keyring.replace(database.keys()?);
+        let shared = shared.map(|_| Shared { seen: Mutex::new(seen), doubtful: AtomicBool::new(false) });
+        let hot = Arc::new(Hot::default());
         let directory = Directory::read(&mut *database)?;
         let (journal, recovered) = match &dir {
             None => (None, 0),
@@ -75,7 +141,7 @@ impl Store {
                 let recovered = replay(&dir.journal)?;
                 let cut_off = recovered.cut_off;
                 let sheets: Vec<_> = recovered.records.iter().map(|record| (record, None)).collect();
-                database.put_records(&sheets)?;
+                sheets.chunks(REPLAYED).try_for_each(|sheets| database.put_records(sheets))?;
                 recovered.forget()?;
                 (Some(Arc::new(Journal::begin(&dir.journal)?)), cut_off)
             }
@@ -97,7 +163,8 @@ impl Store {
             cut_off: recovered,
             keyring,
             directory,
-            reader,
+            reader: reader.map(Mutex::new),
+            shared,
             sight,
             writer: ended.thread().clone(),
             ended: Mutex::new(Some(ended)),
@@ -138,6 +205,48 @@ impl Store {
     /// How many requests were under way when the process before this one ended without putting them away. They were closed.
     pub fn cut_off(&self) -> usize {
         self.0.cut_off
+    }
+
+    /// Whether other gateways may use the same database.
+    pub fn is_shared(&self) -> bool {
+        self.0.shared.is_some()
+    }
+
+    /// Whether a key that is not in the keyring may exist all the same: another gateway may have made it, and the database cannot be
+    /// asked.
+    pub fn is_doubtful(&self) -> bool {
+        self.0.shared.as_ref().is_some_and(|shared| shared.doubtful.load(Ordering::Relaxed))
+    }
+
+    /// See what other gateways have changed. To be called every second or so; costs one short question to the database.
+    pub async fn refresh(&self) -> Result<Changed, Error> {
+        let Some(shared) = &self.0.shared else { return Ok(Changed::default()) };
+        let done = self.look(shared).await;
+        shared.doubtful.store(done.is_err(), Ordering::Relaxed);
+        done
+    }
+
+    async fn look(&self, shared: &Shared) -> Result<Changed, Error> {
+        let seen = *shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.read(|db| db.changes()).await?.unwrap_or_default();
+        let changed = Changed { keys: now.keys != seen.keys, things: now.things != seen.things };
+        if changed.keys {
+            // A change of our own is either in what is read now, or made after it is put in force.
+            let _changing = self.0.changing.lock().await;
+            let keys = self.read(|db| db.keys()).await?;
+            self.0.keyring.replace(keys);
+        }
+        if changed.things {
+            let _changing = self.0.changing.lock().await;
+            let directory = self.0.directory.clone();
+            self.read(move |db| directory.reload(db).map_err(|e| Trouble(e.to_string()))).await?;
+        }
+        if changed.keys || changed.things {
+            self.arrange();
+        }
+        // Only now: what was not read is looked for again.
+        *shared.seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(changed)
     }
 
     /// The record of this id, written lately or long ago.
@@ -308,7 +417,7 @@ impl Store {
 
     /// When this returns, everything handed in before it is on disk, and the observer has seen it.
     pub async fn flush(&self) -> Result<(), Error> {
-        self.write(|_| Ok(())).await
+        self.write_within(FLUSH, |_| Ok(())).await
     }
 
     /// Put away everything handed in and end. Later records, and slots still held, are lost: drain first.
@@ -346,13 +455,35 @@ impl Store {
         &self,
         work: impl FnOnce(&mut dyn Database) -> Told<T> + Send + 'static,
     ) -> Result<T, Error> {
+        self.write_within(CHANGE, work).await
+    }
+
+    /// The same, or not at all: what could not begin in time is not done later, when nobody expects it any more.
+    async fn write_within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&mut dyn Database) -> Told<T> + Send + 'static,
+    ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
-        self.post(Letter::Job(Box::new(move |db| {
-            // Whoever asked may have gone.
-            let _ = answer.send(work(db));
-        })))
-        .await?;
-        Ok(answered.await.map_err(|_| Error::Closed)??)
+        let given_up = Arc::new(AtomicBool::new(false));
+        let called_off = given_up.clone();
+        let letter = Letter::Job(Box::new(move |db| {
+            if !called_off.load(Ordering::Acquire) {
+                // Whoever asked may have gone.
+                let _ = answer.send(work(db));
+            }
+        }));
+        let done = async {
+            self.post(letter).await?;
+            answered.await.map_err(|_| Error::Closed)
+        };
+        match timeout(patience, done).await {
+            Ok(done) => Ok(done??),
+            Err(_) => {
+                given_up.store(true, Ordering::Release);
+                Err(Error::Database(self.trouble().unwrap_or_else(|| "did not take the change in time".to_owned())))
+            }
+        }
     }
 
     async fn post(&self, letter: Letter) -> Result<(), Error> {
@@ -362,15 +493,27 @@ impl Store {
     }
 }
 
+/// What is kept in the database to tell the right pepper from others.
+pub(crate) fn proof(keyring: &Keyring) -> String {
+    keyring.mac(PROVEN).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A pepper that is not the one the keys were stored with would turn every key into a wrong one without a word.
-fn prove_pepper(database: &mut dyn Database, keyring: &Keyring, dir: Option<&Dir>) -> Result<(), Error> {
-    let proof: String = keyring.mac(PROVEN).iter().map(|byte| format!("{byte:02x}")).collect();
-    match (database.setting(PEPPER_PROOF)?, dir) {
-        (None, _) => Ok(database.put_setting(PEPPER_PROOF, &proof)?),
-        (Some(found), Some(dir)) if found != proof => Err(Error::Pepper {
-            path: dir.pepper_path.clone(),
-            why: "the pepper is not the one the stored keys were made with; restore it from a backup",
-        }),
-        _ => Ok(()),
+fn prove_pepper(
+    database: &mut dyn Database,
+    keyring: &Keyring,
+    dir: Option<&Dir>,
+    shared: Option<&str>,
+) -> Result<(), Error> {
+    let proof = proof(keyring);
+    if database.claim_setting(PEPPER_PROOF, &proof)?.as_ref() == Some(&proof) {
+        return Ok(());
     }
+    Err(match (shared, dir) {
+        (Some(database), _) => Error::OtherPepper { database: database.to_owned() },
+        (None, dir) => Error::Pepper {
+            path: dir.map(|dir| dir.pepper_path.clone()).unwrap_or_default(),
+            why: "the pepper is not the one the stored keys were made with; restore it from a backup",
+        },
+    })
 }

@@ -1,4 +1,11 @@
-//! What every kind of store must do: one suite, run in memory and on disk. What only a directory can do follows.
+//! What every kind of store must do: one suite, run in memory, on disk and in Postgres. What only a directory can do follows.
+
+#[path = "suite/postgres.rs"]
+mod postgres;
+#[path = "suite/proxy.rs"]
+mod proxy;
+#[path = "suite/upkeep.rs"]
+mod upkeep;
 
 use serde_json::json;
 use slip_ir::{Finish, Nano, Tier, Usage};
@@ -280,8 +287,12 @@ async fn the_suite_in_a_directory() {
 #[tokio::test]
 async fn everything_survives_a_restart() {
     let scratch = Scratch::new("restart");
+    survives_a_restart(|| scratch.open()).await;
+}
+
+async fn survives_a_restart(open: impl Fn() -> Result<Store, Error>) {
     let secret = SecretKey::fixed("operator's-own").expect("a key");
-    let store = scratch.open().expect("opens");
+    let store = open().expect("opens");
     let key =
         store.create_key(&secret, NewKey { name: "ops".into(), ..NewKey::default() }, NOW).await.expect("created");
     store.set("mark", "1").await.expect("set");
@@ -294,7 +305,7 @@ async fn everything_survives_a_restart() {
     assert_eq!((before.total, before.weekly, before.monthly), (Nano(5_000), Nano(2_000), Nano(4_000)));
     store.close().await.expect("closed");
 
-    let store = scratch.open().expect("opens again");
+    let store = open().expect("opens again");
     assert_eq!(store.usage(&ScopeId::Key("key-one".into()), NOW), before);
     assert_eq!(store.keyring().find("operator's-own", NOW), Some(key));
     assert_eq!(store.setting("mark").await.expect("read").as_deref(), Some("1"));

@@ -41,6 +41,14 @@ pub enum Command {
     Simulate(Simulate),
     /// Check, describe or show the configuration.
     Config(Config),
+    /// Copy the database to a file, as it is now. The gateway may go on meanwhile.
+    Backup(Backup),
+    /// Put a copy of the database back. No gateway may run on it meanwhile.
+    Restore(Restore),
+    /// Bring the database up to date for this release. A gateway does so itself when it starts.
+    Migrate(Migrate),
+    /// Count every record again, and hold that against the sums that are kept. The gateway may go on meanwhile.
+    VerifyLedger(VerifyLedger),
     /// Read a PDF from standard input and write the text of its pages as JSON. The gateway runs this for itself.
     #[command(hide = true)]
     ReadPdf,
@@ -313,6 +321,72 @@ pub struct Simulate {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which database is meant.
+#[derive(Args)]
+pub struct Where {
+    /// Configuration file, TOML or YAML.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where keys and records are kept, over what the configuration says.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Backup {
+    /// A file that is not there yet.
+    pub file: PathBuf,
+
+    /// Copy the pepper too, to the same name with `.pepper` at its end. With both, a guess at a key can be confirmed: keep them apart.
+    #[arg(long)]
+    pub with_pepper: bool,
+
+    #[command(flatten)]
+    pub at: Where,
+}
+
+#[derive(Args)]
+pub struct Restore {
+    /// A file that `backup` made.
+    pub file: PathBuf,
+
+    /// The pepper of the copy. Else the one of the data directory, or the file's name with `.pepper` at its end.
+    #[arg(long, value_name = "FILE")]
+    pub pepper: Option<PathBuf>,
+
+    /// Set aside the database that is there.
+    #[arg(long)]
+    pub replace: bool,
+
+    #[command(flatten)]
+    pub at: Where,
+}
+
+#[derive(Args)]
+pub struct Migrate {
+    /// Change nothing: say what would be done, and end with 1 if there is something.
+    #[arg(long)]
+    pub check: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub at: Where,
+}
+
+#[derive(Args)]
+pub struct VerifyLedger {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub at: Where,
 }
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod config;
+mod database;
 mod demo;
 mod discover;
 mod exit;
@@ -49,6 +50,10 @@ fn main() -> ExitCode {
             None => models::models(&args),
         },
         Command::Config(args) => config::config(&args),
+        Command::Backup(args) => database::backup(&args),
+        Command::Restore(args) => database::restore(&args),
+        Command::Migrate(args) => database::migrate(&args),
+        Command::VerifyLedger(args) => database::verify(&args),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Explain(args) => runtime.block_on(explain::explain(args)),
         Command::ReadPdf => Ok(()),

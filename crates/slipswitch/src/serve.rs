@@ -4,6 +4,7 @@ mod first_run;
 mod reload;
 
 use crate::cli;
+use crate::database;
 use crate::discover::{self, Found};
 use crate::exit::{Code, Ending};
 use crate::ground::Ground;
@@ -42,13 +43,16 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     );
     let data_dir = conf.data_dir.clone();
     let (listen, drain) = (conf.listen, conf.drain_timeout);
+    let place = database::place(&conf, &crate::env)?;
+    if let Place::Postgres { url, .. } = &place {
+        eprintln!("Database {url}");
+    }
     let ground = Ground::prepare(conf).await?.recorded_by(recording);
     let vitals = Arc::new(Vitals::default());
     keep::load(&vitals, &data_dir);
     let world = ground.world(vitals.clone())?;
     report(&found, &world);
-    let app = App::new(Place::Dir(data_dir.clone()), vitals.clone(), world)
-        .map_err(|e| Ending::new(Code::Unavailable, unusable(&data_dir, &e)))?;
+    let app = open(place, vitals.clone(), world, &mut interrupts).await?;
     let keys = first_run::keys(&app, &data_dir, &crate::env).await?;
     let running = start(app.clone(), listen, args.workers)?;
     let api = format!("http://{}/api/v1", running.address);
@@ -71,6 +75,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     eprintln!("Ready in {ms} ms.{}", exposure(running.address));
     keep::keep(vitals.clone(), data_dir.clone());
     let probing = tokio::spawn(slip_server::probing::watch(app.clone()));
+    let refreshing = tokio::spawn(slip_server::refreshing::watch(app.clone()));
     let reloading = tokio::spawn(reload::watch(app.clone(), args, ground, seen, hangup));
     interrupts.next().await;
     eprintln!(
@@ -88,10 +93,37 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     };
     reloading.abort();
     probing.abort();
+    refreshing.abort();
     if let Err(e) = keep::save(&vitals, &data_dir) {
         eprintln!("warning: how the endpoints were doing could not be kept: {e}");
     }
     ended
+}
+
+/// Open the store, which may wait for a database; who interrupts that need not wait.
+async fn open(
+    place: Place,
+    vitals: Arc<Vitals>,
+    world: slip_server::world::World,
+    interrupts: &mut Interrupts,
+) -> Result<Arc<App>, Ending> {
+    let broken = |why: String| Ending::new(Code::Failure, format!("error: the store could not be opened: {why}"));
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let (opening, runtime) = (place.clone(), tokio::runtime::Handle::current());
+    // Not one of the runtime's own threads: the end of the process would wait for those.
+    let opener = std::thread::Builder::new().name("slip-start".into()).spawn(move || {
+        let _inside = runtime.enter();
+        // Nobody may want to know any more.
+        let _ = tell.send(App::new(opening, vitals, world));
+    });
+    opener.map_err(|e| broken(e.to_string()))?;
+    tokio::select! {
+        opened = told => match opened {
+            Ok(opened) => opened.map_err(|e| database::unusable(&place, &e)),
+            Err(e) => Err(broken(e.to_string())),
+        },
+        () = interrupts.next() => Err(Ending::new(Code::Failure, "Stopped while waiting for the database.")),
+    }
 }
 
 /// Everything a start or a reload reads: the file, the environment, and the ports of this machine.
@@ -192,15 +224,6 @@ fn report(found: &[Found], world: &slip_server::world::World) {
         let noun = if endpoints == 1 { "endpoint" } else { "endpoints" };
         eprintln!("Providers {} ({endpoints} {noun})", configured.join(", "));
     }
-}
-
-fn unusable(dir: &std::path::Path, error: &dyn std::error::Error) -> String {
-    let mut why = if dir.exists() && !dir.is_dir() { "not a directory".to_owned() } else { error.to_string() };
-    let place = dir.display().to_string();
-    if !why.contains(&place) {
-        why = format!("{why}: {place}");
-    }
-    format!("error: the data directory cannot be used: {why}\nhint: choose another with --data-dir")
 }
 
 fn announce(api: &str, keys: &Keys, data_dir: &std::path::Path) {

@@ -1,13 +1,14 @@
-//! Chores of the repository: `cargo xtask test | lint | loom | bench | clients | conformance | fuzz | sim`. Each installs what it needs, below `target/` or
+//! Chores of the repository: `cargo xtask test | lint | loom | bench | clients | conformance | fuzz | postgres | sim`. Each installs what it needs, below `target/` or
 //! from Debian's packages.
 
 mod bench;
 mod clients;
 mod fuzz;
+mod postgres;
 mod sh;
 mod sim;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use sh::{root, run, step};
 
@@ -39,6 +40,11 @@ enum Command {
         seconds: u32,
         target: Option<String>,
     },
+    /// Run a command beside a Postgres of its own, whose address it finds in SLIPSWITCH_TEST_PG: `-- cargo test -p slip-store`.
+    Postgres {
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
     /// The benchmark of docs/performance.md, beside nginx in the same run.
     Bench(bench::Args),
     /// Simulate routing: our strategies beside others, in a table of scenarios.
@@ -53,6 +59,7 @@ fn main() -> Result<()> {
         Command::Clients { filter } => clients::clients(filter.as_deref()),
         Command::Conformance => conformance(),
         Command::Fuzz { seconds, target } => fuzz::fuzz(fuzz::Effort::Hunt { seconds }, target.as_deref()),
+        Command::Postgres { command } => beside_postgres(&command.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Bench(args) => bench::bench(&args),
         Command::Sim(args) => sim::sim(&args),
     }
@@ -61,7 +68,7 @@ fn main() -> Result<()> {
 fn test() -> Result<()> {
     lint()?;
     step("Rust tests");
-    run("cargo", &["test", "--workspace", "--locked"])?;
+    beside_postgres(&["cargo", "test", "--workspace", "--locked"])?;
     step("every order of the locks");
     loom()?;
     step("fuzzing, a few seconds each");
@@ -75,6 +82,13 @@ fn loom() -> Result<()> {
     let target = root().join("target/loom").display().to_string();
     let args = ["test", "--package", "slip-quota", "--lib", "--release", "--locked", "--target-dir", &target, "loom_"];
     sh::run_in(&root(), "cargo", &args, &[("RUSTFLAGS", "--cfg loom")])
+}
+
+/// Run something that finds a database in its environment.
+fn beside_postgres(command: &[&str]) -> Result<()> {
+    let server = postgres::Server::start()?;
+    let (program, args) = command.split_first().context("a command is needed")?;
+    sh::run_in(&root(), program, args, &[(postgres::VARIABLE, &server.url)])
 }
 
 /// The test that compares the page writes it where it is told to.

@@ -63,6 +63,6 @@ pub fn apt(packages: &[&str]) -> Result<()> {
         .with_context(|| format!("could not be installed, install by hand: {named}"))
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
 }

@@ -53,7 +53,10 @@ pub fn ready(app: &App, world: &World) -> Response<Body> {
     let draining = app.draining.load(Ordering::Relaxed);
     let endpoints = world.field.endpoints().len();
     let trouble = app.store.trouble();
-    let ready = !draining && endpoints > 0 && trouble.is_none();
+    // Gateways of one database must not all be taken out of service because it is away: records wait here meanwhile.
+    let room = app.ledger.backlog() < slip_store::CAPACITY / 5 * 4;
+    let takes = trouble.is_none() || app.store.is_shared() && room;
+    let ready = !draining && endpoints > 0 && takes;
     let body = json!({
         "status": if ready { "ready" } else { "not ready" },
         "draining": draining,

@@ -7,6 +7,7 @@ use super::tree::{Node, Path, quoted};
 use super::words;
 use slip_ir::Nano;
 use slip_quota::{Cap, Caps, Reset};
+use slip_store::DatabaseUrl;
 
 /// What the rest of the house knows and a configuration may refer to.
 pub struct Facts<'a> {
@@ -40,6 +41,12 @@ pub fn check(
     let data_dir = c.read(&root.key("data_dir"), raw.data_dir.as_deref(), |text| {
         if text.is_empty() { Err("a directory is needed".to_owned()) } else { Ok(text.into()) }
     });
+    let database_url = c.database_url(&root.key("database_url"), raw.database_url.as_deref());
+    let pepper_file = raw.pepper_file.as_deref().filter(|path| !path.is_empty()).map(Into::into);
+    if pepper_file.is_some() && database_url.is_none() {
+        let note = "without `database_url` the pepper is the file `pepper` of the data directory";
+        c.bad(&root.key("pepper_file"), "is for gateways that share a database", Some(note.to_owned()));
+    }
     let drain_timeout = c.read(&root.key("drain_timeout"), raw.drain_timeout.as_deref(), words::duration);
     let timeouts = c.timeouts(raw.timeouts.as_ref());
     let limits = c.limits(raw.limits.as_ref());
@@ -53,6 +60,8 @@ pub fn check(
     Some(Checked {
         listen: listen?,
         data_dir: data_dir?,
+        database_url,
+        pepper_file,
         probe: raw.probe?,
         log: raw.log.clone()?,
         drain_timeout: drain_timeout?,
@@ -103,6 +112,11 @@ impl Checker<'_> {
         understand: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         understand(text?).map_err(|what| self.bad(path, what, None)).ok()
+    }
+
+    /// Empty stands for none, so that a variable can be overruled.
+    fn database_url(&mut self, path: &Path, text: Option<&str>) -> Option<DatabaseUrl> {
+        self.read(path, text.filter(|text| !text.is_empty()), DatabaseUrl::parse)
     }
 
     fn timeouts(&mut self, raw: Option<&raw::Timeouts>) -> Option<Timeouts> {

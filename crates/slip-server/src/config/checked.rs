@@ -3,6 +3,7 @@
 pub use super::raw::Policy;
 use slip_ir::{Dialect, MediaKind, Op, Price};
 use slip_quota::Caps;
+use slip_store::DatabaseUrl;
 use slip_wire::Envelope;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,8 @@ pub fn envelopes() -> [&'static str; Envelope::ALL.len()] {
 pub struct Checked {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
+    pub database_url: Option<DatabaseUrl>,
+    pub pepper_file: Option<PathBuf>,
     pub probe: bool,
     /// One of [`LOG_LEVELS`].
     pub log: String,

@@ -28,6 +28,12 @@ pub fn set_flag(tree: &mut Node, path: &[&str], text: &str, flag: &str, shape: &
     lay(tree, path, text, Some(shape.root()), &origin, &Context { shape, slugs: &[] });
 }
 
+/// Lay a variable with a name of its own over the tree.
+pub fn set_named(tree: &mut Node, path: &[&str], text: &str, name: &str, shape: &Shape) {
+    let origin = Origin::Env(name.to_owned());
+    lay(tree, path, text, Some(shape.root()), &origin, &Context { shape, slugs: &[] });
+}
+
 struct Context<'a> {
     shape: &'a Shape,
     slugs: &'a [&'a str],

@@ -104,6 +104,7 @@ pub fn load(sources: &Sources<'_>, facts: &Facts<'_>) -> Result<Loaded, Problems
     for (name, text) in twins {
         env::set(&mut tree, name, text, &shape, facts.builtin, &mut problems);
     }
+    database(&mut tree, sources.env, &shape);
     for (path, text, flag) in sources.flags {
         env::set_flag(&mut tree, path, text, flag, &shape);
     }
@@ -132,6 +133,18 @@ pub fn schema() -> String {
     let mut text = serde_json::to_string_pretty(&raw::schema()).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// The two names an address of a database goes by. Ours outranks the file, as a twin does; the one everybody uses only stands in, and
+/// not if it is another kind of database's.
+fn database(tree: &mut Node, env: &[(String, String)], shape: &Shape) {
+    const PATH: [&str; 1] = ["database_url"];
+    let said = tree.origin_of(&Path::of(&PATH)) != tree.origin_of(&Path::default());
+    if let Some(url) = lookup(env, "SLIPSWITCH_DATABASE_URL") {
+        env::set_named(tree, &PATH, &url, "SLIPSWITCH_DATABASE_URL", shape);
+    } else if let Some(url) = lookup(env, "DATABASE_URL").filter(|url| !said && slip_store::DatabaseUrl::is_one(url)) {
+        env::set_named(tree, &PATH, &url, "DATABASE_URL", shape);
+    }
 }
 
 fn defaults(data_dir: &str) -> Node {

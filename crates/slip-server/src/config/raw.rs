@@ -16,6 +16,12 @@ pub struct Raw {
     pub listen: Option<String>,
     /// Directory for keys, generations and settings.
     pub data_dir: Option<String>,
+    /// A Postgres database that several gateways may share, instead of a file in `data_dir`: `postgres://user:password@host/database`.
+    /// DATABASE_URL stands in where nothing is said; empty, there is none.
+    #[schemars(example = "postgres://slipswitch:${PGPASSWORD}@db.internal/slipswitch?sslmode=verify-full")]
+    pub database_url: Option<String>,
+    /// The pepper that gateways of one database have in common: 32 bytes, or their 64 hex digits. Else it is in `data_dir`.
+    pub pepper_file: Option<String>,
     /// Look for model servers on this machine (Ollama, LM Studio, vLLM, llama.cpp).
     pub probe: Option<bool>,
     /// How long running requests may finish after a stop was asked for: `120s`.

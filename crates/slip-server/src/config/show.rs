@@ -2,7 +2,7 @@
 
 use super::checked::mask;
 use super::tree::{Entry, Node, Origin, Path, Value, quoted, spelt};
-use super::veil::is_secret;
+use super::veil::{is_database, is_secret};
 use std::fmt::Write;
 
 /// `file` is the name and text the tree was read from.
@@ -44,6 +44,7 @@ fn value(node: &Node, path: &Path, out: &mut String) {
         Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
         Value::Integer(number) => out.push_str(&number.to_string()),
         Value::Float(number) => out.push_str(&format!("{number:?}")),
+        Value::String(text) if is_database(path) => out.push_str(&quoted(&address(text))),
         Value::String(text) if is_secret(path) && text != "none" => out.push_str(&quoted(&mask(text))),
         Value::String(text) => out.push_str(&quoted(text)),
         Value::List(items) => {
@@ -65,6 +66,14 @@ fn value(node: &Node, path: &Path, out: &mut String) {
             out.push_str(" }");
         }
     }
+}
+
+/// What is not a secret of an address is worth seeing.
+fn address(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    slip_store::DatabaseUrl::parse(text).map_or_else(|_| mask(text), |url| url.to_string())
 }
 
 fn origin(node: &Node, file: Option<(&str, &str)>) -> String {

@@ -57,7 +57,7 @@ impl Veil {
                 // A name of a variable is no secret; what stands in for it may be.
                 let harmless = text == "none" || text.starts_with("${") && !text.contains(":-");
                 let credential = text.contains("://") && text.contains('@');
-                if (is_secret(path) || credential) && !harmless {
+                if (is_secret(path) || is_database(path) || credential) && !harmless {
                     self.secret.push(span.clone());
                 } else if schema.is_some() {
                     self.open.push(span.clone());
@@ -67,7 +67,7 @@ impl Veil {
     }
 
     fn lines(&mut self, text: &str) {
-        const SOUNDS: [&str; 6] = ["key", "token", "secret", "password", "authorization", "headers"];
+        const SOUNDS: [&str; 7] = ["key", "database", "token", "secret", "password", "authorization", "headers"];
         let mut start = 0;
         for line in text.split_inclusive('\n') {
             let lower = line.to_ascii_lowercase();
@@ -78,6 +78,12 @@ impl Veil {
             start += line.len();
         }
     }
+}
+
+/// Whether it is the address of the database: it holds a password.
+pub fn is_database(path: &Path) -> bool {
+    // Misspelt members are printed with their line.
+    matches!(path.0.as_slice(), [Step::Key(key)] if key.to_ascii_lowercase().contains("url"))
 }
 
 /// Whether what stands here must not be shown.

@@ -9,6 +9,7 @@ use slip_ir::{Fault, FaultKind};
 use slip_store::{BadKey, Key, KeyKind, SecretKey};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Who is calling. There is no default caller: a failed check can only become a fault.
 #[derive(Clone)]
@@ -62,6 +63,13 @@ fn identify(app: &App, secret: &str, now_ms: u64) -> Result<Arc<Key>, Fault> {
     let refused = |says: &'static str| Fault::caller(FaultKind::Unauthorised, says);
     let Some(key) = app.store.keyring().find(secret, i64::try_from(now_ms).unwrap_or(i64::MAX)) else {
         return Err(match SecretKey::parse(secret) {
+            // Only who knows all keys can say that one is wrong.
+            Ok(_) if app.store.is_doubtful() => {
+                let says = "the database of keys cannot be asked, and this key is not known here; try again";
+                let mut fault = Fault::house(FaultKind::Busy, says);
+                fault.retry_after = Some(Duration::from_secs(2));
+                fault
+            }
             Err(BadKey::Checksum) => {
                 refused("invalid API key: its checksum does not match, so it was mistyped or cut short")
             }

@@ -3,6 +3,7 @@
 use crate::cli;
 use crate::ground::Ground;
 use anstream::eprintln;
+use slip_server::config::Checked;
 use slip_server::{App, clock};
 use std::path::Path;
 use std::sync::Arc;
@@ -46,8 +47,10 @@ pub async fn watch(app: Arc<App>, args: cli::Serve, mut ground: Ground, mut seen
 
 async fn again(app: &Arc<App>, args: &cli::Serve, old: &Ground) -> Result<Ground, crate::exit::Ending> {
     let (conf, _) = super::configure(args).await?;
-    if conf.listen != old.conf().listen || conf.data_dir != old.conf().data_dir {
-        eprintln!("note: `listen` and `data_dir` take effect at the next start");
+    let fixed =
+        |conf: &Checked| (conf.listen, conf.data_dir.clone(), conf.database_url.clone(), conf.pepper_file.clone());
+    if fixed(&conf) != fixed(old.conf()) {
+        eprintln!("note: `listen`, `data_dir`, `database_url` and `pepper_file` take effect at the next start");
     }
     let ground = Ground::prepare(conf).await?.recorded_by(old.recording());
     let world = ground.world(app.vitals.clone())?;

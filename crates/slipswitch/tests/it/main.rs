@@ -6,6 +6,7 @@ mod cli;
 mod clouds;
 mod conformance;
 mod corpus;
+mod databases;
 mod exacto;
 mod explain;
 mod faults;

@@ -2,6 +2,7 @@
 
 mod bad;
 mod clouds;
+mod database;
 mod good;
 
 use super::*;
