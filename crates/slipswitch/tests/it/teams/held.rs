@@ -254,3 +254,37 @@ async fn a_workspace_has_habits() {
     let got = chat(&gateway, ANN, &body).await;
     assert_eq!(got.header("x-slipswitch-strategy"), "least-latency", "the request's own wish is stronger");
 }
+
+#[tokio::test]
+async fn a_long_text_is_looked_through_like_a_short_one() {
+    let gateway = house().await;
+    let builtins = json!({ "content_filter_builtins": [{ "slug": "email", "action": "block" }] });
+    hold(&gateway, ANN, "no-mail", builtins).await;
+    let long = "word ".repeat(40_000);
+    for (words, status) in [(format!("{long} ada@example.com"), 403), (long, 200)] {
+        let got = chat(&gateway, ANN, &ask("lab/one", &words)).await;
+        assert_eq!(got.status, status, "{}", got.text());
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_networks_is_used_from_there() {
+    let rows = [("127.0.0.0/8", 200), ("127.0.0.1", 200), ("::1", 403), ("10.0.0.0/8", 403), ("127.0.0.0/99", 403)];
+    let secret = |at: usize| format!("sk-with-a-network-{at}");
+    let secrets: Vec<String> = (0..rows.len()).map(secret).collect();
+    let mut keys = Vec::new();
+    for (secret, (network, _)) in secrets.iter().zip(rows) {
+        let detail = KeyDetail { addresses: vec![network.to_owned()], ..KeyDetail::default() };
+        keys.push(Own { new: NewKey { detail, ..own(secret).new }, ..own(secret) });
+    }
+    let gateway = Gateway::start_in(prepared(keys).await, HOUSE);
+    for (secret, (network, status)) in secrets.iter().zip(rows) {
+        let got = chat(&gateway, secret, &ask("lab/one", "hello")).await;
+        assert_eq!(got.status, status, "{network}: {}", got.text());
+        // What anybody can write does not help.
+        let bearer = format!("Bearer {secret}");
+        let headers = [("authorization", bearer.as_str()), ("x-forwarded-for", "10.0.0.1"), ("x-real-ip", "::1")];
+        let got = gateway.send(Method::GET, "/api/v1/key", &headers, Bytes::new()).await;
+        assert_eq!(got.status, status, "{network}");
+    }
+}
