@@ -1,3 +1,5 @@
+//! What a journal must keep, through damage and sudden ends.
+
 use super::*;
 use crate::Attempt;
 use std::path::PathBuf;
