@@ -55,15 +55,17 @@ impl MakeTlsConnect<Socket> for Tls {
     type Error = io::Error;
 
     fn make_tls_connect(&mut self, host: &str) -> io::Result<Handshake> {
-        let host = ServerName::try_from(host.to_owned())
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "its host is not a name TLS can verify"))?;
-        Ok(Handshake { connector: TlsConnector::from(self.0.clone()), host })
+        // Asked of every connection, also of those that will not speak TLS: a socket of this machine has no name.
+        Ok(Handshake {
+            connector: TlsConnector::from(self.0.clone()),
+            host: ServerName::try_from(host.to_owned()).ok(),
+        })
     }
 }
 
 pub(super) struct Handshake {
     connector: TlsConnector,
-    host: ServerName<'static>,
+    host: Option<ServerName<'static>>,
 }
 
 impl TlsConnect<Socket> for Handshake {
@@ -72,7 +74,11 @@ impl TlsConnect<Socket> for Handshake {
     type Future = Pin<Box<dyn Future<Output = io::Result<Wrapped>> + Send>>;
 
     fn connect(self, stream: Socket) -> Self::Future {
-        Box::pin(async move { Ok(Wrapped(Box::new(self.connector.connect(self.host, stream).await?))) })
+        Box::pin(async move {
+            let unnamed = || io::Error::new(io::ErrorKind::InvalidInput, "its host is not a name TLS can verify");
+            let host = self.host.ok_or_else(unnamed)?;
+            Ok(Wrapped(Box::new(self.connector.connect(host, stream).await?)))
+        })
     }
 }
 
