@@ -61,7 +61,12 @@ pub fn ready(app: &App, world: &World) -> Response<Body> {
         "status": if ready { "ready" } else { "not ready" },
         "draining": draining,
         "endpoints": endpoints,
-        "ledger": trouble.unwrap_or_else(|| "ok".to_owned()),
+        "ledger": match trouble {
+            None => "ok".to_owned(),
+            // Anybody may ask, and the reason names hosts; it is in the log.
+            Some(_) if app.store.is_shared() => "the database cannot be written to; records wait".to_owned(),
+            Some(why) => why,
+        },
     });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     refuse::json(status, body.to_string().into_bytes())

@@ -7,6 +7,7 @@ use slip_ir::{Nano, Usage};
 use slip_store::{
     Between, CAPACITY, DatabaseUrl, Error, Generation, Grain, NewKey, Pepper, Place, SecretKey, Store, day_of,
 };
+use std::io::Write as _;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::NoTls;
@@ -24,7 +25,8 @@ impl Schema {
     /// `None`, and said so, without a server.
     pub async fn new(name: &str) -> Option<Schema> {
         let Some((_, server)) = std::env::vars().find(|(variable, _)| variable == SERVER) else {
-            println!("skipped: {SERVER} names no Postgres");
+            // Not by a macro: what those say is only shown when a test fails.
+            let _ = writeln!(std::io::stderr(), "skipped, for {SERVER} names no Postgres: {name}");
             return None;
         };
         let scratch = Scratch::new(name);
