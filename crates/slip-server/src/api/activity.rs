@@ -8,6 +8,7 @@ use http::Response;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use slip_ir::Fault;
+use slip_store::workspaces::public_id;
 use slip_store::{Between, By, Grain, Sums, day_of};
 use std::collections::BTreeMap;
 
@@ -33,8 +34,10 @@ pub async fn activity(app: &App, query: &Query) -> Result<Response<Body>, Fault>
         Some(_) => return Err(bad("group_by", "`group_by` can only be workspace")),
     };
     let own = |name: &str| query.get(name).map(str::to_owned);
-    let between =
-        Between { grain: Grain::Day, from, to, key_hash: own("api_key_hash"), workspace: own("workspace_id") };
+    let directory = app.store.directory().now();
+    let stored = |name: String| directory.workspace(&name).map_or(name, |workspace| workspace.filed.id.to_string());
+    let workspace = own("workspace_id").map(stored);
+    let between = Between { grain: Grain::Day, from, to, key_hash: own("api_key_hash"), workspace };
     // The last moments too.
     app.store.flush().await.map_err(|e| unavailable(&e))?;
     let used = app.store.used(between).await.map_err(|e| unavailable(&e))?;
@@ -68,7 +71,7 @@ fn row(app: &App, at: i64, by: &By, sums: &Sums, grouped: bool) -> Value {
         "reasoning_tokens": sums.reasoning,
     });
     if grouped {
-        row["workspace_id"] = json!(&*by.workspace);
+        row["workspace_id"] = json!(public_id(&by.workspace));
     }
     row
 }

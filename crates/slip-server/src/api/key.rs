@@ -8,6 +8,7 @@ use crate::flow::admit::Caller;
 use http::Response;
 use serde_json::{Value, json};
 use slip_ir::{Fault, FaultKind};
+use slip_store::workspaces::public_id;
 use slip_store::{KeyKind, KeyUsage, ScopeId};
 
 /// What a key has used, in OpenRouter's eight members.
@@ -50,7 +51,7 @@ pub fn key(app: &App, caller: &Caller) -> Result<Response<Body>, Fault> {
         "is_provisioning_key": management,
         "creator_user_id": key.detail.member,
         "organization_id": null,
-        "workspace_id": &*key.workspace,
+        "workspace_id": public_id(&key.workspace),
         "allowed_data_regions": ["global"],
         "budgets": [],
         "effective_budget": null,

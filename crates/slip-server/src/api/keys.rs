@@ -8,12 +8,14 @@ use super::{Query, iso, now, ok, shown, unavailable, usd};
 use crate::App;
 use crate::body::Body;
 use crate::flow::admit::Caller;
+use crate::flow::bounds::network;
 use crate::flow::refuse;
 use crate::routes::Keys;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use slip_ir::{Fault, FaultKind};
+use slip_store::workspaces::public_id;
 use slip_store::{DEFAULT_WORKSPACE, Key, KeyDetail, KeyKind, NewKey, Reset, ScopeId, SecretKey};
 use std::sync::Arc;
 
@@ -98,9 +100,10 @@ fn list(app: &App, query: &Query) -> Result<Response<Body>, Fault> {
         Some("true") => true,
         Some(_) => return Err(bad("include_disabled", "`include_disabled` must be true or false")),
     };
-    let workspace = query.get("workspace_id").unwrap_or(DEFAULT_WORKSPACE);
+    let named = query.get("workspace_id").unwrap_or(DEFAULT_WORKSPACE);
+    let workspace = app.store.directory().now().workspace(named).map(|workspace| workspace.filed.id.clone());
     let all = app.store.keyring().all();
-    let some = all.iter().filter(|key| (disabled || !key.disabled) && &*key.workspace == workspace);
+    let some = all.iter().filter(|key| (disabled || !key.disabled) && Some(&key.workspace) == workspace.as_ref());
     let page: Vec<Value> = some.skip(offset).take(PAGE).map(|key| shown_key(app, key)).collect();
     Ok(ok(&json!({ "data": page })))
 }
@@ -109,9 +112,21 @@ async fn create(app: &App, fields: &Fields) -> Result<Response<Body>, Fault> {
     let name = fields.text("name")?.value().ok_or_else(|| bad("name", "`name` is needed: what is the key for?"))?;
     let expires_ms = fields.moment("expires_at")?.value();
     in_future(expires_ms)?;
-    let workspace: Arc<str> = fields.text("workspace_id")?.value().unwrap_or(DEFAULT_WORKSPACE.to_owned()).into();
+    let directory = app.store.directory().now();
+    let workspace = match fields.text("workspace_id")?.value() {
+        None => DEFAULT_WORKSPACE.into(),
+        Some(name) => {
+            let found = directory.workspace(&name);
+            let missing = || bad("workspace_id", format!("`workspace_id`: no workspace is called {}", shown(&name)));
+            found.ok_or_else(missing)?.filed.id.clone()
+        }
+    };
+    let member = fields.text("creator_user_id")?.value();
+    if let Some(id) = member.as_deref().filter(|id| directory.member(id).is_none()) {
+        return Err(bad("creator_user_id", format!("`creator_user_id`: no member has this id: {}", shown(id))));
+    }
     let kind = if fields.flag("is_management_key")? == Some(true) { KeyKind::Management } else { KeyKind::Api };
-    let before = KeyDetail { member: fields.text("creator_user_id")?.value().map(Into::into), ..KeyDetail::default() };
+    let before = KeyDetail { member: member.map(Into::into), ..KeyDetail::default() };
     let limit_reset = fields.word("limit_reset", RESETS, Reset::parse)?.value();
     let new = NewKey {
         name,
@@ -169,6 +184,10 @@ fn detail(fields: &Fields, before: KeyDetail) -> Result<KeyDetail, Fault> {
     let small = |count: Option<u64>| count.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
     let class = |text: &str| CLASSES.split(", ").find(|class| *class == text).map(str::to_owned);
     let addresses = patterns("allowed_addresses", before.addresses)?;
+    if let Some(odd) = addresses.iter().find(|text| network(text).is_none()) {
+        let says = format!("`allowed_addresses`: neither an address nor a network such as 10.0.0.0/8: {}", shown(odd));
+        return Err(bad("allowed_addresses", says));
+    }
     Ok(KeyDetail {
         models: patterns("allowed_models", before.models)?,
         providers: patterns("allowed_providers", before.providers)?,
@@ -219,7 +238,7 @@ pub fn shown_key(app: &App, key: &Key) -> Value {
         "updated_at": key.updated_ms.map(iso),
         "expires_at": key.expires_ms.map(iso),
         "creator_user_id": detail.member,
-        "workspace_id": &*key.workspace,
+        "workspace_id": public_id(&key.workspace),
         "is_management_key": key.kind == KeyKind::Management,
         "allowed_models": detail.models,
         "allowed_providers": detail.providers,

@@ -41,8 +41,8 @@ async fn a_keys_whole_life() {
         .await;
     assert_eq!((made.status, made.header("cache-control")), (201, "no-store"), "{}", made.text());
     let (key, secret) = (made.json()["data"].clone(), made.json()["key"].as_str().expect("a secret").to_owned());
-    let told = json!([key["name"], key["limit"], key["limit_remaining"], key["limit_reset"], key["workspace_id"]]);
-    assert_eq!(told, json!(["for the team", 12.5, 12.5, "monthly", "default"]));
+    let told = json!([key["name"], key["limit"], key["limit_remaining"], key["limit_reset"]]);
+    assert_eq!(told, json!(["for the team", 12.5, 12.5, "monthly"]));
     assert_eq!(json!([key["disabled"], key["usage"], key["updated_at"]]), json!([false, 0.0, null]));
     assert!(secret.starts_with("sk-slip-v1-") && key["label"].as_str().is_some_and(|label| label.contains("...")));
 
@@ -102,6 +102,27 @@ async fn what_is_wrong_is_named_and_nothing_is_changed() {
     let made = gateway.manage(Method::POST, "/api/v1/keys", json!({ "name": "k", "limit": 1 })).await.json();
     let key = made["data"].clone();
     let rows = [
+        (
+            Method::POST,
+            "/api/v1/keys".to_owned(),
+            json!({ "name": "a", "workspace_id": "nowhere" }),
+            400,
+            "no workspace is called",
+        ),
+        (
+            Method::POST,
+            "/api/v1/keys".into(),
+            json!({ "name": "a", "creator_user_id": "nobody" }),
+            400,
+            "no member has this id",
+        ),
+        (
+            Method::POST,
+            "/api/v1/keys".into(),
+            json!({ "name": "a", "allowed_addresses": ["10.0.0/8"] }),
+            400,
+            "neither an address",
+        ),
         (Method::POST, "/api/v1/keys".to_owned(), json!({}), 400, "`name` is needed"),
         (Method::POST, "/api/v1/keys".into(), json!({ "name": "" }), 400, "`name` must be a text"),
         (Method::POST, "/api/v1/keys".into(), json!({ "name": "a", "limits": 1 }), 400, "did you mean `limit`?"),
