@@ -644,6 +644,9 @@ fn best(q: &Question<'_>, key: u64, pool: &[Instance], into: &mut Vital) -> Opti
         best.whole = best.whole.max(vital.whole);
         best.silent_ms = best.silent_ms.min(vital.silent_ms);
         best.output_tokens = best.output_tokens.or(vital.output_tokens);
+        // Of all of them, as what is under way is; whoever was not measured is as it always was.
+        let then = |vital: &Vital| vital.ahead.unwrap_or(vital.in_flight as f32);
+        best.ahead = best.ahead.or(vital.ahead).map(|_| then(best) + then(&vital));
         best.in_flight = best.in_flight.saturating_add(vital.in_flight);
     }
     match best {
