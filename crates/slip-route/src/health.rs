@@ -323,7 +323,9 @@ impl Health {
         let verdict = self.breaker.verdict(now_ms);
         let (requests_left, tokens_left) = self.headroom.left(now_ms);
         let requests_left = if self.pace.is_spent(now_ms) { Some(0) } else { requests_left };
-        let whole = |average: &Average| average.get(now_ms).map(|value| value.max(1.0) as u32);
+        let rounded = |value: Option<f64>| value.map(|value| value.max(1.0) as u32);
+        let whole = |average: &Average| rounded(average.get(now_ms));
+        let first = self.first.get(now_ms);
         let [odds, ends_well] = self.odds.both(&self.whole, now_ms, [ANSWERS, ENDS_WELL]);
         *into = Vital {
             cooldown_until_ms: verdict.until_ms,
@@ -334,8 +336,8 @@ impl Health {
             odds,
             whole: ends_well,
             call_odds: self.calls.get(now_ms, ANSWERS),
-            ttft_ms: whole(&self.first),
-            peak_ms: self.peak.sunk(now_ms, self.first.get(now_ms)).map(|value| value.max(1.0) as u32),
+            ttft_ms: rounded(first),
+            peak_ms: rounded(self.peak.sunk(now_ms, first)),
             tokens_per_second: whole(&self.rate),
             output_tokens: whole(&self.output),
             cached_permille: self.cached.get(now_ms).map_or(0, |share| share.clamp(0.0, 1000.0) as u16),
