@@ -56,7 +56,7 @@ pub trait Policy {
     /// A try goes out.
     fn began(&mut self, _now_ms: u64, _site: usize) {}
     /// Its first content came.
-    fn first(&mut self, _now_ms: u64, _site: usize, _ttft_ms: u64) {}
+    fn first(&mut self, _now_ms: u64, _request: u32, _site: usize, _ttft_ms: u64) {}
     fn ended(&mut self, _now_ms: u64, _ended: &Ended) {}
     fn failed(&mut self, _now_ms: u64, _failed: &Failed<'_>) {}
     /// What an answer's or a refusal's headers told.

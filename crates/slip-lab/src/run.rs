@@ -318,9 +318,9 @@ impl<S: Server> World<'_, S> {
     fn speaks(&mut self, now: u64, number: u32) {
         let Some(attempt) = self.attempts.get_mut(number as usize).filter(|a| !a.over) else { return };
         attempt.first_ms = Some(now);
-        let (site, took) = (attempt.site, now - attempt.began_ms);
+        let (request, site, took) = (attempt.request, attempt.site, now - attempt.began_ms);
         self.headers(now, site);
-        self.policy.first(now, site, took);
+        self.policy.first(now, request, site, took);
     }
 
     fn ends(&mut self, now: u64, number: u32) {

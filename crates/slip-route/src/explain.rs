@@ -186,7 +186,8 @@ impl Throws {
             line.clear();
             line.extend_from_slice(candidates);
             // Whoever takes turns has had one more.
-            line_up(&mut line, &View { turn: view.turn.wrapping_add(nth), ..*view }, dice);
+            // Dice of its own for each throw, as each request has: whoever forks the same dice can follow throw for throw.
+            line_up(&mut line, &View { turn: view.turn.wrapping_add(nth), ..*view }, &mut dice.fork());
             for (rank, one) in line.iter().enumerate() {
                 // In the order of names and endpoints, as `eligible` leaves them.
                 let Ok(at) = candidates.binary_search_by_key(&(one.place, one.at), |c| (c.place, c.at)) else {

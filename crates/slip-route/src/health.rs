@@ -62,6 +62,13 @@ pub struct Answered {
 const ANSWERS: f64 = 0.995;
 const ENDS_WELL: f64 = 0.999;
 
+/// Somebody who waits for a first content: since when, and beside how many others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    began_ms: u64,
+    ahead: u32,
+}
+
 /// Numbers with percentiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
@@ -139,6 +146,8 @@ pub struct Health {
     /// Milliseconds to the first content: what is usual, and what it lately rose to.
     first: Average,
     peak: Average,
+    /// Others under way when those began of whom that tells.
+    ahead: Average,
     /// Output tokens per second.
     rate: Average,
     /// Output tokens of a reply.
@@ -163,25 +172,28 @@ impl Health {
         self.breaker.probe(now_ms);
     }
 
-    /// Somebody waits for the first content of an attempt that begins: of a stream, for a whole reply is silent till its end. Every
+    /// Somebody waits for the first content of an attempt that has begun: of a stream, for a whole reply is silent till its end. Every
     /// `waits` is followed by exactly one of [`Health::spoke`] and [`Health::unheard`].
-    pub fn waits(&self, now_ms: u64) {
+    pub fn waits(&self, now_ms: u64) -> Waiting {
         self.silence.begin(now_ms);
+        Waiting { began_ms: now_ms, ahead: self.in_flight.load(Ordering::Relaxed).saturating_sub(1) }
     }
 
-    /// The first content of an attempt that began then.
-    pub fn spoke(&self, now_ms: u64, began_ms: u64) {
+    /// Its first content.
+    pub fn spoke(&self, now_ms: u64, waiting: Waiting) {
+        let Waiting { began_ms, ahead } = waiting;
         self.silence.end(began_ms);
         self.passed(now_ms, began_ms);
         // Known now and not when the reply ends, which may be a minute later.
         let ms = now_ms.saturating_sub(began_ms) as f64;
+        self.ahead.add(now_ms, f64::from(ahead));
         self.first.add(now_ms, ms);
         self.peak.rise(now_ms, ms);
     }
 
     /// There will be none.
-    pub fn unheard(&self, began_ms: u64) {
-        self.silence.end(began_ms);
+    pub fn unheard(&self, waiting: Waiting) {
+        self.silence.end(waiting.began_ms);
     }
 
     /// Whether a retry may be sent here: retries are a fifth of the requests, and a few more.
@@ -311,7 +323,9 @@ impl Health {
         let verdict = self.breaker.verdict(now_ms);
         let (requests_left, tokens_left) = self.headroom.left(now_ms);
         let requests_left = if self.pace.is_spent(now_ms) { Some(0) } else { requests_left };
-        let whole = |average: &Average| average.get(now_ms).map(|value| value.max(1.0) as u32);
+        let rounded = |value: Option<f64>| value.map(|value| value.max(1.0) as u32);
+        let whole = |average: &Average| rounded(average.get(now_ms));
+        let first = self.first.get(now_ms);
         let [odds, ends_well] = self.odds.both(&self.whole, now_ms, [ANSWERS, ENDS_WELL]);
         *into = Vital {
             cooldown_until_ms: verdict.until_ms,
@@ -322,12 +336,13 @@ impl Health {
             odds,
             whole: ends_well,
             call_odds: self.calls.get(now_ms, ANSWERS),
-            ttft_ms: whole(&self.first),
-            peak_ms: self.peak.sunk(now_ms, self.first.get(now_ms)).map(|value| value.max(1.0) as u32),
+            ttft_ms: rounded(first),
+            peak_ms: rounded(self.peak.sunk(now_ms, first)),
             tokens_per_second: whole(&self.rate),
             output_tokens: whole(&self.output),
             cached_permille: self.cached.get(now_ms).map_or(0, |share| share.clamp(0.0, 1000.0) as u16),
             in_flight: self.in_flight.load(Ordering::Relaxed),
+            ahead: self.ahead.get(now_ms).map(|others| others as f32),
             silent_ms: self.silence.mean_ms(now_ms),
             requests_left,
             tokens_left,

@@ -35,6 +35,8 @@ pub struct Vital {
     pub cached_permille: u16,
     /// Attempts under way.
     pub in_flight: u32,
+    /// Attempts that were under way when those began of which `ttft_ms` tells.
+    pub ahead: Option<f32>,
     /// How long those of them that had no content yet have waited, on average.
     pub silent_ms: u32,
     /// What is left of the provider's rate limits, where it says.
@@ -59,6 +61,7 @@ impl Default for Vital {
             output_tokens: None,
             cached_permille: 0,
             in_flight: 0,
+            ahead: None,
             silent_ms: 0,
             requests_left: None,
             tokens_left: None,

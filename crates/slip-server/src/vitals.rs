@@ -8,7 +8,7 @@ use crate::upstream::Sent;
 use http::HeaderMap;
 use slip_ir::{Fault, FaultKind};
 use slip_route::Health;
-use slip_route::health::{Answered, Breaker, Frozen};
+use slip_route::health::{Answered, Breaker, Frozen, Waiting};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -72,8 +72,8 @@ pub struct Charge {
 /// An attempt under way. Ends exactly once; dropped without a word it proves nothing.
 pub struct Flight {
     charge: Charge,
-    /// When it began, while somebody waits for its first content.
-    silent: Option<u64>,
+    /// While somebody waits for its first content.
+    silent: Option<Waiting>,
     /// Its first content came while somebody waited.
     heard: bool,
     over: bool,
@@ -87,12 +87,10 @@ impl Flight {
         if first {
             charge.health.first_try(now);
         }
-        if stream {
-            charge.health.waits(now);
-        }
+        let silent = stream.then(|| charge.health.waits(now));
         charge.key.probe(now);
         charge.host.probe(now);
-        Flight { charge, silent: stream.then_some(now), heard: false, over: false }
+        Flight { charge, silent, heard: false, over: false }
     }
 
     /// The head of an answer: what it says of rate limits.
@@ -104,9 +102,9 @@ impl Flight {
 
     /// Its first content came.
     pub fn spoke(&mut self) {
-        if let Some(began) = self.silent.take() {
+        if let Some(waiting) = self.silent.take() {
             self.heard = true;
-            self.charge.health.spoke(clock::unix_ms(), began);
+            self.charge.health.spoke(clock::unix_ms(), waiting);
         }
     }
 
@@ -142,8 +140,8 @@ impl Flight {
 
     /// There will be no content.
     fn hush(&mut self) {
-        if let Some(began) = self.silent.take() {
-            self.charge.health.unheard(began);
+        if let Some(waiting) = self.silent.take() {
+            self.charge.health.unheard(waiting);
         }
     }
 }

@@ -29,7 +29,7 @@ impl Policy for Fastest {
         or_stop(untried(self.0.len(), moment.past).into_iter().min_by(|a, b| usual(a).total_cmp(&usual(b))))
     }
 
-    fn first(&mut self, _: u64, site: usize, ttft_ms: u64) {
+    fn first(&mut self, _: u64, _: u32, site: usize, ttft_ms: u64) {
         self.observe(site, ttft_ms as f64);
     }
 

@@ -7,7 +7,7 @@ use crate::policy::{Ended, Failed, Moment, Policy, Step, want};
 use crate::site::{Headroom, Site};
 use fastrand::Rng;
 use slip_ir::{Dialect, Fault, FaultKind, Op, Ops, Origin, Remedy, Want};
-use slip_route::health::{Allowance, Answered, Health, Left};
+use slip_route::health::{Allowance, Answered, Health, Left, Waiting};
 use slip_route::plan::{self, Sent};
 use slip_route::{
     Ask, Attempt, Catalog, Declared, Endpoint, Field, Instance, Metric, Percentiles, Plan, ProviderSeat, Rules,
@@ -65,6 +65,7 @@ pub struct Ours<'a> {
 struct Open {
     plan: Plan,
     attempt: Option<Attempt>,
+    waiting: Option<Waiting>,
     conversation: Option<u64>,
 }
 
@@ -141,7 +142,7 @@ impl<'a> Ours<'a> {
             sticky: before.filter(|(_, until)| *until > now).map(|(sticky, _)| *sticky),
         };
         let plan = choose(&self.field, &ask, &want, &view, now, dice).ok()?.plan;
-        self.open.insert(moment.request, Open { plan, attempt: None, conversation });
+        self.open.insert(moment.request, Open { plan, attempt: None, waiting: None, conversation });
         Some(())
     }
 }
@@ -188,7 +189,7 @@ impl Policy for Ours<'_> {
                         health.first_try(now);
                     }
                     health.begin(now, u64::from(moment.call.prompt));
-                    health.waits(now);
+                    open.waiting = Some(health.waits(now));
                     open.attempt = Some(attempt);
                     return Step::Try(site);
                 }
@@ -225,18 +226,21 @@ impl Policy for Ours<'_> {
 
     fn failed(&mut self, now_ms: u64, failed: &Failed<'_>) {
         let now = self.dawn_ms + now_ms;
-        if let Some(health) = self.health.get(failed.site) {
-            health.unheard(self.dawn_ms + failed.began_ms);
-            health.failed(now, failed.fault);
+        let open = self.open.get_mut(&failed.request);
+        let Some((open, health)) = open.zip(self.health.get(failed.site)) else { return };
+        if let Some(waiting) = open.waiting.take() {
+            health.unheard(waiting);
         }
-        if let Some(Open { plan, attempt: Some(attempt), .. }) = self.open.get_mut(&failed.request) {
-            plan.failed(attempt, failed.fault, failed.sent, now);
+        health.failed(now, failed.fault);
+        if let Some(attempt) = &open.attempt {
+            open.plan.failed(attempt, failed.fault, failed.sent, now);
         }
     }
 
-    fn first(&mut self, now_ms: u64, site: usize, ttft_ms: u64) {
-        if let Some(health) = self.health.get(site) {
-            health.spoke(self.dawn_ms + now_ms, self.dawn_ms + now_ms - ttft_ms);
+    fn first(&mut self, now_ms: u64, request: u32, site: usize, _: u64) {
+        let waiting = self.open.get_mut(&request).and_then(|open| open.waiting.take());
+        if let Some((health, waiting)) = self.health.get(site).zip(waiting) {
+            health.spoke(self.dawn_ms + now_ms, waiting);
         }
     }
 

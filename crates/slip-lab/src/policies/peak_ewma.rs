@@ -51,7 +51,7 @@ impl Policy for PeakEwma {
         }
     }
 
-    fn first(&mut self, now_ms: u64, site: usize, ttft_ms: u64) {
+    fn first(&mut self, now_ms: u64, _: u32, site: usize, ttft_ms: u64) {
         if let Some(one) = self.0.get_mut(site) {
             one.observe(now_ms, ttft_ms as f64);
         }

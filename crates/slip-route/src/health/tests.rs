@@ -77,24 +77,38 @@ fn a_stream_that_broke_off_is_a_failure_and_a_sample_of_its_beginning() {
 #[test]
 fn who_takes_calls_and_says_nothing_shows_before_anybody_gives_up() {
     let health = Health::default();
-    health.waits(1_000);
-    health.waits(2_000);
+    let (one, other) = (health.waits(1_000), health.waits(2_000));
     assert_eq!(health.vital(11_500).silent_ms, 10_000);
-    health.spoke(11_500, 1_000);
-    health.unheard(2_000);
+    health.spoke(11_500, one);
+    health.unheard(other);
     assert_eq!(health.vital(11_500).silent_ms, 0);
 }
 
 #[test]
 fn the_first_content_is_known_when_it_comes_and_counts_once() {
     let health = Health::default();
-    health.waits(1_000);
-    health.spoke(1_400, 1_000);
+    let waiting = health.waits(1_000);
+    health.spoke(1_400, waiting);
     assert_eq!((health.vital(1_400).ttft_ms, health.vital(1_400).peak_ms), (Some(400), Some(400)));
     let reply = Answered { first_us: Some(900_000), heard: true, total_us: 60_000_000, ..Answered::default() };
     health.answered(61_000, &reply);
     assert_eq!(health.vital(61_000).ttft_ms, Some(400));
     assert_eq!(health.percentiles(Metric::FirstContent, 61_000).map(|p| p.count), Some(1));
+}
+
+#[test]
+fn what_was_under_way_when_it_was_measured_is_of_then_and_not_of_now() {
+    let health = Health::default();
+    let begin = |now| {
+        health.begin(now, 1);
+        health.waits(now)
+    };
+    let third = [0, 10, 20].map(|after| begin(1_000 + after))[2];
+    (0..7).for_each(|_| health.begin(2_000, 1));
+    assert_eq!(health.vital(2_000).ahead, None);
+    health.spoke(2_500, third);
+    let vital = health.vital(2_500);
+    assert_eq!((vital.in_flight, vital.ahead, vital.ttft_ms), (10, Some(2.0), Some(1_480)));
 }
 
 #[test]
@@ -105,8 +119,8 @@ fn who_has_passed_its_trial_has_the_odds_it_had() {
     for now in [6_000, 6_500] {
         assert!(health.vital(now).half_open && health.vital(now).odds < 0.7);
         health.begin(now, 1);
-        health.waits(now);
-        health.spoke(now + 100, now);
+        let waiting = health.waits(now);
+        health.spoke(now + 100, waiting);
     }
     let vital = health.vital(6_600);
     assert!(!vital.half_open && !vital.failing && vital.odds == before, "{vital:?}");

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The price is of this very request with the endpoint's usual share of cached prompt tokens, `odds` how likely it is to answer
-//! (asked with tools, to call them well), `whole` how likely an answer is to come to its end, the wait its time to first content, longer for what is under way there and
-//! no less than what others wait there now, and its usual time for so many tokens. Where nothing
+//! (asked with tools, to call them well), `whole` how likely an answer is to come to its end, the wait its time to first content and its usual time for so many tokens. The
+//! time to first content is longer by how many more are under way there than were when it was measured, and than are elsewhere, and no
+//! less than what others wait there now. Where nothing
 //! was measured and nobody failed, it is a draw by the price alone: at 1 and 2 dollars the cheaper one sixteen times in seventeen.
 //!
 //! The constants were found with `cargo xtask sim`; `docs/routing.md` has what they come to, and what others would.
@@ -28,9 +29,10 @@ pub const SECOND: f64 = 50_000.0;
 const FAILURE: f64 = 3.0;
 /// What an answer is worth that breaks off, in seconds: nobody else can be tried any more, so it is the caller's failure.
 const BREAK: f64 = 200.0;
-/// So many requests under way more than the mean of all double the wait for the first content. Beside the mean, because what many
-/// are is a matter of the house: a hundred are nothing to somebody who always has them.
-const ROOM: f64 = 2.0;
+/// So few requests under way say little. So many more than the mean of all double the wait for the first content, for who comes to the
+/// fullest makes others wait besides; beside the mean, because what many are is a matter of the house: a hundred are nothing to
+/// somebody who always has them.
+const ROOM: f64 = 4.0;
 /// Those who still wait have on average half their wait behind them.
 const HALFWAY: f64 = 2.0;
 /// Whose rest is over has at least these odds: it rested for its failures, and that it is asked again, by one request at a time, is
@@ -79,10 +81,17 @@ impl Usual {
     }
 }
 
+/// How many times as long as was measured the wait is now: by how many more are under way than when those came who were measured.
+/// Where there is a queue, what was measured tells of one that is gone; the longer it is, the longer ago. By it alone everybody goes
+/// where nobody was, until the first of them answers.
+fn crowding(live: &Vital) -> f64 {
+    live.ahead.map_or(1.0, |then| (ROOM + f64::from(live.in_flight)) / (ROOM + f64::from(then)))
+}
+
 /// In nano-USD.
 fn score(c: &Candidate, usual: &Usual) -> f64 {
     let price = c.price.map_or(usual.price, |p| p.0 as f64);
-    let queue = 1.0 + f64::from(c.live.in_flight) / (ROOM + usual.under_way);
+    let queue = crowding(&c.live) * (1.0 + f64::from(c.live.in_flight) / (ROOM + usual.under_way));
     let first = c.live.ttft_ms.map_or(usual.first_ms, f64::from) * queue;
     let first = first.max(HALFWAY * f64::from(c.live.silent_ms)) / 1000.0;
     let speed = c.live.tokens_per_second.map(f64::from).or(usual.speed);
@@ -221,6 +230,27 @@ mod tests {
             let count = firsts(&ExpectedCost, &all, 1_000);
             assert!(count[0] < 250, "{count:?}");
         }
+    }
+
+    #[test]
+    fn a_burst_does_not_run_to_whoever_was_idle_before_any_of_it_has_answered() {
+        // Two are full and have grown slow; the third was slow without a queue, and nobody has asked it for a while.
+        let rows = [(9_000, 90, 60.0), (9_000, 90, 60.0), (3_000, 0, 1.0)];
+        let takes = |known: bool| {
+            let mut all = line(&[Some(0), Some(0), Some(0)]);
+            for (candidate, (first, under_way, then)) in all.iter_mut().zip(rows) {
+                let live = &mut candidate.live;
+                (live.ttft_ms, live.in_flight, live.ahead) = (Some(first), under_way, known.then_some(then));
+            }
+            let mut dice = Rng::with_seed(7);
+            for _ in 0..200 {
+                ExpectedCost.rank(&mut all, &View::calm(0), &mut dice);
+                all[0].live.in_flight += 1;
+            }
+            all.iter().find(|c| c.at == 2).map_or(0, |c| c.live.in_flight)
+        };
+        let (knowing, not_knowing) = (takes(true), takes(false));
+        assert!((20..80).contains(&knowing) && not_knowing > 150, "{knowing} and {not_knowing} of 200");
     }
 
     #[test]
