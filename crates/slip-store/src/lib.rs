@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`store`], then [`ledger`].
 
+pub mod charged;
 pub mod content;
 mod database;
 pub mod error;
@@ -22,9 +23,10 @@ pub mod things;
 pub mod usage;
 mod writer;
 
+pub use charged::Charged;
 pub use content::Content;
 pub use error::Error;
-pub use generations::{Attempt, Failure, Generation, Page, Ruled};
+pub use generations::{Attempt, Classes, Failure, Generation, Page, Ruled};
 pub use journal::Opening;
 pub use keyring::Keyring;
 pub use keys::{BadKey, DEFAULT_WORKSPACE, Key, KeyDetail, KeyKind, NewKey, Reset, SecretKey};

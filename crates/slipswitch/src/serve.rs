@@ -10,7 +10,7 @@ use crate::ground::Ground;
 use crate::record::Recording;
 use anstream::eprintln;
 use first_run::Keys;
-pub use first_run::kept;
+pub use first_run::{kept, kept_management};
 use serde_json::json;
 use slip_ir::Tier;
 use slip_server::App;
@@ -71,6 +71,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     eprintln!("Ready in {ms} ms.{}", exposure(running.address));
     keep::keep(vitals.clone(), data_dir.clone());
     let probing = tokio::spawn(slip_server::probing::watch(app.clone()));
+    let purging = tokio::spawn(slip_server::contents::purge(app.clone()));
     let reloading = tokio::spawn(reload::watch(app.clone(), args, ground, seen, hangup));
     interrupts.next().await;
     eprintln!(
@@ -88,6 +89,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     };
     reloading.abort();
     probing.abort();
+    purging.abort();
     if let Err(e) = keep::save(&vitals, &data_dir) {
         eprintln!("warning: how the endpoints were doing could not be kept: {e}");
     }
