@@ -23,4 +23,5 @@ mod responses;
 mod routing;
 mod services;
 mod tiers;
+mod usage;
 mod wire;
