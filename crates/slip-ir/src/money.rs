@@ -157,6 +157,8 @@ pub struct Price {
     /// What the same model costs at the same provider's other tiers of service: a request is not always served at the one it was
     /// sent to.
     pub elsewhere: Vec<Arc<Price>>,
+    /// Which one it is, for whoever asks later: `catalogue 2026-11-20`. `None`: the operator's own.
+    pub version: Option<Arc<str>>,
 }
 
 /// A priced usage, in nano-USD. `total` is rounded once; `input` and `output` are for show and may differ from it by a nano.

@@ -244,7 +244,10 @@ fn offer(raw: file::Endpoint, model: usize, provider: &Arc<str>) -> Result<Offer
         max_output: raw.max_output,
         params: raw.params,
         variant: raw.variant.map(|v| v.to_lowercase()),
-        price: raw.price.map(|p| price(p, raw.tiers)).transpose()?,
+        price: raw
+            .price
+            .map(|p| price(p, raw.tiers).map(|price| Price { version: version(&raw.checked), ..price }))
+            .transpose()?,
         implicit_caching: raw.implicit_caching,
         trains: policy.trains,
         retains: policy.retains,
@@ -262,10 +265,15 @@ fn service(raw: file::Service) -> Result<Service, String> {
     Ok(Service {
         tier,
         context: raw.context,
-        price: Price { service: tier, ..price(raw.price, raw.tiers)? },
+        price: Price { service: tier, version: version(&raw.checked), ..price(raw.price, raw.tiers)? },
         source: raw.source,
         checked: raw.checked,
     })
+}
+
+/// What a price out of these files is called in the record of a request: when it was last compared with its source.
+fn version(checked: &str) -> Option<Arc<str>> {
+    Some(format!("catalogue {checked}").into())
 }
 
 fn price(raw: file::Rates, tiers: Vec<file::Rates>) -> Result<Price, String> {
@@ -305,6 +313,7 @@ fn price(raw: file::Rates, tiers: Vec<file::Rates>) -> Result<Price, String> {
         tiers: steps,
         service: Tier::Standard,
         elsewhere: Vec::new(),
+        version: None,
     })
 }
 

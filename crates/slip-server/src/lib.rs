@@ -7,6 +7,7 @@ pub mod api;
 pub mod body;
 pub mod clock;
 pub mod config;
+pub mod contents;
 pub mod decisions;
 pub mod files;
 pub mod flow;
@@ -24,6 +25,7 @@ pub mod vitals;
 pub mod world;
 
 use arc_swap::ArcSwap;
+use contents::Contents;
 use slip_store::{Ledger, Place, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -39,6 +41,8 @@ pub struct App {
     pub ledger: Ledger,
     pub vitals: Arc<Vitals>,
     pub telemetry: Telemetry,
+    /// What was asked and answered, where a key wants it kept.
+    pub contents: Contents,
     /// Where conversations were before.
     pub conversations: Conversations,
     /// Counts requests; round robin takes turns by it.
@@ -60,6 +64,7 @@ impl App {
         Ok(Arc::new(App {
             world: ArcSwap::from_pointee(world),
             ledger: store.ledger(),
+            contents: Contents::new(store.clone()),
             store,
             vitals,
             telemetry,

@@ -57,6 +57,7 @@ impl Running {
             }
         })
         .await;
+        self.app.contents.flush().await;
         if let Err(e) = self.app.store.flush().await {
             tracing::error!("the last records could not be written: {e}");
         }

@@ -57,6 +57,8 @@ pub struct Telemetry {
     in_flight: Gauge,
     backlog: Gauge,
     undecided: Gauge,
+    kept: Gauge,
+    unkept: Gauge,
 }
 
 /// The part that counts. Cheap to clone; every clone counts into the same numbers.
@@ -125,7 +127,14 @@ impl Default for Telemetry {
             "Lines the decision log had no room for or could not write",
             undecided.clone(),
         );
-        Telemetry { registry, counters, in_flight, backlog, undecided }
+        let (kept, unkept) = (Gauge::default(), Gauge::default());
+        registry.register("content_kept", "Requests whose content was kept, for keys that ask for it", kept.clone());
+        registry.register(
+            "content_dropped",
+            "Such content there was no room for, or that could not be written",
+            unkept.clone(),
+        );
+        Telemetry { registry, counters, in_flight, backlog, undecided, kept, unkept }
     }
 }
 
@@ -152,6 +161,8 @@ impl Telemetry {
         self.backlog.set(i64::try_from(app.ledger.backlog()).unwrap_or(i64::MAX));
         let dropped = app.world().decisions.as_ref().map_or(0, |log| log.dropped());
         self.undecided.set(i64::try_from(dropped).unwrap_or(i64::MAX));
+        self.kept.set(i64::try_from(app.contents.kept()).unwrap_or(i64::MAX));
+        self.unkept.set(i64::try_from(app.contents.dropped()).unwrap_or(i64::MAX));
         let mut text = endpoints::text(app);
         match encode(&mut text, &self.registry) {
             Ok(()) => text,

@@ -1,5 +1,6 @@
 //! The record of one request: what was asked, who was tried, what it took and what it cost.
 
+use crate::charged::Charged;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use slip_ir::{Dialect, FaultKind, Finish, Nano, Op, Tier, Usage};
 use std::borrow::Cow;
@@ -73,6 +74,9 @@ pub struct Generation {
     pub tokens: Usage,
     /// False when the endpoint has no known price: `cost` is then zero, and that does not mean free.
     pub cost_known: bool,
+    /// The prices that `cost` is at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charged: Option<Charged>,
     #[serde(with = "nano", skip_serializing_if = "Option::is_none")]
     pub upstream_cost: Option<Nano>,
     /// Paid with a provider key of the caller's own.
@@ -295,6 +299,10 @@ mod nano {
 fn zero(count: &u64) -> bool {
     *count == 0
 }
+
+/// A usage as JSON: the classes that were used, by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Classes(#[serde(with = "Tokens")] pub Usage);
 
 /// How a [`Usage`] is stored: the classes that were used.
 #[derive(Default, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`store`], then [`ledger`].
 
+pub mod charged;
 pub mod content;
 mod database;
 pub mod directory;
@@ -30,11 +31,12 @@ pub mod usage;
 pub mod workspaces;
 mod writer;
 
+pub use charged::Charged;
 pub use content::Content;
 pub use directory::{Directory, Edit, Snapshot};
 pub use error::Error;
 pub use filed::{Filed, derived_id, is_id, random_id};
-pub use generations::{Attempt, Failure, Generation, Page, Ruled};
+pub use generations::{Attempt, Classes, Failure, Generation, Page, Ruled};
 pub use guardrails::{Assignment, Guardrail, Whose};
 pub use journal::Opening;
 pub use keyring::Keyring;

@@ -309,6 +309,11 @@ impl Database for Sqlite {
         Ok(get.query_row(params![generation, now_ms], |row| row.get(0)).optional()?)
     }
 
+    fn forget_content(&mut self, key_hash: &str) -> Result<()> {
+        self.0.prepare_cached(query!("content_forget"))?.execute([key_hash])?;
+        Ok(())
+    }
+
     fn purge_content(&mut self, now_ms: i64, most: i64) -> Result<usize> {
         Ok(self.0.prepare_cached(query!("content_purge"))?.execute([now_ms, most])?)
     }

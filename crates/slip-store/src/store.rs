@@ -336,14 +336,19 @@ impl Store {
         Ok(Some(rotated))
     }
 
-    /// Forget a key. Says whether there was one. What it spent is kept.
+    /// Forget a key, and what was kept of its requests. Says whether there was one. What it spent is kept.
     pub async fn delete_key(&self, hash: &str) -> Result<bool, Error> {
         let _changing = self.0.changing.lock().await;
         // Memory first: a key that is being deleted must open nothing, whatever the disk says.
         self.0.keyring.remove(hash);
         self.arrange();
         let hash = hash.to_owned();
-        self.write(move |db| db.delete_key(&hash)).await
+        self.write(move |db| {
+            let there = db.delete_key(&hash)?;
+            db.forget_content(&hash)?;
+            Ok(there)
+        })
+        .await
     }
 
     async fn put_key(&self, key: Arc<Key>) -> Result<(), Error> {
@@ -382,6 +387,13 @@ impl Store {
 
     pub async fn put_content(&self, content: Content) -> Result<(), Error> {
         self.write(move |db| db.put_content(&content)).await
+    }
+
+    /// The same of a request of this key, unless the key has been deleted meanwhile.
+    pub async fn put_content_of(&self, key_hash: &str, content: Content) -> Result<(), Error> {
+        let (keyring, hash) = (self.keyring(), key_hash.to_owned());
+        // Asked where deleting takes place: a key is gone from memory before what was kept of it is removed.
+        self.write(move |db| if keyring.by_hash(&hash).is_some() { db.put_content(&content) } else { Ok(()) }).await
     }
 
     /// What was kept of a generation, compressed as it was put.

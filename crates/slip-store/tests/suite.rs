@@ -10,8 +10,8 @@ mod upkeep;
 use serde_json::json;
 use slip_ir::{Finish, Nano, Tier, Usage};
 use slip_store::{
-    Attempt, Between, CAPACITY, Content, Error, Failure, Full, Generation, Grain, KeyDetail, KeyKind, Kind, NewKey,
-    Page, Place, Reset, Ruled, ScopeId, SecretKey, Store, Sums, Thing, day_of,
+    Attempt, Between, CAPACITY, Charged, Classes, Content, Error, Failure, Full, Generation, Grain, KeyDetail, KeyKind,
+    Kind, NewKey, Page, Place, Reset, Ruled, ScopeId, SecretKey, Store, Sums, Thing, day_of,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,6 +96,12 @@ fn full_record() -> Generation {
             correction: Nano(0),
             tier: None,
         },
+        charged: Some(Charged {
+            version: Some("catalogue 2026-11-20".into()),
+            input: 16,
+            output: 17,
+            ..Charged::default()
+        }),
         upstream_cost: Some(Nano(14)),
         byok: true,
         attempts: vec![
@@ -262,6 +268,25 @@ async fn suite(store: Store) {
     assert_eq!(store.purge_content(NOW, 9).await.expect("purged"), 1);
     assert_eq!(store.purge_content(NOW, 9).await.expect("purged"), 0);
     assert_eq!(store.content("two", NOW).await.expect("read"), Some(vec![0, 255, 3]));
+
+    // Of a key that is deleted nothing is kept, and nothing that comes late.
+    let minted = SecretKey::from_bits([9; 32]);
+    let keeper = store.create_key(&minted, NewKey::default(), NOW).await.expect("created");
+    let kept = Generation { key_hash: Some(keeper.hash.clone()), ..record(77) };
+    ledger.reserve(None).expect("room").write(kept.clone());
+    let content = Content { generation: kept.id.clone(), until_ms: NOW + 1, body: vec![1] };
+    store.put_content_of(&keeper.hash, content.clone()).await.expect("put");
+    assert_eq!(store.content(&kept.id, NOW).await.expect("read"), Some(vec![1]));
+    assert!(store.delete_key(&keeper.hash).await.expect("deleted"));
+    assert_eq!(store.content(&kept.id, NOW).await.expect("read"), None);
+    store.put_content_of(&keeper.hash, content).await.expect("refused in silence");
+    assert_eq!(store.content(&kept.id, NOW).await.expect("read"), None);
+    assert!(store.content("two", NOW).await.expect("read").is_some(), "another's stays");
+
+    // What was used is the same as JSON.
+    let classes = Classes(Usage { correction: Nano(0), tier: None, ..full_record().tokens });
+    let told = serde_json::to_value(&classes).expect("JSON");
+    assert_eq!(serde_json::from_value::<Classes>(told).expect("classes"), classes);
 
     // Settings.
     assert_eq!(store.setting("first-run").await.expect("read"), None);

@@ -1,5 +1,7 @@
 //! The command line: what can be said, and nothing of how it is done.
 
+pub mod manage;
+
 use clap::{Args, Parser, Subcommand};
 use slip_sim::cassette::{Speed, Strike};
 use std::net::SocketAddr;
@@ -37,6 +39,12 @@ pub enum Command {
     Providers(Providers),
     /// Why that provider? How a request would be routed, or how one was (`explain gen-…`). Nobody is asked, nothing is billed.
     Explain(Explain),
+    /// Keys of a running gateway: create, list, show, edit, rotate, revoke.
+    Keys(manage::Keys),
+    /// What was used, by model, provider, key, day or workspace; or what it would have cost at other prices.
+    Usage(manage::Usage),
+    /// The records of a period, as CSV or a JSON object per line.
+    Export(manage::Export),
     /// Yesterday's requests under other rules: replay a decision log by another configuration. Nobody is asked, nothing is billed.
     Simulate(Simulate),
     /// Check, describe or show the configuration.

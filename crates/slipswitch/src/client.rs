@@ -1,7 +1,7 @@
 //! A caller of a running gateway: what the commands ask it.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use slip_server::upstream::{self, Deadlines, Target, parse_base};
@@ -53,6 +53,14 @@ impl Client {
         let deadlines = Deadlines { connect: CONNECT, headers: patience, alone: true };
         let sent = upstream::open(&self.target, path, Bytes::from(body), "application/json", &[], deadlines);
         heard(sent.await).await
+    }
+
+    /// Any other request; an empty body is none.
+    pub async fn send(&self, method: Method, path: &str, body: String, patience: Duration) -> Result<Answer, String> {
+        let deadlines = Deadlines { connect: CONNECT, headers: patience, alone: true };
+        let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        let headers = if body.is_empty() { &[][..] } else { &json[..] };
+        heard(upstream::call(&self.target, method, path, Bytes::from(body), headers, deadlines).await).await
     }
 
     pub async fn get(&self, path: &str, patience: Duration) -> Result<Answer, String> {

@@ -4,17 +4,15 @@
 mod past;
 mod table;
 
+use crate::asking::{Gateway, Kind, PATIENCE, failed, printed};
 use crate::cli;
-use crate::client::{Answer, Client};
 use crate::exit::{Code, Ending};
-use crate::serve::{default_data_dir, kept};
 use serde_json::{Map, Value, json};
 use slip_server::flow::explain::offline;
 use std::io::{Read, Write};
-use std::time::Duration;
 
-const URL: &str = "http://127.0.0.1:8484";
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What else can be done where there is no gateway.
+const OFFLINE: &str = ", or -c for an answer without a gateway";
 /// A request larger than this is not read from a file.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
@@ -29,14 +27,7 @@ pub async fn explain(args: cli::Explain) -> Result<(), Ending> {
         (false, None) => table::write(&mut out, &told),
         (false, Some(_)) => past::write(&mut out, &told),
     };
-    match written {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(e)),
-        _ => Ok(()),
-    }
-}
-
-fn failed(what: impl std::fmt::Display) -> Ending {
-    Ending::new(Code::Failure, format!("error: {what}"))
+    printed(written)
 }
 
 async fn decision(args: &cli::Explain) -> Result<Value, Ending> {
@@ -45,8 +36,9 @@ async fn decision(args: &cli::Explain) -> Result<Value, Ending> {
         let world = crate::config::quiet_world(args.config.as_deref())?;
         return offline(&world, body.to_string().into_bytes()).map_err(|fault| failed(&fault.says));
     }
-    let answer = gateway(args)?.post("/api/v1/explain", body.to_string(), PATIENCE).await;
-    understood(args, answer)
+    let gateway = gateway(args)?;
+    let answer = gateway.client.post("/api/v1/explain", body.to_string(), PATIENCE).await;
+    gateway.understood(answer, OFFLINE)
 }
 
 async fn record(args: &cli::Explain, id: &str) -> Result<Value, Ending> {
@@ -54,39 +46,13 @@ async fn record(args: &cli::Explain, id: &str) -> Result<Value, Ending> {
         let says = format!("error: not the id of a request: {id}\nhint: replies carry it in X-Generation-Id (gen-…)");
         return Err(Ending::new(Code::Usage, says));
     }
-    let answer = gateway(args)?.get(&format!("/api/v1/generation?id={id}"), PATIENCE).await;
-    Ok(understood(args, answer)?["data"].take())
+    let gateway = gateway(args)?;
+    let answer = gateway.client.get(&format!("/api/v1/generation?id={id}"), PATIENCE).await;
+    Ok(gateway.understood(answer, OFFLINE)?["data"].take())
 }
 
-fn understood(args: &cli::Explain, answer: Result<Answer, String>) -> Result<Value, Ending> {
-    let answer = answer.map_err(|says| {
-        let says = format!(
-            "error: the gateway at {} cannot be asked: {says}\nhint: slipswitch serve, or --url, or -c for an answer without a gateway",
-            address(args)
-        );
-        Ending::new(Code::Unavailable, says)
-    })?;
-    match answer.status {
-        200 => answer.json().map_err(failed),
-        401 => Err(Ending::new(Code::Failure, format!("error: {}\nhint: --key or SLIPSWITCH_API_KEY", answer.says()))),
-        404 => Err(Ending::new(Code::NotFound, format!("error: {}", answer.says()))),
-        _ => Err(failed(answer.says())),
-    }
-}
-
-fn address(args: &cli::Explain) -> String {
-    let said = |name| crate::env(name).filter(|value| !value.is_empty());
-    args.url.clone().or_else(|| said("SLIPSWITCH_URL")).unwrap_or_else(|| URL.to_owned())
-}
-
-fn gateway(args: &cli::Explain) -> Result<Client, Ending> {
-    let said = |name| crate::env(name).filter(|value| !value.is_empty());
-    let here = || kept(&default_data_dir(&crate::env)).map(|key| key.expose().to_owned());
-    let given = args.key.clone().or_else(|| said("SLIPSWITCH_API_KEY")).or_else(|| said("SLIPSWITCH_KEY"));
-    let Some(key) = given.or_else(here) else {
-        return Err(Ending::new(Code::Usage, "error: which key? --key or SLIPSWITCH_API_KEY"));
-    };
-    Client::new(&address(args), &key).map_err(failed)
+fn gateway(args: &cli::Explain) -> Result<Gateway, Ending> {
+    Gateway::find(args.url.as_deref(), args.key.as_deref(), Kind::Api)
 }
 
 /// The request that is asked about.

@@ -1,14 +1,18 @@
 //! The binary: reads the command line and the environment, once, and hands over.
 
+mod asking;
 mod cli;
 mod client;
+mod columns;
 mod config;
 mod database;
 mod demo;
 mod discover;
 mod exit;
 mod explain;
+mod export;
 mod ground;
+mod keys;
 mod listing;
 mod models;
 mod providers;
@@ -16,6 +20,8 @@ mod record;
 mod replay;
 mod serve;
 mod simulate;
+mod usage;
+mod when;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -56,6 +62,9 @@ fn main() -> ExitCode {
         Command::VerifyLedger(args) => database::verify(&args),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Explain(args) => runtime.block_on(explain::explain(args)),
+        Command::Keys(args) => runtime.block_on(keys::keys(args)),
+        Command::Usage(args) => runtime.block_on(usage::usage(args)),
+        Command::Export(args) => runtime.block_on(export::export(args)),
         Command::ReadPdf => Ok(()),
     };
     match ended {

@@ -11,7 +11,7 @@ use crate::ground::Ground;
 use crate::record::Recording;
 use anstream::eprintln;
 use first_run::Keys;
-pub use first_run::kept;
+pub use first_run::{kept, kept_management};
 use serde_json::json;
 use slip_ir::Tier;
 use slip_server::App;
@@ -76,6 +76,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     keep::keep(vitals.clone(), data_dir.clone());
     let probing = tokio::spawn(slip_server::probing::watch(app.clone()));
     let refreshing = tokio::spawn(slip_server::refreshing::watch(app.clone()));
+    let purging = tokio::spawn(slip_server::contents::purge(app.clone()));
     let reloading = tokio::spawn(reload::watch(app.clone(), args, ground, seen, hangup));
     interrupts.next().await;
     eprintln!(
@@ -94,6 +95,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     reloading.abort();
     probing.abort();
     refreshing.abort();
+    purging.abort();
     if let Err(e) = keep::save(&vitals, &data_dir) {
         eprintln!("warning: how the endpoints were doing could not be kept: {e}");
     }

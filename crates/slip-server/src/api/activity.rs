@@ -81,7 +81,7 @@ pub fn date(day: i64) -> String {
     EPOCH.checked_add(jiff::Span::new().days(day)).map_or_else(|_| String::new(), |date| date.to_string())
 }
 
-fn day(date: Date) -> i64 {
+pub fn day(date: Date) -> i64 {
     (date - EPOCH).get_days().into()
 }
 

@@ -89,6 +89,19 @@ impl Fields {
         }
     }
 
+    /// As it stands, for whoever knows better what it must be; `None` also where it is null.
+    pub fn raw(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// An object inside of it, all of whose members must be known too.
+    pub fn within(name: &str, value: &Value, known: &[&str]) -> Result<Fields, Fault> {
+        if !value.is_object() {
+            return Err(bad(name, format!("`{name}` must be an object of: {}", known.join(", "))));
+        }
+        Fields::of(value.to_string().as_bytes(), known)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

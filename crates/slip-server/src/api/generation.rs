@@ -1,5 +1,6 @@
 //! `GET /generation?id=`: the record of one request, readable before its last byte has left.
 
+use super::key::joined;
 use super::{Query, iso, ok, shown, usd};
 use crate::App;
 use crate::body::Body;
@@ -7,9 +8,15 @@ use crate::flow::admit::Caller;
 use http::Response;
 use serde_json::{Value, json};
 use slip_ir::{Fault, FaultKind, Op, Tier};
-use slip_store::{Generation, Ruled};
+use slip_store::{Classes, Generation, Ruled};
+use std::sync::Arc;
 
 pub async fn generation(app: &App, caller: &Caller, query: &Query) -> Result<Response<Body>, Fault> {
+    Ok(ok(&json!({ "data": data(&*found(app, caller, query).await?) })))
+}
+
+/// The record that is asked for, if the caller may see it.
+pub async fn found(app: &App, caller: &Caller, query: &Query) -> Result<Arc<Generation>, Fault> {
     let id = query.get("id").ok_or_else(|| {
         Fault::caller(FaultKind::BadRequest, "which generation? give its id: /api/v1/generation?id=gen-…").at("id")
     })?;
@@ -28,11 +35,11 @@ pub async fn generation(app: &App, caller: &Caller, query: &Query) -> Result<Res
     if !own && !caller.is_management() {
         return Err(missing());
     }
-    Ok(ok(&json!({ "data": data(&row) })))
+    Ok(row)
 }
 
 /// OpenRouter's fields, all of them, then our own.
-fn data(row: &Generation) -> Value {
+pub fn data(row: &Generation) -> Value {
     let t = &row.tokens;
     let attempts: Vec<Value> = row
         .attempts
@@ -86,6 +93,7 @@ fn data(row: &Generation) -> Value {
         "native_tokens_reasoning": t.reasoning,
         "native_tokens_cached": t.cache_read
     });
+    let discount = row.charged.as_ref().and_then(|charged| charged.cache_discount(t));
     let more = json!({
         "num_media_prompt": null,
         "num_input_audio_prompt": null,
@@ -96,7 +104,7 @@ fn data(row: &Generation) -> Value {
         "usage": usd(row.cost),
         "total_cost": usd(row.cost),
         "upstream_inference_cost": row.upstream_cost.map_or(Value::Null, usd),
-        "cache_discount": null,
+        "cache_discount": discount.map_or(Value::Null, usd),
         "is_byok": row.byok,
         "origin": row.origin.clone().or_else(|| row.http_referer.clone()).unwrap_or_default(),
         "http_referer": row.http_referer,
@@ -105,11 +113,12 @@ fn data(row: &Generation) -> Value {
         "external_user": row.external_user,
         "session_id": row.session_id,
         "preset_id": null,
-        "workspace_id": null,
+        "workspace_id": (!row.workspace.is_empty()).then_some(&*row.workspace),
         "service_tier": row.service_tier.map(Tier::name),
         "data_region": "global",
         "response_cache_source_id": null,
-        "request_id": null
+        // One request makes one generation here, however many attempts it takes.
+        "request_id": row.id.strip_prefix("gen-").map(|rest| format!("req-{rest}")),
     });
     if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
         data.extend(more);
@@ -135,7 +144,19 @@ fn api_type(op: &str) -> Option<&'static str> {
 /// What OpenRouter has no field for.
 fn own(row: &Generation) -> Value {
     let t = &row.tokens;
-    json!({
+    let mut price = json!(row.charged);
+    if price.is_object() && price["version"].is_null() {
+        price["version"] = json!("configuration");
+    }
+    let more = json!({
+        "api_key_hash": row.key_hash.as_deref(),
+        "provider": (!row.provider_slug.is_empty()).then_some(&*row.provider_slug),
+        "price": price,
+        "tokens": Classes(t.clone()),
+        "attempts": row.attempts.len(),
+        "hedges": row.attempts.iter().filter(|attempt| attempt.hedge).count(),
+    });
+    let own = json!({
         "status": row.status,
         "app_title": row.app_title,
         "model_requested": row.model_requested,
@@ -157,7 +178,8 @@ fn own(row: &Generation) -> Value {
         "tried_last": ruled(&row.tried_last),
         "noted": row.noted,
         "error": row.error.as_ref().map(|e| json!({ "reason": e.kind, "message": e.message })),
-    })
+    });
+    joined(own, more)
 }
 
 fn ruled(all: &[Ruled]) -> Vec<Value> {

@@ -1,10 +1,13 @@
 //! Everything that is not a model call: the catalogue, a key's own data, generations, probes.
 
 mod activity;
+pub mod analytics;
+mod content;
 mod credits;
 pub mod explain;
 mod fields;
 mod generation;
+mod generations;
 mod google;
 mod images;
 mod key;
@@ -61,6 +64,9 @@ pub async fn answer(
         To::ZeroRetention => models::zero_retention(&world),
         To::Providers => models::providers(&world),
         To::Generation => generation::generation(app, caller, &query).await,
+        To::Generations => generations::generations(app, caller, &query).await,
+        To::GenerationContent => content::content(app, caller, &query).await,
+        To::AnalyticsMeta => Ok(analytics::meta()),
         To::KeyInfo => key::key(app, caller),
         To::Credits => credits::credits(app, caller),
         To::Activity => activity::activity(app, &query).await,
@@ -71,9 +77,13 @@ pub async fn answer(
         To::OllamaTags => Ok(ollama::tags(&world)),
         To::OllamaRunning => Ok(ollama::running()),
         To::OllamaVersion => Ok(ollama::version()),
-        To::Generate(_) | To::Serve(..) | To::OllamaShow | To::Explain | To::Keys(_) | To::Team(_) => {
-            Err(Fault::house(FaultKind::Internal, "internal error"))
-        }
+        To::Generate(_)
+        | To::Serve(..)
+        | To::OllamaShow
+        | To::Explain
+        | To::Keys(_)
+        | To::Team(_)
+        | To::AnalyticsQuery => Err(Fault::house(FaultKind::Internal, "internal error")),
     }
 }
 

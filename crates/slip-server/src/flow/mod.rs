@@ -14,6 +14,7 @@ mod hedge;
 pub mod hold;
 mod invoked;
 pub mod judge;
+mod keeping;
 pub mod lower;
 pub mod metadata;
 mod pace;
@@ -105,6 +106,7 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                     Box::pin(api::keys::answer(app.clone(), what, caller, captured, request)).await
                 }
                 (None, To::Team(team)) => Box::pin(api::teams::answer(&app, team, captured, request)).await,
+                (None, To::AnalyticsQuery) => Box::pin(api::analytics::query(&app, request)).await,
                 (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
                 (None, to) => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
             };
@@ -359,6 +361,9 @@ impl Trip {
         match self.attempts().await {
             Ok(Won { answer: Answer::Whole(whole), stamp }) => {
                 let (losses, head) = (self.book.told(Some(&whole.tally)), self.book.head());
+                if let Some(kept) = self.book.kept() {
+                    kept.answered(&whole.bytes);
+                }
                 self.book.settle(*whole.tally, false);
                 let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
                 response.headers_mut().insert(http::header::CONTENT_TYPE, whole.media_type);

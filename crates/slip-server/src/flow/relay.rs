@@ -85,6 +85,7 @@ impl Relay {
         let run = match flow {
             Flow::Running { lens, body } => Some(Run { lens, source: Source::Body(body), book }),
             Flow::Ended(tally) => {
+                hear(&mut book, &out);
                 book.settle(*tally, false);
                 None
             }
@@ -217,6 +218,9 @@ impl Relay {
             return Poll::Ready(None);
         }
         self.spoke = if moved { self.last } else { clock::now() };
+        if let Some(run) = &mut self.run {
+            hear(&mut run.book, &self.out);
+        }
         Poll::Ready(Some(self.out.split().freeze()))
     }
 
@@ -298,8 +302,16 @@ impl Relay {
         let bare = lens.is_bare();
         let tally = lens.end(how, &mut self.out);
         self.torn = bare && tally.fault.is_some();
+        hear(&mut book, &self.out);
         book.settle(tally, false);
         drop(source);
+    }
+}
+
+/// Take down what is about to leave, for a key that wants it kept.
+fn hear(book: &mut Book, out: &[u8]) {
+    if let Some(kept) = book.kept() {
+        kept.hears(out);
     }
 }
 

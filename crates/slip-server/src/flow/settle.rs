@@ -3,6 +3,7 @@
 use super::admit::Caller;
 use super::calls::Offered;
 use super::hold::{self, Hold, Limits};
+use super::keeping::Keeping;
 use super::read::Inbound;
 use super::resume::Tried;
 use super::shield::internal;
@@ -17,7 +18,7 @@ use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Tier, Usage}
 use slip_quota::Pass;
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
-use slip_store::{Attempt, Failure, Generation, Opening, Ruled, Slot};
+use slip_store::{Attempt, Charged, Failure, Generation, Opening, Ruled, Slot};
 use slip_wire::lens::Torn;
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
@@ -131,6 +132,8 @@ pub struct Book {
     account: Option<Arc<str>>,
     /// The tools of the request, to judge the reply's calls by.
     offered: Option<Offered>,
+    /// What is asked and answered, where the key wants it kept.
+    kept: Option<Box<Keeping>>,
     in_flight: InFlight,
 }
 
@@ -192,12 +195,18 @@ impl Book {
             entry: None,
             account: None,
             offered: Offered::of(inbound),
+            kept: Keeping::of(inbound, caller),
             in_flight,
         }
     }
 
     pub fn app(&self) -> &Arc<App> {
         &self.in_flight.0
+    }
+
+    /// Where it is taken down what the caller gets.
+    pub fn kept(&mut self) -> Option<&mut Keeping> {
+        self.kept.as_deref_mut()
     }
 
     pub fn id(&self) -> &str {
@@ -493,7 +502,11 @@ impl Book {
         if let Some(pass) = self.pass.take() {
             pass.settle(tokens.total(), row.created_ms);
         }
+        let kept = self.kept.take().map(|kept| kept.told(row));
         slot.write(std::mem::take(row));
+        if let Some(piece) = kept {
+            self.app().contents.put(piece);
+        }
         if ended_well {
             self.stay(&tokens);
         }
@@ -524,7 +537,11 @@ impl Book {
         if let Some(entry) = self.entry.take() {
             entry.end(&self.row);
         }
+        let kept = self.kept.take().map(|kept| kept.told(&self.row));
         slot.write(std::mem::take(&mut self.row));
+        if let Some(piece) = kept {
+            self.app().contents.put(piece);
+        }
     }
 }
 
@@ -532,7 +549,8 @@ fn price(row: &mut Generation, stamp: Option<&Stamp>, usage: Usage) {
     row.upstream_cost = usage.upstream_cost;
     row.service_tier = usage.tier;
     if let Some(stamp) = stamp {
-        row.cost_known = stamp.price.as_ref().is_some_and(|price| price.at(usage.tier).is_some());
+        row.charged = stamp.price.as_ref().and_then(|price| Charged::of(price, &usage));
+        row.cost_known = row.charged.is_some();
         // A caller's own provider key is billed by the provider, not by us.
         row.cost = match &stamp.price {
             Some(price) if !stamp.byok => price.cost(&usage).total,

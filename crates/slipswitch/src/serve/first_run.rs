@@ -112,6 +112,11 @@ pub fn kept(dir: &Path) -> Option<SecretKey> {
     read(&dir.join(FILE)).0
 }
 
+/// The management key of the first start, for the same.
+pub fn kept_management(dir: &Path) -> Option<SecretKey> {
+    read(&dir.join(FILE)).1
+}
+
 fn read(path: &Path) -> (Option<SecretKey>, Option<SecretKey>) {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let find = |name: &str| {

@@ -25,4 +25,5 @@ mod routing;
 mod services;
 mod teams;
 mod tiers;
+mod usage;
 mod wire;
