@@ -116,8 +116,11 @@ pub(crate) fn arrange(line: &mut [Candidate], places: &mut [u32]) {
             if from == start || from == hole {
                 break;
             }
-            let (Some(next), Some(to)) = (line.get(from).copied(), line.get_mut(hole)) else { return };
-            *to = next;
+            if from >= line.len() {
+                return;
+            }
+            // In one move, not by way of a third place.
+            line.copy_within(from..=from, hole);
             hole = from;
         }
         if hole != start
