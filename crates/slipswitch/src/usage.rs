@@ -23,6 +23,16 @@ pub fn period(said: &Period) -> Result<(i64, i64), Ending> {
     Ok((since, until))
 }
 
+/// Sums are kept by the hour. Whoever says "7d", or nothing of an end, does not mean the minute; of what is said exactly, the gateway
+/// tells that it was widened.
+fn whole_hours(said: &Period, (since, until): (i64, i64)) -> (i64, i64) {
+    const HOUR_MS: i64 = 3_600_000;
+    let roughly = said.since.ends_with(['d', 'h', 'm']);
+    let begin = if roughly { since - since.rem_euclid(HOUR_MS) } else { since };
+    let end = if said.until.is_none() { until - until.rem_euclid(HOUR_MS) + HOUR_MS } else { until };
+    (begin, end)
+}
+
 impl Grouping {
     /// What the gateway calls it.
     const fn dimension(self) -> &'static str {
@@ -62,9 +72,10 @@ pub async fn usage(args: Usage) -> Result<(), Ending> {
     if let Some(file) = &args.reprice {
         return reprice::reprice(&gateway, &args, file, period).await;
     }
+    let (begin, end) = whole_hours(&args.period, period);
     let mut body = json!({
         "metrics": METRICS,
-        "time_range": { "start": when::iso(period.0), "end": when::iso(period.1) },
+        "time_range": { "start": when::iso(begin), "end": when::iso(end) },
         "limit": 10_000,
         "order_by": { "field": "credits_usage", "direction": "desc" },
     });

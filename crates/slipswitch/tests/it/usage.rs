@@ -108,6 +108,8 @@ async fn usage_is_told_by_the_command_as_by_the_api_and_exported_whole() {
         let lines: Vec<&str> = csv.lines().collect();
         assert!(lines[0].starts_with(&format!("{by},request_count,")) && lines[1].starts_with(names), "{csv}");
     }
+    let quietly = ask(&gateway, &["usage", "--since", "36h"]).await;
+    assert_eq!((quietly.code, quietly.err.as_str()), (Some(0), ""));
     let table = told(&gateway, &["usage"]).await;
     assert!(table.lines().last().is_some_and(|line| line.starts_with("together") && line.contains(" 3 ")), "{table}");
 
