@@ -123,7 +123,7 @@ impl Contents {
     fn begin(&self) -> Option<mpsc::Sender<Letter>> {
         let (to_thread, letters) = mpsc::channel(QUEUE);
         let (store, counts) = (self.store.clone(), self.counts.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let thread = runtime.and_then(|runtime| {
             let run = move || runtime.block_on(work(store, counts, letters));
             std::thread::Builder::new().name("slip-content".into()).spawn(run)

@@ -37,8 +37,6 @@ pub struct Changes {
     pub keys: i64,
     pub things: i64,
 }
-/// Records looked at in one step by [`Database::forget_content`].
-const FORGOTTEN: u32 = 512;
 
 /// One connection. Whatever changes several rows changes all of them or none.
 pub trait Database: Send {
@@ -70,24 +68,8 @@ pub trait Database: Send {
 
     fn put_content(&mut self, content: &Content) -> Result<()>;
     fn content(&mut self, generation: &str, now_ms: i64) -> Result<Option<Vec<u8>>>;
-    /// Remove what was kept of a key's requests. What every database can do is slow where a key has many; one that can do better does.
-    fn forget_content(&mut self, key_hash: &str) -> Result<()> {
-        let mut before = None;
-        loop {
-            let page = Page { before, key_hash: Some(key_hash.to_owned()), most: FORGOTTEN };
-            let records = self.page(&page)?;
-            for (_, record) in &records {
-                if self.content(&record.id, i64::MIN)?.is_some() {
-                    let generation = record.id.clone();
-                    self.put_content(&Content { generation, until_ms: i64::MIN, body: Vec::new() })?;
-                }
-            }
-            match records.last() {
-                Some((place, _)) => before = Some(*place),
-                None => return Ok(()),
-            }
-        }
-    }
+    /// Remove what was kept of a key's requests.
+    fn forget_content(&mut self, key_hash: &str) -> Result<()>;
     /// How many went, `most` of them at once.
     fn purge_content(&mut self, now_ms: i64, most: i64) -> Result<usize>;
 

@@ -227,6 +227,11 @@ impl Database for Postgres {
         row.map(|row| self.unreadable(rows::get(&row, 0))).transpose()
     }
 
+    fn forget_content(&mut self, key_hash: &str) -> Result<()> {
+        self.change(query!("content_forget"), &[text(&key_hash)])?;
+        Ok(())
+    }
+
     fn purge_content(&mut self, now_ms: i64, most: i64) -> Result<usize> {
         Ok(self.change(query!("content_purge"), &[number(&now_ms), number(&most)])? as usize)
     }

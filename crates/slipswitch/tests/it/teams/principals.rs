@@ -34,6 +34,7 @@ fn refusal(auth: Auth, who: Who) -> Option<u16> {
 /// Where an empty question is answered otherwise: names that are kept in the path, and Ollama's, which loads a model first.
 const OTHERWISE: &[(&str, &str, u16)] = &[
     ("GET", "/generation", 400),
+    ("GET", "/generation/content", 400),
     ("POST", "/keys/{hash}/rotate", 404),
     ("POST", "//model/{model...}", 404),
     ("POST", "//v1beta/models/{model...}", 404),
