@@ -100,11 +100,8 @@ fn a_seat_of_declared_models_only_offers_nothing_else() {
     let field = build(vec![alpha], vec![]).unwrap();
     assert_eq!(field.endpoints().len(), 1);
     let road = &field.endpoints()[0];
-    assert_eq!(
-        (&*road.upstream, road.price.as_deref()),
-        ("road-two", Some(&price("3", "6"))),
-        "known facts are borrowed"
-    );
+    let listed = Price { version: Some("catalogue 2026-11-01".into()), ..price("3", "6") };
+    assert_eq!((&*road.upstream, road.price.as_deref()), ("road-two", Some(&listed)), "known facts are borrowed");
 }
 
 #[test]

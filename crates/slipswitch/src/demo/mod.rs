@@ -51,7 +51,7 @@ pub async fn demo(args: cli::Demo) -> Result<(), Ending> {
         });
         std::println!("{line}");
     } else {
-        banner(&api, key.expose(), &ground);
+        banner(&api, key.expose(), management.expose(), &ground);
         if !args.no_tour {
             tokio::select! {
                 toured = tour::tour(&root, key.expose(), &ground) => toured?,
@@ -95,13 +95,14 @@ fn manner(p: &slip_server::config::ProviderConf) -> (Duration, f64, Option<Strin
     }
 }
 
-fn banner(api: &str, key: &str, ground: &Ground) {
+fn banner(api: &str, key: &str, management: &str, ground: &Ground) {
     println!(
         "Slipswitch {} demo: simulated providers, no network, nothing is billed, data in memory\n",
         env!("CARGO_PKG_VERSION")
     );
     println!("  API         {api}            (OpenAI, OpenRouter; also /v1, /v1/messages, /v1beta)");
-    println!("  Key         {key}          (demo only, dies with the process)\n");
+    println!("  Key         {key}          (demo only, dies with the process)");
+    println!("  Admin key   {management}          (keys, budgets, usage: slipswitch keys --help)\n");
     table(ground.conf());
 }
 

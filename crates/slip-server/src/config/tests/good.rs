@@ -64,6 +64,7 @@ log: debug
 timeouts: { connect: 1s, first_content: 1m }
 limits:
   body: 1MiB
+  daily_usd: "50.5"
 providers:
   openai:
     keys:
