@@ -32,6 +32,8 @@ pub fn keeps_alive(dialect: Dialect) -> bool {
 
 /// Chunks that are readable at once are joined up to this size into one write.
 const JOIN: usize = 64 * 1024;
+/// No more than 64 tokens of text, at four bytes each.
+const SIP: usize = 256;
 /// How often it is written down how far the answer has come.
 const NOTE: Duration = Duration::from_secs(2);
 /// After the upstream said how it ended, its last bytes are waited for no longer than this.
@@ -42,6 +44,19 @@ struct Run {
     lens: Box<Lens>,
     source: Source,
     book: Book,
+}
+
+impl Run {
+    /// Pass on what came. Where money is held for an answer piece by piece, what came at once is taken in sips, so that it ends where
+    /// its money does and not a whole burst later.
+    fn push(&mut self, data: &[u8], out: &mut BytesMut) -> Result<(), Fault> {
+        let most = if self.book.is_funded() { SIP } else { data.len().max(1) };
+        for piece in data.chunks(most) {
+            self.lens.push(piece, out);
+            self.book.says(self.lens.said())?;
+        }
+        Ok(())
+    }
 }
 
 /// Where what comes next comes from.
@@ -169,8 +184,7 @@ impl Relay {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
                     moved |= run.lens.is_bare() || !only_comments(&data);
-                    run.lens.push(&data, &mut self.out);
-                    if let Err(fault) = run.book.says(run.lens.said()) {
+                    if let Err(fault) = run.push(&data, &mut self.out) {
                         self.mender = None;
                         self.finish(End::Fault(fault));
                         continue;

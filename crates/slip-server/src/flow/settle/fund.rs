@@ -48,6 +48,11 @@ impl Book {
         Ok((!enough).then_some(most.max(1)))
     }
 
+    /// Whether money is held for its answer as that goes on.
+    pub fn is_funded(&self) -> bool {
+        self.fund.is_some()
+    }
+
     /// The answer has so many tokens by now: hold money for more. `Err` when it has to end here.
     pub fn says(&mut self, tokens: u64) -> Result<(), Fault> {
         let (Some(fund), Some(slot)) = (&mut self.fund, &mut self.slot) else { return Ok(()) };
