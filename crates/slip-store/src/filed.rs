@@ -1,6 +1,7 @@
 //! What all things of the [`crate::Directory`] have in common: a name, two times, and a body that is stored as JSON.
 
 use crate::Error;
+use crate::keys::hex;
 use crate::things::{Kind, Thing};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,14 +68,7 @@ pub fn derived_id(words: &[&str]) -> String {
 fn spelt(mut bits: [u8; 16], version: u8) -> String {
     bits[6] = bits[6] & 0x0f | version << 4;
     bits[8] = bits[8] & 0x3f | 0x80;
-    let mut id = String::with_capacity(36);
-    for (at, byte) in bits.into_iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            id.push('-');
-        }
-        id.extend([byte >> 4, byte & 15].map(|n| char::from_digit(n.into(), 16).unwrap_or('0')));
-    }
-    id
+    [&bits[..4], &bits[4..6], &bits[6..8], &bits[8..10], &bits[10..]].map(hex).join("-")
 }
 
 /// Whether it has the form of an id made here.

@@ -131,6 +131,13 @@ pub struct Generation {
     pub lens: Word,
 }
 
+impl Generation {
+    /// What a provider key of the caller's own was charged. Not part of `cost`.
+    pub fn own_key_cost(&self) -> Nano {
+        self.upstream_cost.filter(|_| self.byok).unwrap_or_default()
+    }
+}
+
 /// Which records are asked for, the newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {

@@ -74,23 +74,14 @@ impl Keyring {
     pub(crate) fn put(&self, key: Arc<Key>) {
         self.change(|keys| {
             keys.retain(|_, known| known.hash != key.hash);
-            if let Some(before) = &key.detail.before {
-                keys.insert(before.mac, key.clone());
-            }
-            keys.insert(key.mac, key.clone());
+            hang(keys, key.clone());
         });
     }
 
     /// These keys and no others.
     pub(crate) fn replace(&self, keys: Vec<Key>) {
         let mut next = Snapshot::with_capacity(keys.len());
-        for key in keys {
-            let key = Arc::new(key);
-            if let Some(before) = &key.detail.before {
-                next.insert(before.mac, key.clone());
-            }
-            next.insert(key.mac, key);
-        }
+        keys.into_iter().for_each(|key| hang(&mut next, Arc::new(key)));
         self.0.keys.store(Arc::new(next));
     }
 
@@ -106,4 +97,12 @@ impl Keyring {
             next
         });
     }
+}
+
+/// Under every secret that opens it.
+fn hang(keys: &mut Snapshot, key: Arc<Key>) {
+    if let Some(before) = &key.detail.before {
+        keys.insert(before.mac, key.clone());
+    }
+    keys.insert(key.mac, key);
 }

@@ -86,11 +86,7 @@ impl SecretKey {
     /// The key's public name: hex SHA-256 of the secret.
     pub fn hash(&self) -> String {
         let digest: [u8; 32] = Sha256::digest(self.0.as_bytes()).into();
-        let mut hex = String::with_capacity(64);
-        for byte in digest {
-            hex.extend([byte >> 4, byte & 15].map(|n| char::from_digit(n.into(), 16).unwrap_or('0')));
-        }
-        hex
+        hex(&digest)
     }
 
     /// Enough of it to tell keys apart: `sk-slip-v1-abc...123`, or two characters of a short one.
@@ -110,6 +106,14 @@ impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretKey({})", self.label())
     }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|n| char::from_digit(n.into(), 16).unwrap_or('0'))
+        .collect()
 }
 
 /// Cheap enough to ask of anything presented, before any work is spent on it.

@@ -126,11 +126,10 @@ impl Slot {
             Some(self.hot.scopes.of(key, &record.workspace, record.member.as_ref()))
         });
         if let Some(standing) = standing {
-            let byok = if record.byok { record.upstream_cost.unwrap_or_default() } else { Nano(0) };
             // A hold of nothing is always granted.
             let held = self.held.or_else(|| standing.quota.hold(Nano(0), Nano(0), record.byok, record.created_ms).ok());
             if let Some(held) = held {
-                held.settle(record.cost, byok, record.created_ms);
+                held.settle(record.cost, record.own_key_cost(), record.created_ms);
             }
         }
         self.hot.recent.put(record.clone());

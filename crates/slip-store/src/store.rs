@@ -9,7 +9,7 @@ use crate::generations::Generation;
 use crate::generations::Page;
 use crate::journal::{Journal, replay};
 use crate::keyring::Keyring;
-use crate::keys::{Before, DEFAULT_WORKSPACE, Key, NewKey, SecretKey};
+use crate::keys::{Before, DEFAULT_WORKSPACE, Key, NewKey, SecretKey, hex};
 use crate::ledger::{CAPACITY, Hot, Ledger};
 use crate::pepper::Pepper;
 use crate::place::{Dir, Place};
@@ -507,7 +507,7 @@ impl Store {
 
 /// What is kept in the database to tell the right pepper from others.
 pub(crate) fn proof(keyring: &Keyring) -> String {
-    keyring.mac(PROVEN).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&keyring.mac(PROVEN))
 }
 
 /// A pepper that is not the one the keys were stored with would turn every key into a wrong one without a word.

@@ -100,7 +100,7 @@ impl Sums {
             completion: count(tokens.completion_total()),
             reasoning: count(tokens.reasoning),
             cost: g.cost,
-            byok: if g.byok { g.upstream_cost.unwrap_or_default() } else { Nano(0) },
+            byok: g.own_key_cost(),
             waste: g.hedge_waste.unwrap_or_default(),
             ttft_ms: g.ttft_ms.map_or(0, count),
             ttft_count: i64::from(g.ttft_ms.is_some()),

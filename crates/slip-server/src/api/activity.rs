@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use slip_ir::Fault;
 use slip_store::workspaces::public_id;
 use slip_store::{Between, By, Grain, Sums, day_of};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// OpenRouter's number.
 const DAYS: i64 = 30;
@@ -48,20 +48,23 @@ pub async fn activity(app: &App, query: &Query) -> Result<Response<Body>, Fault>
         let by = By { workspace, model: used.by.model, provider: used.by.provider, ..By::default() };
         rows.entry((-used.at, by)).or_default().add(&used.sums);
     }
-    let data: Vec<Value> = rows.iter().map(|((at, by), sums)| row(app, -at, by, sums, grouped)).collect();
+    let world = app.world();
+    let named = world.field.endpoints().iter().map(|endpoint| (&endpoint.provider, &endpoint.provider_name));
+    let names: HashMap<_, _> = named.collect();
+    let data: Vec<Value> = rows
+        .iter()
+        .map(|((at, by), sums)| row(-at, by, names.get(&by.provider).unwrap_or(&&by.provider), sums, grouped))
+        .collect();
     Ok(ok(&json!({ "data": data })))
 }
 
-fn row(app: &App, at: i64, by: &By, sums: &Sums, grouped: bool) -> Value {
-    let world = app.world();
-    let named = world.field.endpoints().iter().find(|endpoint| endpoint.provider == by.provider);
-    let provider = named.map_or_else(|| by.provider.clone(), |endpoint| endpoint.provider_name.clone());
+fn row(at: i64, by: &By, provider: &str, sums: &Sums, grouped: bool) -> Value {
     let mut row = json!({
         "date": date(at),
         "model": &*by.model,
         "model_permaslug": &*by.model,
         "endpoint_id": format!("{}|{}", by.provider, by.model),
-        "provider_name": &*provider,
+        "provider_name": provider,
         "usage": usd(sums.cost),
         "byok_usage_inference": usd(sums.byok),
         "requests": sums.requests,
