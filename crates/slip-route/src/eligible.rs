@@ -142,12 +142,15 @@ struct Needs {
 pub fn eligible(q: &Question<'_>) -> Answer {
     let needs = Needs::of(q.want, q.rules);
     let mut answer = Answer { candidates: Vec::with_capacity(q.reach()), ..Answer::default() };
-    each(q, |stand| match refuse(q, &needs, stand) {
-        Some(rule) => answer.refusals.push(Refusal { endpoint: stand.endpoint.clone(), rule }),
-        None => {
-            if let Some(rule) = candidate(q, &needs, stand, &mut answer.candidates) {
-                answer.demoted.push(Refusal { endpoint: stand.endpoint.clone(), rule });
-            }
+    each(q, |stand| {
+        let refused = objections(q, &needs, stand, |rule| {
+            answer.refusals.push(Refusal { endpoint: stand.endpoint.clone(), rule });
+            ControlFlow::Break(())
+        });
+        if refused.is_continue()
+            && let Some(rule) = candidate(q, &needs, stand, &mut answer.candidates)
+        {
+            answer.demoted.push(Refusal { endpoint: stand.endpoint.clone(), rule });
         }
     });
     expect(q, &mut answer.candidates);
@@ -225,11 +228,6 @@ impl Needs {
     }
 }
 
-/// The first reason against it.
-fn refuse(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>) -> Option<Rule> {
-    objections(q, needs, stand, ControlFlow::Break).break_value()
-}
-
 /// Every reason against it; the first is the one that decides.
 pub(crate) fn against(q: &Question<'_>, stand: &Stand<'_>) -> Vec<Rule> {
     let mut all = Vec::new();
@@ -242,12 +240,15 @@ pub(crate) fn against(q: &Question<'_>, stand: &Stand<'_>) -> Vec<Rule> {
 
 /// The reasons against it, cheapest checks first, each told to `no`, which says whether that is enough. What is not known of an
 /// endpoint is never held against it, except where the caller asked for certainty: parameters, price, data policy.
+///
+/// Rules are given away where they are made, and not handed from one to the next: hundreds of endpoints are asked, and most have none.
+#[inline]
 fn objections(
     q: &Question<'_>,
     needs: &Needs,
     stand: &Stand<'_>,
-    mut no: impl FnMut(Rule) -> ControlFlow<Rule>,
-) -> ControlFlow<Rule> {
+    mut no: impl FnMut(Rule) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let (asked, e) = (stand.asked, stand.endpoint);
     let (want, rules, facts) = (q.want, q.rules, &e.facts);
     if e.pool.is_empty() {
@@ -386,43 +387,55 @@ fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>, line: &mut Vec<
         || e.context.is_some_and(|has| q.want.prompt_tokens > has);
     // The caller's own order is stronger than the caller's preferences.
     let slow = order == tier::UNLISTED && is_slow(q, e, live);
-    let mut tier = order << tier::ORDER;
-    if !q.rules.mix_models {
-        tier |= (place as u32) << tier::PLACE;
-    }
-    let marks = [
-        (rests.is_some(), tier::COOLED, rests),
-        (foreign, tier::FOREIGN, Some(Rule::SealedElsewhere)),
-        (slow, tier::SLOW, Some(Rule::Slow)),
-        (tiers::later(stand, q.want), tier::LATER, None),
-        (lacks, tier::LACKS, None),
-    ];
-    let mut why = None;
-    for (set, bit, rule) in marks {
-        if set {
-            tier |= bit;
-            why = why.or(rule);
-        }
-    }
+    let mark = |set: bool, bit: u32| if set { bit } else { 0 };
+    let tier = order << tier::ORDER
+        | mark(!q.rules.mix_models, (place as u32) << tier::PLACE)
+        | mark(rests.is_some(), tier::COOLED)
+        | mark(foreign, tier::FOREIGN)
+        | mark(slow, tier::SLOW)
+        | mark(tiers::later(stand, q.want), tier::LATER)
+        | mark(lacks, tier::LACKS);
     // Where the caller says in which order, a conversation does not.
     let sticky = q.view.sticky.filter(|s| s.endpoint == e.key && q.rules.order.is_empty());
     let usual = q.want.prompt_tokens.saturating_mul(u64::from(live.cached_permille)) / 1000;
     candidate.cached = sticky.map_or(usual, |s| s.cached.max(usual));
     candidate.sticky = sticky.is_some();
     candidate.tier = tier;
-    why
+    match rests {
+        Some(rests) => Some(rests.rule()),
+        None if foreign => Some(Rule::SealedElsewhere),
+        None => slow.then_some(Rule::Slow),
+    }
+}
+
+/// Why an endpoint, or an instance of it, is not to be asked now.
+#[derive(Clone, Copy)]
+enum Rests {
+    CooledDown,
+    Probing,
+    Spent,
+}
+
+impl Rests {
+    const fn rule(self) -> Rule {
+        match self {
+            Rests::CooledDown => Rule::CooledDown,
+            Rests::Probing => Rule::Probing,
+            Rests::Spent => Rule::Spent,
+        }
+    }
 }
 
 /// How an endpoint is through the best of its instances, and why all of them rest if they do.
 pub(crate) fn live(q: &Question<'_>, e: &Endpoint) -> (Vital, Option<Rule>) {
     let mut best = Vital::default();
     let rests = live_in(q, e, &mut best);
-    (best, rests)
+    (best, rests.map(Rests::rule))
 }
 
 /// The same, told to where it will stay.
 #[inline]
-fn live_in(q: &Question<'_>, e: &Endpoint, into: &mut Vital) -> Option<Rule> {
+fn live_in(q: &Question<'_>, e: &Endpoint, into: &mut Vital) -> Option<Rests> {
     let rests = match &*e.pool {
         [only] => {
             q.view.vitals.read(e.key, only.id, into);
@@ -437,19 +450,19 @@ fn live_in(q: &Question<'_>, e: &Endpoint, into: &mut Vital) -> Option<Rule> {
 }
 
 #[inline]
-fn resting(q: &Question<'_>, vital: &Vital) -> Option<Rule> {
+fn resting(q: &Question<'_>, vital: &Vital) -> Option<Rests> {
     if !vital.rests(q.now_ms, q.want.prompt_tokens) {
         return None;
     }
     Some(match vital {
-        Vital { cooldown_until_ms, .. } if *cooldown_until_ms > q.now_ms => Rule::CooledDown,
-        Vital { probing: true, .. } => Rule::Probing,
-        _ => Rule::Spent,
+        Vital { cooldown_until_ms, .. } if *cooldown_until_ms > q.now_ms => Rests::CooledDown,
+        Vital { probing: true, .. } => Rests::Probing,
+        _ => Rests::Spent,
     })
 }
 
-fn best(q: &Question<'_>, key: u64, pool: &[Instance], into: &mut Vital) -> Option<Rule> {
-    let (mut best, mut why): (Option<Vital>, Option<Rule>) = (None, None);
+fn best(q: &Question<'_>, key: u64, pool: &[Instance], into: &mut Vital) -> Option<Rests> {
+    let (mut best, mut why): (Option<Vital>, Option<Rests>) = (None, None);
     for instance in pool {
         let vital = q.view.vitals.vital(key, instance.id);
         if let Some(rule) = resting(q, &vital) {
