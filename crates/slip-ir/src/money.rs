@@ -77,20 +77,32 @@ impl Pico {
 
     /// OpenRouter's catalogue form: USD per unit as a plain decimal string without trailing zeros.
     pub fn to_unit_string(self) -> String {
-        decimal_string(self.0 as u128, 12)
+        decimal_string("", self.0, 12)
     }
 
     /// USD per million, as a plain decimal string.
     pub fn to_million_string(self) -> String {
-        decimal_string(self.0 as u128, 6)
+        decimal_string("", self.0, 6)
     }
 }
 
-fn decimal_string(amount: u128, digits: usize) -> String {
-    let padded = format!("{amount:0>width$}", width = digits + 1);
-    let (whole, fraction) = padded.split_at(padded.len() - digits);
-    let fraction = fraction.trim_end_matches('0');
-    if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
+/// `amount` of so many digits behind the point, without noughts at the end: digit by digit, as one divides by hand, for every reply
+/// says several amounts.
+fn decimal_string(sign: &str, amount: u64, digits: u32) -> String {
+    use std::fmt::Write as _;
+    let unit = 10u64.pow(digits);
+    let mut text = String::with_capacity(24);
+    let _ = write!(text, "{sign}{}", amount / unit);
+    let mut rest = amount % unit;
+    if rest > 0 {
+        text.push('.');
+    }
+    while rest > 0 {
+        rest *= 10;
+        text.push(char::from(b'0' + (rest / unit) as u8));
+        rest %= unit;
+    }
+    text
 }
 
 impl Nano {
@@ -102,7 +114,7 @@ impl Nano {
     /// A JSON number of dollars, exact to the nano: `0.000214`.
     pub fn to_usd_string(self) -> String {
         let sign = if self.0 < 0 { "-" } else { "" };
-        format!("{sign}{}", decimal_string(self.0.unsigned_abs() as u128, 9))
+        decimal_string(sign, self.0.unsigned_abs(), 9)
     }
 }
 
@@ -253,6 +265,10 @@ mod tests {
         assert_eq!(Pico(3_000_000).to_million_string(), "3");
         assert_eq!(Nano(214_000).to_usd_string(), "0.000214");
         assert_eq!(Nano(-1).to_usd_string(), "-0.000000001");
+        assert_eq!(Nano(i64::MIN).to_usd_string(), "-9223372036.854775808");
+        assert_eq!(Nano(120_000_000_000).to_usd_string(), "120");
+        assert_eq!(Pico(u64::MAX).to_unit_string(), "18446744.073709551615");
+        assert_eq!(Pico(0).to_unit_string(), "0");
     }
 
     #[test]

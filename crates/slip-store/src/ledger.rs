@@ -21,6 +21,9 @@ const KEPT: usize = 1024;
 /// Each shard is locked for one map operation at a time.
 const SHARDS: usize = 16;
 
+/// Bytes of most records' JSON.
+const USUAL: usize = 768;
+
 /// No room for another record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -114,7 +117,7 @@ impl Slot {
     pub fn write(self, record: Generation) {
         let (mut detail, mut closed) = (None, None);
         if let Some(journal) = &self.journal
-            && let Ok(text) = serde_json::to_string(&record)
+            && let Ok(text) = written(&record)
         {
             // A disk that has no room for it has none for the database either: the record waits in memory as it would for that.
             closed = journal.close(&record, &text).ok();
@@ -135,6 +138,13 @@ impl Slot {
         self.hot.recent.put(record.clone());
         self.permit.send(Letter::Record(Sheet { record, detail, _held: [self.opened, closed] }));
     }
+}
+
+/// Its JSON, in room that most fit in: a text that grows as it is written is moved several times.
+fn written(record: &Generation) -> serde_json::Result<String> {
+    let mut text = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut text, record)?;
+    String::from_utf8(text).map_err(serde::ser::Error::custom)
 }
 
 /// The last records. Each shard is a queue, oldest first: putting is what every request does, so it is kept to a push; finding

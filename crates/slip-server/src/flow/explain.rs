@@ -113,7 +113,7 @@ struct Beside {
     stream: Value,
 }
 
-fn understood(raw: Bytes) -> Result<Inbound, Fault> {
+fn understood(raw: Bytes) -> Result<Box<Inbound>, Fault> {
     let raw = read::text(raw)?;
     // What is not JSON is said by whoever reads it next, with the place where it is not.
     let beside: Beside = serde_json::from_slice(&raw).unwrap_or_default();

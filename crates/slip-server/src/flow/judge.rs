@@ -81,7 +81,7 @@ fn greeting(caller: Dialect) -> BytesMut {
 }
 
 impl Opening {
-    pub fn relay(self, book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
+    pub fn relay(self, book: Box<Book>, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
         Relay::new(self, book, timeouts, over, keepalive)
     }
 }

@@ -264,8 +264,8 @@ async fn travel(
     let service = inbound.inquiry.is_some();
     let timeouts = world.timeouts;
     let pace = Pace::of_request(&world, &plan, arrived);
-    let book = Box::new(book);
-    let trip = Trip { world, inbound, plan, strict, hedge, book, pace, flight: None, won: None, broke: None };
+    // In one place from here on: what a future is given it holds twice, and where it is called it is copied whole.
+    let trip = Box::new(Trip { world, inbound, plan, strict, hedge, book, pace, flight: None, won: None, broke: None });
     if !stream {
         return trip.whole().await;
     }
@@ -320,7 +320,7 @@ fn tell(mut response: Response<Body>, losses: Option<HeaderValue>) -> Response<B
 /// A request on its way: what it is, whom it may try, and its record.
 struct Trip {
     world: Arc<World>,
-    inbound: Inbound,
+    inbound: Box<Inbound>,
     plan: Plan,
     strict: Strict,
     /// `provider.hedge`, as the caller said it.
@@ -347,14 +347,8 @@ struct Won {
     stamp: Arc<Stamp>,
 }
 
-/// How a request went out that was answered.
-struct Answered {
-    lens: &'static str,
-    losses: Vec<Loss>,
-}
-
 impl Trip {
-    async fn whole(mut self) -> Response<Body> {
+    async fn whole(mut self: Box<Self>) -> Response<Body> {
         // Whatever is inside of InvokeModel, it refuses in Bedrock's words.
         let dialect = if self.inbound.invoked.is_some() { Dialect::Bedrock } else { self.inbound.dialect };
         let id = self.book.id().to_owned();
@@ -365,10 +359,12 @@ impl Trip {
                     kept.answered(&whole.bytes);
                 }
                 self.book.settle(*whole.tally, false);
-                let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
-                response.headers_mut().insert(http::header::CONTENT_TYPE, whole.media_type);
-                refuse::common(response.headers_mut());
-                head.put(response.headers_mut());
+                let mut response = Response::new(Body::full(whole.bytes));
+                let headers = response.headers_mut();
+                refuse::common(headers);
+                refuse::stamp(headers, &id, Some(&stamp.provider));
+                headers.insert(http::header::CONTENT_TYPE, whole.media_type);
+                head.put(headers);
                 tell(response, losses)
             }
             Ok(Won { answer: Answer::Stream(_), .. }) => refuse(dialect, &internal(), Some(&id)),
@@ -376,14 +372,14 @@ impl Trip {
         }
     }
 
-    async fn streamed(mut self) -> Result<Relay, (Fault, Box<Book>)> {
+    async fn streamed(mut self: Box<Self>) -> Result<Relay, (Fault, Box<Book>)> {
         let comments = self.inbound.inquiry.as_ref().is_none_or(|asked| asked.manner() == Manner::Events);
         let keepalive = comments && relay::keeps_alive(self.inbound.dialect);
         match self.attempts().await {
             Ok(Won { answer: Answer::Stream(opening), .. }) => {
-                let Trip { world, inbound, plan, strict, book, pace, won, .. } = self;
+                let Trip { world, inbound, plan, strict, book, pace, won, .. } = *self;
                 let id = book.id().to_owned();
-                let relay = opening.relay(*book, pace.timeouts, pace.over, keepalive);
+                let relay = opening.relay(book, pace.timeouts, pace.over, keepalive);
                 Ok(match won {
                     None => relay,
                     Some(attempt) => {
@@ -543,49 +539,40 @@ impl Trip {
         began: Instant,
         seals: Seals,
     ) -> Result<(Won, &'static str, Vec<Loss>), Failed> {
-        let (won, outbound, wrong) = self.call(attempt, began, seals, None).await?;
-        let Some(wrong) = wrong else { return Ok((won, outbound.lens, outbound.losses)) };
-        match Box::pin(self.call(attempt, clock::now(), seals, Some(&wrong))).await? {
-            (won, outbound, None) => Ok((won, outbound.lens, outbound.losses)),
-            (.., Some(wrong)) => Err(wrong.failed()),
-        }
-    }
-
-    /// Ask once, and say what is wrong with the form of the answer.
-    async fn call(
-        &mut self,
-        attempt: &slip_route::Attempt,
-        began: Instant,
-        seals: Seals,
-        wrong: Option<&Wrong>,
-    ) -> Result<(Won, Answered, Option<Box<Wrong>>), Failed> {
         let endpoint = &attempt.endpoint;
-        let seat = self.world.seat(attempt.instance.id)?;
-        let spoken = seat.provider.spoken_for(self.inbound.dialect, &endpoint.upstream, self.inbound.infills());
-        let needs = match self.inbound.inquiry {
-            None => carry::needs(&self.inbound, endpoint, spoken.dialect, spoken.quirks),
-            Some(_) => carry::Needs::default(),
-        };
-        if needs.any() {
-            // Boxed because it is rare: it must not be room that every request carries.
-            Box::pin(carry::prepare(&mut self.inbound, needs, self.world.fetch.allow_private)).await?;
+        let (mut began, mut wrong): (Instant, Option<Box<Wrong>>) = (began, None);
+        loop {
+            let seat = self.world.seat(attempt.instance.id)?;
+            let spoken = seat.provider.spoken_for(self.inbound.dialect, &endpoint.upstream, self.inbound.infills());
+            let needs = match self.inbound.inquiry {
+                None => carry::needs(&self.inbound, endpoint, spoken.dialect, spoken.quirks),
+                Some(_) => carry::Needs::default(),
+            };
+            if needs.any() {
+                // Boxed because it is rare: it must not be room that every request carries.
+                Box::pin(carry::prepare(&mut self.inbound, needs, self.world.fetch.allow_private)).await?;
+            }
+            let turn = lower::Turn { seals, needs, wrong: wrong.as_deref(), torn: None };
+            let alone = self.plan.line().len() < 2;
+            let (last, mends) = (attempt.number > 1 || alone, self.continues(attempt));
+            let terms = Terms { pace: self.pace, began, alone, last, mends };
+            let (id, strict) = (self.book.id(), &mut self.strict);
+            let mut errand = Errand::lower(&self.world, &mut self.inbound, strict, id, attempt, turn, terms)?;
+            if self.inbound.heads.metadata {
+                errand.tells(metadata::told(&self.inbound, &self.plan, self.book.refusals(), attempt));
+            }
+            errand.ask(&self.inbound, wrong.as_ref().and_then(|wrong| wrong.usage.as_ref()));
+            let answer = errand.run(self.flight.as_ref()).await?;
+            let Errand { outbound, stamp, .. } = errand;
+            let mut formless = None;
+            if let (Answer::Whole(whole), Some(ordered)) = (&answer, &outbound.ordered) {
+                formless = Box::pin(ordered.check(&whole.said, whole.tally.usage.as_ref())).await.err();
+            }
+            match formless {
+                None => return Ok((Won { answer, stamp }, outbound.lens, outbound.losses)),
+                Some(again) if wrong.is_some() => return Err(again.failed()),
+                Some(first) => (began, wrong) = (clock::now(), Some(first)),
+            }
         }
-        let turn = lower::Turn { seals, needs, wrong, torn: None };
-        let alone = self.plan.line().len() < 2;
-        let terms =
-            Terms { pace: self.pace, began, alone, last: attempt.number > 1 || alone, mends: self.continues(attempt) };
-        let (id, strict) = (self.book.id(), &mut self.strict);
-        let mut errand = Errand::lower(&self.world, &mut self.inbound, strict, id, attempt, turn, terms)?;
-        if self.inbound.heads.metadata {
-            errand.tells(metadata::told(&self.inbound, &self.plan, self.book.refusals(), attempt));
-        }
-        errand.ask(&self.inbound, wrong.and_then(|wrong| wrong.usage.as_ref()));
-        let answer = errand.run(self.flight.as_ref()).await?;
-        let Errand { outbound, stamp, .. } = errand;
-        let mut formless = None;
-        if let (Answer::Whole(whole), Some(ordered)) = (&answer, &outbound.ordered) {
-            formless = Box::pin(ordered.check(&whole.said, whole.tally.usage.as_ref())).await.err();
-        }
-        Ok((Won { answer, stamp }, Answered { lens: outbound.lens, losses: outbound.losses }, formless))
     }
 }

@@ -21,7 +21,7 @@ use slip_wire::peek::Named;
 use slip_wire::{Malformed, Peek, squeeze, wire};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 /// A body must be complete in this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ const RESERVE: usize = 1024 * 1024;
 const AT_ONCE: usize = 64 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A request that was read but not yet understood.
+/// A request that was read but not yet understood. Kept in one place from the beginning, for it is large and passed on by every verb.
 pub struct Inbound {
     pub dialect: Dialect,
     pub raw: Bytes,
@@ -80,9 +80,9 @@ impl Inbound {
         let in_path = matches!(self.dialect, Dialect::Gemini | Dialect::Bedrock);
         let model = self.peek.model.clone().filter(|_| in_path);
         let named = model.map(|model| Named { model, stream: self.peek.stream });
-        let again = chat(self.dialect, raw, self.heads.clone(), named.as_ref())?;
-        let (carried, invoked) = (self.carried.take(), self.invoked.take());
-        *self = Inbound { carried, invoked, ..again };
+        let mut again = chat(self.dialect, raw, self.heads.clone(), named.as_ref())?;
+        (again.carried, again.invoked) = (self.carried.take(), self.invoked.take());
+        std::mem::swap(self, &mut again);
         Ok(())
     }
 
@@ -130,7 +130,7 @@ pub async fn read(
     caller: &Caller,
     call: Call,
     request: Request<Incoming>,
-) -> Result<Inbound, Fault> {
+) -> Result<Box<Inbound>, Fault> {
     let Call { mut dialect, service, named, invoked } = call;
     let (parts, body) = request.into_parts();
     identity_only(&parts.headers)?;
@@ -157,7 +157,7 @@ pub async fn read(
         let (peek, inquiry) = ops::read(op, shape, body, named.as_ref()).map_err(bad_request)?;
         let engine = Engine::default();
         let inquiry = Some(inquiry);
-        return Ok(Inbound {
+        return Ok(Box::new(Inbound {
             dialect,
             raw,
             peek,
@@ -168,7 +168,7 @@ pub async fn read(
             inquiry,
             invoked: None,
             noted,
-        });
+        }));
     }
     let invoked = if invoked {
         let understood = invoked::read(&raw, named.as_ref())?;
@@ -179,7 +179,9 @@ pub async fn read(
     } else {
         None
     };
-    Ok(Inbound { invoked, noted, ..chat(dialect, raw, heads, named.as_ref())? })
+    let mut inbound = chat(dialect, raw, heads, named.as_ref())?;
+    (inbound.invoked, inbound.noted) = (invoked, noted);
+    Ok(inbound)
 }
 
 /// What guardrails wanted noted; what they wanted taken out is.
@@ -210,9 +212,9 @@ pub fn text(mut raw: Bytes) -> Result<Bytes, Fault> {
 }
 
 /// A chat whose body has been read.
-pub fn chat(dialect: Dialect, raw: Bytes, heads: Heads, named: Option<&Named>) -> Result<Inbound, Fault> {
+pub fn chat(dialect: Dialect, raw: Bytes, heads: Heads, named: Option<&Named>) -> Result<Box<Inbound>, Fault> {
     let (peek, ir) = Peek::of(dialect, &raw, named).map_err(bad_request)?;
-    let mut inbound = Inbound {
+    let mut inbound = Box::new(Inbound {
         dialect,
         raw,
         peek,
@@ -223,7 +225,7 @@ pub fn chat(dialect: Dialect, raw: Bytes, heads: Heads, named: Option<&Named>) -
         inquiry: None,
         invoked: None,
         noted: Vec::new(),
-    };
+    });
     if inbound.peek.session_id.is_none() {
         inbound.peek.session_id.clone_from(&inbound.heads.session);
     }
@@ -249,12 +251,11 @@ pub async fn bytes(headers: &HeaderMap, mut body: Incoming, limit: u64) -> Resul
         throw_away(body, declared.unwrap_or(0)).await;
         return Err(too_large(limit));
     }
-    let started = clock::now();
+    let deadline = clock::now() + BODY_TIMEOUT;
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
     loop {
-        let left = BODY_TIMEOUT.saturating_sub(clock::now().duration_since(started));
-        let frame = match timeout(left, body.frame()).await {
+        let frame = match timeout_at(deadline.into(), body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => {
                 return Err(Fault::caller(FaultKind::BadRequest, "the request body ended before it was complete"));

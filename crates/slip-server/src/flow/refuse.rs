@@ -27,8 +27,12 @@ const COME_BACK: Duration = Duration::from_secs(2);
 /// Tells the OpenAI libraries whether trying again can help.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
+/// How many headers a reply has, so that their map is not built anew as it grows.
+const HEADERS: usize = 12;
+
 /// What every reply to a browser or a library carries.
 pub fn common(headers: &mut HeaderMap) {
+    headers.reserve(HEADERS);
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
 }
@@ -36,17 +40,17 @@ pub fn common(headers: &mut HeaderMap) {
 pub fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
     common(response.headers_mut());
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
 
 pub fn event_stream(dialect: Dialect, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let media_type = HeaderValue::from_static(wire(dialect).framing().media_type());
+    common(response.headers_mut());
     response.headers_mut().insert(CONTENT_TYPE, media_type);
     response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
-    common(response.headers_mut());
     response
 }
 

@@ -43,7 +43,7 @@ const TAIL: Duration = Duration::from_secs(2);
 struct Run {
     lens: Box<Lens>,
     source: Source,
-    book: Book,
+    book: Box<Book>,
 }
 
 impl Run {
@@ -93,7 +93,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    pub fn new(opening: Opening, mut book: Book, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
+    pub fn new(opening: Opening, mut book: Box<Book>, timeouts: Timeouts, over: Instant, keepalive: bool) -> Relay {
         let Opening { out, flow, first, media_type } = opening;
         let provider = book.provider();
         let (losses, head) = (book.told(None), book.head());

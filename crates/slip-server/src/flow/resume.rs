@@ -26,7 +26,7 @@ pub type Resuming = Pin<Box<dyn Future<Output = Resumed> + Send>>;
 /// What of a request is kept while its stream flows, so that somebody else could be asked.
 pub struct Mender {
     pub world: Arc<World>,
-    pub inbound: Inbound,
+    pub inbound: Box<Inbound>,
     pub plan: Plan,
     pub strict: Strict,
     /// Whose stream it is.

@@ -145,7 +145,7 @@ impl Book {
         inbound: &Inbound,
         caller: &Caller,
         started: Instant,
-    ) -> Book {
+    ) -> Box<Book> {
         let peek = &inbound.peek;
         let row = Generation {
             id,
@@ -174,7 +174,7 @@ impl Book {
             let now = clock::unix_ms_signed();
             standing.quota.accounts().iter().any(|account| account.tightest(now).is_some())
         });
-        Book {
+        Box::new(Book {
             slot: Some(slot),
             pass,
             capped,
@@ -197,7 +197,7 @@ impl Book {
             offered: Offered::of(inbound),
             kept: Keeping::of(inbound, caller),
             in_flight,
-        }
+        })
     }
 
     pub fn app(&self) -> &Arc<App> {
