@@ -2,13 +2,15 @@
 
 use crate::keys::{Key, SecretKey, looks_like_a_key};
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-type Snapshot = HashMap<[u8; 32], Arc<Key>>;
+/// By what was stored of the secret, which nobody can choose.
+type Snapshot = HashMap<[u8; 32], Arc<Key>, RandomState>;
 
 /// A handle to the keys as they are now. Cheap to clone; every clone sees every change.
 #[derive(Clone)]
@@ -80,7 +82,7 @@ impl Keyring {
 
     /// These keys and no others.
     pub(crate) fn replace(&self, keys: Vec<Key>) {
-        let mut next = Snapshot::with_capacity(keys.len());
+        let mut next = Snapshot::with_capacity_and_hasher(keys.len(), RandomState::default());
         keys.into_iter().for_each(|key| hang(&mut next, Arc::new(key)));
         self.0.keys.store(Arc::new(next));
     }

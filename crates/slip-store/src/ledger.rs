@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 /// rather than their records lost.
 pub const CAPACITY: usize = 8192;
 
-/// Records kept in memory after they are on disk.
-const KEPT: usize = 1024;
+/// Records kept in memory after they are on disk, in each shard.
+const KEPT: usize = 8;
 /// Each shard is locked for one map operation at a time.
 const SHARDS: usize = 16;
 
@@ -154,18 +154,24 @@ pub(crate) struct Recent([Mutex<VecDeque<Arc<Generation>>>; SHARDS]);
 
 impl Recent {
     pub fn put(&self, record: Arc<Generation>) {
+        let mut shard = self.shard(&record.id);
+        shard.push_back(record);
+        let evicted = if shard.len() > CAPACITY / SHARDS { shard.pop_front() } else { None };
+        drop(shard);
+        drop(evicted); // freed outside the lock
+    }
+
+    /// Let go of what is on disk. Done by the writer, who has just had all of it in hand: whoever is handed a request would have to
+    /// fetch it from far away only to free it.
+    pub fn trim(&self) {
         let mut evicted = Vec::new();
-        {
-            let mut shard = self.shard(&record.id);
-            shard.push_back(record);
-            // A record nobody else holds has left the writer: it is on disk.
-            while shard.len() > CAPACITY / SHARDS
-                || shard.len() > KEPT / SHARDS && shard.front().is_some_and(|oldest| Arc::strong_count(oldest) == 1)
-            {
+        for shard in &self.0 {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            // A record nobody else holds has left the writer.
+            while shard.len() > KEPT && shard.front().is_some_and(|oldest| Arc::strong_count(oldest) == 1) {
                 evicted.extend(shard.pop_front());
             }
         }
-        drop(evicted); // freed outside the lock
     }
 
     pub fn get(&self, id: &str) -> Option<Arc<Generation>> {

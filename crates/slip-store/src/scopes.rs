@@ -6,6 +6,7 @@ use crate::guardrails::Whose;
 use crate::keys::{Key, Reset};
 use crate::usage::Whose as Spent;
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use slip_quota::sums::{Amount, Usage};
 use slip_quota::{Cap, Caps, Quota, Scope};
 use std::collections::HashMap;
@@ -57,7 +58,7 @@ pub struct Standing {
 pub(crate) struct Scopes {
     all: Mutex<HashMap<ScopeId, Arc<Scope>>>,
     /// By the hash of the key. Read by every request, changed when keys are.
-    standings: ArcSwap<HashMap<Arc<str>, Arc<Standing>>>,
+    standings: ArcSwap<HashMap<Arc<str>, Arc<Standing>, RandomState>>,
 }
 
 impl Scopes {

@@ -153,7 +153,15 @@ impl Store {
 
         let (to_writer, letters) = mpsc::channel(CAPACITY);
         let sight = Arc::new(Sight::default());
-        let writer = Writer { letters, database, observer, sight: sight.clone(), journal: journal.clone(), dir };
+        let writer = Writer {
+            letters,
+            database,
+            observer,
+            sight: sight.clone(),
+            journal: journal.clone(),
+            hot: hot.clone(),
+            dir,
+        };
         let ended = thread::Builder::new()
             .name("slip-ledger".into())
             .spawn(move || writer.run())

@@ -104,7 +104,7 @@ fn count(db: &mut dyn Database) -> Told<Verified> {
     // Both sides of every sum.
     let mut all: BTreeMap<(Grain, i64, By), [Sums; 2]> = BTreeMap::new();
     for (grain, at, by, sums) in counted.rows() {
-        all.entry((grain, at, housed(by.clone()))).or_default()[0].add(sums);
+        all.entry((grain, at, housed(by.clone()))).or_default()[0].add(&sums);
     }
     for grain in Grain::ALL {
         for used in db.used(&Between { grain, from: i64::MIN, to: i64::MAX, key_hash: None, workspace: None })? {

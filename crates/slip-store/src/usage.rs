@@ -139,9 +139,9 @@ pub struct Whose {
     pub requests: u64,
 }
 
-/// The sums of a batch of records.
+/// The sums of a batch of records, by hour.
 #[derive(Default)]
-pub(crate) struct Batch(BTreeMap<(Grain, i64, By), Sums>);
+pub(crate) struct Batch(BTreeMap<(i64, By), Sums>);
 
 impl Batch {
     pub fn add(&mut self, g: &Generation) {
@@ -153,13 +153,16 @@ impl Batch {
             model: g.model.clone(),
             provider: g.provider_slug.clone(),
         };
-        let sums = Sums::of(g);
-        for grain in Grain::ALL {
-            self.0.entry((grain, grain.of(g.created_ms), by.clone())).or_default().add(&sums);
-        }
+        self.0.entry((Grain::Hour.of(g.created_ms), by)).or_default().add(&Sums::of(g));
     }
 
-    pub fn rows(&self) -> impl Iterator<Item = (Grain, i64, &By, &Sums)> {
-        self.0.iter().map(|((grain, at, by), sums)| (*grain, *at, by, sums))
+    /// Hours, then the days they add up to.
+    pub fn rows(&self) -> impl Iterator<Item = (Grain, i64, &By, Sums)> {
+        let mut days: BTreeMap<(i64, &By), Sums> = BTreeMap::new();
+        for ((hour, by), sums) in &self.0 {
+            days.entry((hour.div_euclid(24), by)).or_default().add(sums);
+        }
+        let hours = self.0.iter().map(|((at, by), sums)| (Grain::Hour, *at, by, *sums));
+        hours.chain(days.into_iter().map(|((at, by), sums)| (Grain::Day, at, by, sums)))
     }
 }

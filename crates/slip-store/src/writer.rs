@@ -3,6 +3,7 @@
 use crate::database::Database;
 use crate::generations::Generation;
 use crate::journal::{Journal, Segment};
+use crate::ledger::Hot;
 use crate::place::Dir;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,6 +61,7 @@ pub(crate) struct Writer {
     pub observer: Option<crate::Observer>,
     pub sight: Arc<Sight>,
     pub journal: Option<Arc<Journal>>,
+    pub hot: Arc<Hot>,
     /// Held until the last record is on disk, so that nobody opens the directory before.
     pub dir: Option<Dir>,
 }
@@ -128,5 +130,6 @@ impl Writer {
             self.sight.say(None);
         }
         batch.clear();
+        self.hot.recent.trim();
     }
 }

@@ -1,6 +1,7 @@
 //! Which words mean which model. Stronger kinds of name win over weaker ones; a word that two things of the same kind claim means
 //! neither.
 
+use foldhash::fast::FixedState;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -14,9 +15,12 @@ pub(crate) enum Target {
 /// Lower-case names, and the same with dots as dashes (`claude-sonnet-4-5` for `claude-sonnet-4.5`).
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    exact: HashMap<Box<str>, Claim>,
-    dashed: HashMap<Box<str>, Claim>,
+    exact: Claims,
+    dashed: Claims,
 }
+
+/// The names are the operator's and the catalogue's; callers only look them up, and every request does.
+type Claims = HashMap<Box<str>, Claim, FixedState>;
 
 #[derive(Clone, Copy, Debug)]
 struct Claim {
@@ -40,7 +44,7 @@ impl Names {
     }
 }
 
-fn put(map: &mut HashMap<Box<str>, Claim>, name: Cow<'_, str>, kind: u8, target: Target) {
+fn put(map: &mut Claims, name: Cow<'_, str>, kind: u8, target: Target) {
     match map.get_mut(&*name) {
         None => {
             map.insert(name.into_owned().into(), Claim { kind, target: Some(target) });
