@@ -1,3 +1,5 @@
+//! Callers that come, read and leave, in an order that is told and in any order.
+
 use super::*;
 use proptest::prelude::*;
 

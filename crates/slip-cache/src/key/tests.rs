@@ -1,3 +1,5 @@
+//! Pairs of bodies that are the same request, pairs that are not, and any body written anew.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value, json};

@@ -1,3 +1,5 @@
+//! A store is a map that may forget, and never mistakes one thing for another.
+
 use super::*;
 use crate::entry::Form;
 use crate::policy::{POLICIES, named};
