@@ -85,7 +85,7 @@ const RUN_ELSEWHERE: Say = Say::LiveIf(&[
 use Say::{Alias, Live, Nothing, Usual};
 
 static CHAT: Table = table! {
-    "https://platform.openai.com/docs/api-reference/chat/create and https://openrouter.ai/docs/api-reference, read in November 2026",
+    "https://platform.openai.com/docs/api-reference/chat/create and https://openrouter.ai/docs/api-reference",
     Nothing => ["safety_identifier"],
     Nothing => ["prompt_cache_key"],
     Nothing => ["prompt_cache_options"],
@@ -105,7 +105,7 @@ static CHAT: Table = table! {
 
 static RESPONSES: Table = table! {
     // `store` counts: an answer that was stored can be gone on with by its id, and one that was not cannot.
-    "https://platform.openai.com/docs/api-reference/responses/create, read in November 2026",
+    "https://platform.openai.com/docs/api-reference/responses/create",
     Nothing => ["safety_identifier"],
     Nothing => ["prompt_cache_key"],
     Nothing => ["prompt_cache_options"],
@@ -118,7 +118,7 @@ static RESPONSES: Table = table! {
 };
 
 static COMPLETIONS: Table = table! {
-    "https://platform.openai.com/docs/api-reference/completions/create, read in November 2026",
+    "https://platform.openai.com/docs/api-reference/completions/create",
     Usual("1") => ["n"],
     Usual("0") => ["frequency_penalty"],
     Usual("0") => ["presence_penalty"],
@@ -126,7 +126,7 @@ static COMPLETIONS: Table = table! {
 };
 
 static ANTHROPIC: Table = table! {
-    "https://docs.anthropic.com/en/api/messages, read in November 2026",
+    "https://docs.anthropic.com/en/api/messages",
     Nothing => ["system", "*", "cache_control"],
     Nothing => ["tools", "*", "cache_control"],
     Nothing => ["messages", "*", "content", "*", "cache_control"],
@@ -137,7 +137,7 @@ static ANTHROPIC: Table = table! {
 };
 
 static GEMINI: Table = table! {
-    "https://ai.google.dev/api/generate-content, read in November 2026; both spellings of a name are accepted there",
+    "https://ai.google.dev/api/generate-content; both spellings of a name are accepted there",
     Nothing => ["labels"],
     Nothing => ["serviceTier"],
     Live => ["tools", "*", "googleSearch"],
@@ -156,17 +156,17 @@ static GEMINI: Table = table! {
 };
 
 static OLLAMA: Table = table! {
-    "https://github.com/ollama/ollama/blob/main/docs/api.md, read in November 2026",
+    "https://github.com/ollama/ollama/blob/main/docs/api.md",
     Nothing => ["keep_alive"],
 };
 
 static COHERE: Table = table! {
-    "https://docs.cohere.com/reference/chat, read in November 2026",
+    "https://docs.cohere.com/reference/chat",
     Nothing => ["priority"],
 };
 
 static BEDROCK: Table = table! {
-    "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, read in November 2026",
+    "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     Nothing => ["requestMetadata"],
     Nothing => ["performanceConfig"],
     Nothing => ["serviceTier"],
@@ -176,19 +176,19 @@ static BEDROCK: Table = table! {
 };
 
 static EMBEDDINGS: Table = table! {
-    "https://platform.openai.com/docs/api-reference/embeddings/create, read in November 2026",
+    "https://platform.openai.com/docs/api-reference/embeddings/create",
     Usual("\"float\"") => ["encoding_format"],
 };
 
 static IMAGE: Table = table! {
-    "https://platform.openai.com/docs/api-reference/images/create, read in November 2026",
+    "https://platform.openai.com/docs/api-reference/images/create",
     Usual("1") => ["n"],
     Live => ["callback_url"],
 };
 
 /// Other services have nothing of their own to leave out.
 static OTHER: Table = table! {
-    "https://openrouter.ai/docs/api-reference, read in November 2026",
+    "https://openrouter.ai/docs/api-reference",
 };
 
 /// The table of a request of this kind.
