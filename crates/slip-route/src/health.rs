@@ -306,6 +306,16 @@ impl Health {
         self.headroom.hear(now_ms, allowance);
     }
 
+    /// What is left of the provider's rate limits, requests and tokens; `None` where nobody said.
+    pub fn headroom(&self, now_ms: u64) -> (Option<u32>, Option<u32>) {
+        self.headroom.left(now_ms)
+    }
+
+    /// From when they may have room for a request with so many prompt tokens; `None` is now.
+    pub fn opens(&self, now_ms: u64, tokens: u64) -> Option<u64> {
+        self.headroom.opens(now_ms, tokens)
+    }
+
     /// A probe of its own found it dead or alive.
     pub fn probed(&self, now_ms: u64, alive: bool) {
         if alive { self.breaker.revive(now_ms) } else { self.breaker.gone(now_ms) }

@@ -41,6 +41,12 @@ impl Line {
         }
     }
 
+    /// From when there may be room for `n`; `None` is now.
+    fn opens(&self, now_ms: u64, n: u64) -> Option<u64> {
+        let short = self.left(now_ms).is_some_and(|left| u64::from(left) < n);
+        short.then(|| self.until_ms.load(Ordering::Relaxed))
+    }
+
     #[inline]
     fn left(&self, now_ms: u64) -> Option<u32> {
         if self.until_ms.load(Ordering::Relaxed) <= now_ms {
@@ -68,6 +74,11 @@ impl Headroom {
         self.tokens.spend(now_ms, tokens);
     }
 
+    /// From when there may be room for a request with so many tokens; `None` is now.
+    pub(super) fn opens(&self, now_ms: u64, tokens: u64) -> Option<u64> {
+        self.requests.opens(now_ms, 1).max(self.tokens.opens(now_ms, tokens))
+    }
+
     /// Requests and tokens; `None` where it is not known.
     #[inline]
     pub(super) fn left(&self, now_ms: u64) -> (Option<u32>, Option<u32>) {
@@ -93,6 +104,7 @@ mod tests {
         room.spend(200, 400);
         room.spend(200, 400);
         assert_eq!(room.left(200), (Some(0), Some(0)));
+        assert_eq!((room.opens(200, 0), room.opens(200, 1), room.opens(1_100, 0)), (Some(1_100), Some(60_100), None));
         assert_eq!(room.left(1_100), (None, Some(0)));
     }
 
