@@ -247,6 +247,11 @@ impl Line {
         first(&self.overdue).or_else(|| first(&self.deadlines))
     }
 
+    /// When its time is up; `None` for one who has left.
+    pub fn deadline(&self, ticket: Ticket) -> Option<i64> {
+        self.waiting.get(&ticket).map(|waiting| waiting.deadline)
+    }
+
     /// Leave the line. `false` for one who has left already.
     pub fn leave(&mut self, ticket: Ticket) -> bool {
         let Some(waiting) = self.waiting.remove(&ticket) else { return false };
@@ -364,10 +369,13 @@ mod tests {
         let only = |wanted| move |ticket, _| if ticket == wanted { May::Go } else { May::Pass };
         assert_eq!(line.next_if(1, only(third)), Some(third));
         let aged = line.push(Batch, i64::MAX, 2).expect("room");
-        assert_eq!(line.next_if(102, |ticket, class| {
-            assert_eq!(class, Interactive, "it has aged");
-            only(aged)(ticket, class)
-        }), Some(aged));
+        assert_eq!(
+            line.next_if(102, |ticket, class| {
+                assert_eq!(class, Interactive, "it has aged");
+                only(aged)(ticket, class)
+            }),
+            Some(aged)
+        );
         assert_eq!((line.next(103), line.next(103), line.next(103)), (Some(first), Some(second), None));
     }
 

@@ -30,7 +30,7 @@ pub struct Window {
 }
 
 /// When something was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken(i64);
 
 impl Window {

@@ -6,6 +6,7 @@ pub mod bounds;
 mod calls;
 pub mod carry;
 pub mod choose;
+mod class;
 pub mod count;
 mod errand;
 pub mod explain;
@@ -31,10 +32,13 @@ pub mod strict;
 mod tests;
 mod tier;
 pub mod told;
+mod turn;
+mod upload;
 pub mod waiting;
 
 use crate::body::Body;
 use crate::clock;
+use crate::queue::account::Lease;
 use crate::routes::{self, Found, To};
 use crate::upstream::{self, Failed};
 use crate::vitals::Flight;
@@ -66,6 +70,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use strict::Strict;
 use tokio::time::timeout;
+use upload::Upload;
 
 const MAX_URI: usize = 4096;
 
@@ -220,13 +225,19 @@ async fn travel(
     let dialect = call.dialect;
     let world = app.world();
     // Counted before it is asked whether to drain: the drain asks the other way round.
-    let Some(place) = InFlight::enter(&app, world.limits.max_concurrent) else {
-        return refuse(dialect, &hold::full(), None);
+    let mut request = request.map(Upload::from);
+    let place = match InFlight::enter(&app) {
+        Some(place) => place,
+        // Boxed because it is rare: it must not be room that every request carries.
+        None => match Box::pin(turn::before_the_door(&app, &world, &caller, &mut request, arrived)).await {
+            Ok(place) => place,
+            Err(fault) => return refuse(dialect, &fault, None),
+        },
     };
     if app.draining.load(Ordering::SeqCst) {
         return refuse(dialect, &hold::draining(), None);
     }
-    let inbound = match read::read(&app, &world, &caller, call, request).await {
+    let mut inbound = match read::read(&app, &world, &caller, call, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };
@@ -243,7 +254,9 @@ async fn travel(
             return refuse::accounted(dialect, &fault, Some(&id), account.as_deref());
         }
     };
-    let choose::Chosen { plan, refusals, demoted, strict, hedge, conversation } = chosen;
+    let choose::Chosen { plan, refusals, demoted, strict, hedge, priority, conversation } = chosen;
+    let (header, tier) = (inbound.heads.priority, inbound.peek.want.tier);
+    inbound.heads.class = class::of(&caller, header, priority, tier);
     let held = match hold::hold(&app, &caller, &inbound.peek.want) {
         Ok(held) => held,
         Err(fault) => {
@@ -265,7 +278,8 @@ async fn travel(
     let timeouts = world.timeouts;
     let pace = Pace::of_request(&world, &plan, arrived);
     let book = Box::new(book);
-    let trip = Trip { world, inbound, plan, strict, hedge, book, pace, flight: None, won: None, broke: None };
+    let trip =
+        Trip { world, inbound, plan, strict, hedge, book, pace, lease: None, flight: None, won: None, broke: None };
     if !stream {
         return trip.whole().await;
     }
@@ -328,6 +342,8 @@ struct Trip {
     book: Box<Book>,
     /// How long the attempt under way may take.
     pace: Pace,
+    /// Leave to make the next attempt.
+    lease: Option<Lease>,
     /// The attempt under way.
     flight: Option<Flight>,
     /// The one that answered, if another may go on with its stream.
@@ -407,8 +423,9 @@ impl Trip {
 
     async fn tries(&mut self) -> Result<Won, Fault> {
         loop {
+            let step = self.step().await?;
             let now = clock::unix_ms();
-            match self.plan.next(now, &self.world.at(now)) {
+            match step {
                 Step::Try(mut attempt) => {
                     let Some(flight) = self.take_off(&attempt, now) else { continue };
                     if let Err(fault) = self.afford(&attempt) {
@@ -462,6 +479,7 @@ impl Trip {
                     }
                 }
                 Step::Wait(pause) => tokio::time::sleep(pause).await,
+                Step::Full => {}
                 Step::Stop(fault) => return Err(self.last_word(fault)),
             }
             if clock::now() >= self.pace.last_call() {
@@ -512,7 +530,11 @@ impl Trip {
         let (charge, retry) = (self.world.charge(&attempt.endpoint, attempt.instance.id), attempt.number > 1);
         match charge {
             Ok(charge) if !retry || self.world.steady || charge.health.may_retry(now_ms) => {
-                Some(Flight::begin(charge, !retry, stream, prompt))
+                let flight = Flight::begin(charge, !retry, stream, prompt);
+                Some(match self.lease.take() {
+                    Some(lease) => flight.by(lease),
+                    None => flight,
+                })
             }
             Ok(_) => {
                 let says = "so many of its requests were retries lately that no more are sent";
@@ -559,6 +581,9 @@ impl Trip {
         seals: Seals,
         wrong: Option<&Wrong>,
     ) -> Result<(Won, Answered, Option<Box<Wrong>>), Failed> {
+        if wrong.is_some() || seals == Seals::Stripped {
+            self.again()?;
+        }
         let endpoint = &attempt.endpoint;
         let seat = self.world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken_for(self.inbound.dialect, &endpoint.upstream, self.inbound.infills());
@@ -580,7 +605,7 @@ impl Trip {
             errand.tells(metadata::told(&self.inbound, &self.plan, self.book.refusals(), attempt));
         }
         errand.ask(&self.inbound, wrong.and_then(|wrong| wrong.usage.as_ref()));
-        let answer = errand.run(self.flight.as_ref()).await?;
+        let answer = errand.run(self.flight.as_mut()).await?;
         let Errand { outbound, stamp, .. } = errand;
         let mut formless = None;
         if let (Answer::Whole(whole), Some(ordered)) = (&answer, &outbound.ordered) {

@@ -1,0 +1,165 @@
+//! Waiting for one's turn: before the door of the house, and for an account at a provider once nobody else is left to ask.
+
+use super::admit::Caller;
+use super::upload::Upload;
+use super::{Trip, class, hold};
+use crate::queue::account::{Lease, Need, Standing};
+use crate::queue::door::{InFlight, Shut};
+use crate::upstream::{Failed, Sent, show};
+use crate::vitals::Flight;
+use crate::world::World;
+use crate::{App, clock};
+use http::Request;
+use slip_ir::{Fault, FaultKind, Origin, Remedy, Want};
+use slip_quota::Class;
+use slip_route::{Attempt, Endpoint, Step};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::time::timeout_at;
+
+/// Accounts that are waited for at once.
+const MOST_LINES: usize = 8;
+
+/// The house is full: wait before the door, by what is known there of how urgent it is.
+pub async fn before_the_door(
+    app: &Arc<App>,
+    world: &World,
+    caller: &Caller,
+    request: &mut Request<Upload>,
+    arrived: Instant,
+) -> Result<InFlight, Fault> {
+    let class = class::at_the_door(caller, request.headers());
+    let told = |shut| match shut {
+        Shut::Full => hold::full(),
+        Shut::Late => hold::late(class),
+        Shut::Closed => hold::draining(),
+    };
+    let deadline = moment(arrived + world.timeouts.total);
+    let mut waiting = InFlight::wait(app, class, deadline).map_err(told)?;
+    tokio::select! {
+        turn = waiting.turn() => turn.map_err(told),
+        () = request.body_mut().gone() => {
+            let says = "the caller hung up while it waited to be let in";
+            Err(Fault::caller(FaultKind::Gone, says))
+        }
+    }
+}
+
+impl World {
+    /// Leave to make this attempt now, if its account gives it.
+    pub(super) fn lease(&self, endpoint: &Endpoint, instance: u32, class: Class, want: &Want) -> Option<Lease> {
+        // Who is not there says so himself.
+        let Ok(seat) = self.seat(instance) else { return Some(Lease::default()) };
+        let now = clock::unix_ms();
+        let open = || self.steady || self.health(endpoint, instance).opens(now, want.prompt_tokens).is_none();
+        if seat.account.is_idle() && open() {
+            return Some(Lease::default());
+        }
+        seat.account.take(&self.need(endpoint, instance, class, want))
+    }
+
+    fn need(&self, endpoint: &Endpoint, instance: u32, class: Class, want: &Want) -> Need {
+        let health = (!self.steady).then(|| self.health(endpoint, instance));
+        Need { class, tokens: hold::tokens(want), prompt: want.prompt_tokens, health }
+    }
+}
+
+impl Trip {
+    /// What to do next, with leave to do it.
+    pub(super) async fn step(&mut self) -> Result<Step, Fault> {
+        loop {
+            let now = clock::unix_ms();
+            match self.plan.next(now, &self.world.at(now)) {
+                Step::Try(attempt) => match self.leave(&attempt) {
+                    Some(lease) => {
+                        self.lease = Some(lease);
+                        return Ok(Step::Try(attempt));
+                    }
+                    None => self.plan.busy(&attempt),
+                },
+                // Boxed because it is rare: it must not be room that every request carries.
+                Step::Full => return Box::pin(self.queue()).await,
+                step => return Ok(step),
+            }
+        }
+    }
+
+    pub(super) fn leave(&self, attempt: &Attempt) -> Option<Lease> {
+        self.world.lease(&attempt.endpoint, attempt.instance.id, self.inbound.heads.class, &self.inbound.peek.want)
+    }
+
+    /// One more request for the same answer, if there is room for it.
+    pub(super) fn again(&mut self) -> Result<(), Failed> {
+        let room = self.flight.as_mut().is_none_or(Flight::again);
+        if room { Ok(()) } else { Err(no_room()) }
+    }
+
+    /// Nobody has room: wait for whoever has some first.
+    async fn queue(&mut self) -> Result<Step, Fault> {
+        let (began, class) = (clock::now(), self.inbound.heads.class);
+        let deadline = moment(self.pace.last_call());
+        let mut lines: Vec<(usize, Standing)> = Vec::new();
+        let mut soonest: Option<Duration> = None;
+        let sooner = |soonest: Option<Duration>, after: Duration| Some(soonest.map_or(after, |other| other.min(after)));
+        for (which, (endpoint, instance)) in self.plan.full().enumerate().take(MOST_LINES) {
+            let Ok(seat) = self.world.seat(instance.id) else { continue };
+            let need = self.world.need(endpoint, instance.id, class, &self.inbound.peek.want);
+            match seat.account.stand(need, deadline) {
+                Ok(standing) => lines.push((which, standing)),
+                Err(after) => soonest = sooner(soonest, after),
+            }
+        }
+        let Some(until) = lines.iter().map(|(_, standing)| standing.until()).max() else {
+            let says = "every account that may serve this is used up, and as many requests wait for them as may";
+            return Err(used_up(says.to_owned(), soonest));
+        };
+        let counted = lines.first().map(|(_, standing)| standing.counted());
+        let turn = poll_fn(|cx| {
+            let free = lines.iter_mut().find_map(|(which, standing)| match standing.poll_turn(cx) {
+                Poll::Ready(lease) => Some((*which, lease)),
+                Poll::Pending => None,
+            });
+            free.map_or(Poll::Pending, Poll::Ready)
+        });
+        let turn = timeout_at(until.into(), turn).await;
+        drop(counted);
+        let waited = clock::now().duration_since(began);
+        self.book.waited(waited);
+        match turn {
+            Ok((which, lease)) => {
+                self.lease = Some(lease);
+                Ok(self.plan.admit(which))
+            }
+            Err(_) => {
+                let soonest = lines.iter().map(|(_, standing)| standing.expired()).fold(soonest, sooner);
+                let says = format!(
+                    "every account that may serve this is used up, and it has waited {}, as long as {} requests may",
+                    show(waited),
+                    class.name()
+                );
+                Err(used_up(says, soonest))
+            }
+        }
+    }
+}
+
+fn used_up(says: String, soonest: Option<Duration>) -> Fault {
+    let mut fault = Fault::new(FaultKind::RateLimited, Origin::House, Remedy::Stop, says);
+    fault.retry_after = soonest;
+    fault
+}
+
+/// For an attempt that nobody waits to make.
+pub(super) fn no_room() -> Failed {
+    let says = "its account has no room for another request now";
+    let fault = Fault::new(FaultKind::NoEndpoint, Origin::House, Remedy::Elsewhere, says);
+    Failed { fault, sent: Sent::NotSent }
+}
+
+/// An instant as lines count it.
+fn moment(at: Instant) -> i64 {
+    let left = at.saturating_duration_since(clock::now());
+    clock::unix_ms_signed().saturating_add(i64::try_from(left.as_millis()).unwrap_or(i64::MAX))
+}
