@@ -147,7 +147,7 @@ impl Trip {
         self.pace = pace;
         let charge = world.charge(&attempt.endpoint, attempt.instance.id).ok();
         // Nobody waits to ask twice.
-        let asked = errand.zip(charge).zip(self.leave(&attempt)).filter(|_| hedging.governor.take(attempt.price));
+        let asked = errand.zip(charge).zip(self.leave(&attempt, None)).filter(|_| hedging.governor.take(attempt.price));
         let Some(((errand, charge), lease)) = asked else {
             self.plan.unhedge();
             return None;

@@ -138,7 +138,7 @@ impl Mender {
         }
         // Nobody waits in the middle of a word.
         let (class, want) = (self.inbound.heads.class, &self.inbound.peek.want);
-        let lease = world.lease(endpoint, attempt.instance.id, class, want).ok_or_else(turn::no_room)?;
+        let lease = world.lease((endpoint, attempt.instance.id), class, want, None).ok_or_else(turn::no_room)?;
         let seat = world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken_for(self.inbound.dialect, &endpoint.upstream, self.inbound.infills());
         let needs = carry::needs(&self.inbound, endpoint, spoken.dialect, spoken.quirks);

@@ -3,7 +3,7 @@
 use super::admit::Caller;
 use super::upload::Upload;
 use super::{Trip, class, hold};
-use crate::queue::account::{Lease, Need, Standing};
+use crate::queue::account::{Lease, Need, Standing, opens};
 use crate::queue::door::{InFlight, Shut};
 use crate::upstream::{Failed, Sent, show};
 use crate::vitals::Flight;
@@ -49,20 +49,36 @@ pub async fn before_the_door(
 
 impl World {
     /// Leave to make this attempt now, if its account gives it.
-    pub(super) fn lease(&self, endpoint: &Endpoint, instance: u32, class: Class, want: &Want) -> Option<Lease> {
+    ///
+    /// Whoever waits until an instant asks those at once who cannot have room by then.
+    pub(super) fn lease(
+        &self,
+        at: (&Endpoint, u32),
+        class: Class,
+        want: &Want,
+        until: Option<Instant>,
+    ) -> Option<Lease> {
         // Who is not there says so himself.
-        let Ok(seat) = self.seat(instance) else { return Some(Lease::default()) };
-        let now = clock::unix_ms();
-        let open = || self.steady || self.health(endpoint, instance).opens(now, want.prompt_tokens).is_none();
+        let Ok(seat) = self.seat(at.1) else { return Some(Lease::default()) };
+        let open =
+            || self.steady || opens(&self.health(at.0, at.1), want.prompt_tokens, clock::unix_ms_signed()).is_none();
         if seat.account.is_idle() && open() {
             return Some(Lease::default());
         }
-        seat.account.take(&self.need(endpoint, instance, class, want))
+        let latest = until.map_or(i64::MAX, |until| self.latest(class, until));
+        seat.account.take(&self.need(at, class, want, latest))
     }
 
-    fn need(&self, endpoint: &Endpoint, instance: u32, class: Class, want: &Want) -> Need {
+    fn need(&self, (endpoint, instance): (&Endpoint, u32), class: Class, want: &Want, latest_ms: i64) -> Need {
         let health = (!self.steady).then(|| self.health(endpoint, instance));
-        Need { class, tokens: hold::tokens(want), prompt: want.prompt_tokens, health }
+        Need { class, tokens: hold::tokens(want), prompt: want.prompt_tokens, health, latest_ms }
+    }
+
+    /// How long one of a class may wait that must be over by an instant; not at all where nobody may.
+    fn latest(&self, class: Class, until: Instant) -> i64 {
+        let (terms, now) = (&self.limits.queue, clock::unix_ms_signed());
+        let longest = if terms.most[class as usize] == 0 { 0 } else { terms.longest_ms[class as usize] };
+        now.saturating_add(longest).min(moment(until))
     }
 }
 
@@ -72,7 +88,7 @@ impl Trip {
         loop {
             let now = clock::unix_ms();
             match self.plan.next(now, &self.world.at(now)) {
-                Step::Try(attempt) => match self.leave(&attempt) {
+                Step::Try(attempt) => match self.leave(&attempt, Some(self.pace.last_call())) {
                     Some(lease) => {
                         self.lease = Some(lease);
                         return Ok(Step::Try(attempt));
@@ -86,8 +102,9 @@ impl Trip {
         }
     }
 
-    pub(super) fn leave(&self, attempt: &Attempt) -> Option<Lease> {
-        self.world.lease(&attempt.endpoint, attempt.instance.id, self.inbound.heads.class, &self.inbound.peek.want)
+    pub(super) fn leave(&self, attempt: &Attempt, until: Option<Instant>) -> Option<Lease> {
+        let at = (&*attempt.endpoint, attempt.instance.id);
+        self.world.lease(at, self.inbound.heads.class, &self.inbound.peek.want, until)
     }
 
     /// One more request for the same answer, if there is room for it.
@@ -99,20 +116,20 @@ impl Trip {
     /// Nobody has room: wait for whoever has some first.
     async fn queue(&mut self) -> Result<Step, Fault> {
         let (began, class) = (clock::now(), self.inbound.heads.class);
-        let deadline = moment(self.pace.last_call());
+        let latest = self.world.latest(class, self.pace.last_call());
         let mut lines: Vec<(usize, Standing)> = Vec::new();
         let mut soonest: Option<Duration> = None;
         let sooner = |soonest: Option<Duration>, after: Duration| Some(soonest.map_or(after, |other| other.min(after)));
         for (which, (endpoint, instance)) in self.plan.full().enumerate().take(MOST_LINES) {
             let Ok(seat) = self.world.seat(instance.id) else { continue };
-            let need = self.world.need(endpoint, instance.id, class, &self.inbound.peek.want);
-            match seat.account.stand(need, deadline) {
+            let need = self.world.need((endpoint, instance.id), class, &self.inbound.peek.want, latest);
+            match seat.account.stand(need) {
                 Ok(standing) => lines.push((which, standing)),
                 Err(after) => soonest = sooner(soonest, after),
             }
         }
         let Some(until) = lines.iter().map(|(_, standing)| standing.until()).max() else {
-            let says = "every account that may serve this is used up, and as many requests wait for them as may";
+            let says = "every account that may serve this is used up, and nobody else may wait for it, or not so long";
             return Err(used_up(says.to_owned(), soonest));
         };
         let counted = lines.first().map(|(_, standing)| standing.counted());

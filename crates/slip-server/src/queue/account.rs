@@ -42,6 +42,8 @@ pub struct Need {
     pub prompt: u64,
     /// Of the model through this account; `None`: what the provider says of itself is not looked at.
     pub health: Option<Arc<Health>>,
+    /// So long (Unix milliseconds) it may wait.
+    pub latest_ms: i64,
 }
 
 impl Need {
@@ -49,11 +51,21 @@ impl Need {
         self.health.as_ref().map(|health| Arc::as_ptr(health) as usize)
     }
 
-    /// From when the provider is thought to have room; `None` is now.
+    /// From when the provider is thought to have room; `None` is now. Whoever cannot wait so long asks at once: what was said of
+    /// limits is some time ago, and the provider may as well say no itself.
     fn opens(&self, now_ms: i64) -> Option<i64> {
-        let opens = self.health.as_ref()?.opens(unsigned(now_ms), self.prompt)?;
-        Some(i64::try_from(opens).unwrap_or(i64::MAX))
+        opens(self.health.as_ref()?, self.prompt, now_ms).filter(|at| *at <= self.latest_ms)
     }
+
+    /// There is no room that could be waited for.
+    fn asks_anyway(&self, now_ms: i64) -> bool {
+        self.health.as_ref().and_then(|health| opens(health, self.prompt, now_ms)).is_some_and(|at| at > self.latest_ms)
+    }
+}
+
+/// From when a model is thought to have room for such a prompt; `None` is now.
+pub fn opens(health: &Health, prompt: u64, now_ms: i64) -> Option<i64> {
+    health.opens(unsigned(now_ms), prompt).map(|at| i64::try_from(at).unwrap_or(i64::MAX))
 }
 
 /// See the head of this file. Outlives a configuration.
@@ -160,7 +172,7 @@ impl Account {
         if !state.waiters.line.is_empty() {
             drop(state);
             // It may be that those who wait, wait for something else.
-            let mut standing = self.join(need.clone(), i64::MAX)?;
+            let mut standing = self.join(need.clone())?;
             return standing.told.try_recv().ok();
         }
         match state.room.may(need, need.class, now) {
@@ -174,21 +186,22 @@ impl Account {
     }
 
     /// Stand in line. Whoever drops this has left it. Where as many wait as may: in how long there may be room.
-    pub fn stand(self: &Arc<Account>, need: Need, deadline_ms: i64) -> Result<Standing, Duration> {
-        match self.join(need.clone(), deadline_ms) {
-            Some(standing) => Ok(standing),
-            None => {
-                self.counts.shed(ACCOUNT, need.class);
-                Err(self.opens_in(&need))
-            }
-        }
+    pub fn stand(self: &Arc<Account>, need: Need) -> Result<Standing, Duration> {
+        let now = clock::unix_ms_signed();
+        // Requests that were made are not taken back: whoever would wait for that in vain hears it at once.
+        let opens = locked(&self.state).room.requests.opens(1, WHOLE, now);
+        let standing = if opens.is_none_or(|at| at < need.latest_ms) { self.join(need.clone()) } else { None };
+        standing.ok_or_else(|| {
+            self.counts.shed(ACCOUNT, need.class);
+            self.opens_in(&need)
+        })
     }
 
-    fn join(self: &Arc<Account>, need: Need, deadline_ms: i64) -> Option<Standing> {
+    fn join(self: &Arc<Account>, need: Need) -> Option<Standing> {
         let now = clock::unix_ms_signed();
         let mut state = locked(&self.state);
         state.room.wanted(need.class, now);
-        let (ticket, told) = state.waiters.push(need.class, deadline_ms, now, need.clone()).ok()?;
+        let (ticket, told) = state.waiters.push(need.class, need.latest_ms, now, need.clone()).ok()?;
         let until_ms = state.waiters.line.deadline(ticket).unwrap_or(now);
         let unwatched = !std::mem::replace(&mut state.watched, true);
         self.waiting.store(state.waiters.each.len(), SeqCst);
@@ -293,8 +306,9 @@ impl Room {
             let of = self.models.get(&at).copied().unwrap_or_default();
             let (requests, tokens) = health.headroom(unsigned(now));
             // Those that were let in and have not begun are not counted yet by whoever counts down.
-            let short = requests.is_some_and(|left| left <= of.requests)
-                || tokens.is_some_and(|left| u64::from(left) < of.tokens.saturating_add(need.prompt));
+            let short = !need.asks_anyway(now)
+                && (requests.is_some_and(|left| left <= of.requests)
+                    || tokens.is_some_and(|left| u64::from(left) < of.tokens.saturating_add(need.prompt)));
             if short || (of.trial && (requests, tokens) == (None, None)) {
                 return Ok(May::Pass);
             }
