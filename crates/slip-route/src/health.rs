@@ -25,7 +25,7 @@ pub use breaker::{Breaker, Verdict};
 use budget::Budget;
 pub use frozen::Frozen;
 use headroom::Headroom;
-pub use headroom::{Allowance, Left};
+pub use headroom::{Allowance, Left, Mark};
 use odds::Odds;
 use pace::Pace;
 use silence::Silence;
@@ -299,6 +299,16 @@ impl Health {
             self.peak.rise(now_ms, ms);
             self.past().first.add(now_ms, ms);
         }
+    }
+
+    /// Which of the attempts that have begun was the last: for [`Health::allowed_to`].
+    pub fn mark(&self) -> Mark {
+        self.headroom.mark()
+    }
+
+    /// What the provider said of its rate limits to an attempt that began at this mark.
+    pub fn allowed_to(&self, now_ms: u64, allowance: &Allowance, mark: Mark) {
+        self.headroom.hear_of(now_ms, allowance, mark);
     }
 
     /// What the provider said of its rate limits.

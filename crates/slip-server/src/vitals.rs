@@ -10,7 +10,7 @@ use crate::upstream::Sent;
 use http::HeaderMap;
 use slip_ir::{Fault, FaultKind};
 use slip_route::Health;
-use slip_route::health::{Answered, Breaker, Frozen, Waiting};
+use slip_route::health::{Answered, Breaker, Frozen, Mark, Waiting};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -88,6 +88,8 @@ pub struct Flight {
     /// Its first content came while somebody waited.
     heard: bool,
     over: bool,
+    /// Where it stands among those that have begun.
+    mark: Mark,
     /// Leave to make it, and its place among those of its account. The last to go: then the next one may come.
     lease: Option<Lease>,
 }
@@ -97,13 +99,14 @@ impl Flight {
     pub fn begin(charge: Charge, first: bool, stream: bool, prompt_tokens: u64) -> Flight {
         let now = clock::unix_ms();
         charge.health.begin(now, prompt_tokens);
+        let mark = charge.health.mark();
         if first {
             charge.health.first_try(now);
         }
         let silent = stream.then(|| charge.health.waits(now));
         charge.key.probe(now);
         charge.host.probe(now);
-        Flight { charge, silent, heard: false, over: false, lease: None }
+        Flight { charge, silent, heard: false, over: false, mark, lease: None }
     }
 
     /// With leave of its account.
@@ -121,7 +124,7 @@ impl Flight {
     /// The head of an answer: what it says of rate limits.
     pub fn heard(&mut self, headers: &HeaderMap) {
         if let Some(allowance) = allowance::read(headers, clock::unix_ms()) {
-            self.charge.health.allowed(clock::unix_ms(), &allowance);
+            self.charge.health.allowed_to(clock::unix_ms(), &allowance, self.mark);
         }
         if let Some(lease) = &mut self.lease {
             lease.heard();

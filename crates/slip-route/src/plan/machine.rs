@@ -56,6 +56,14 @@ impl Plan {
         self.next = Next::Sibling(attempt.candidate);
     }
 
+    /// Tells the plan that a failed attempt was told that nothing is left there now, and from when there is again: it is come back
+    /// to like one that had no room.
+    pub fn comes_back(&mut self, attempt: &Attempt) {
+        if !matches!(self.next, Next::Over(_)) {
+            self.full.push((attempt.candidate, attempt.instance));
+        }
+    }
+
     /// Those that had no room, in the order in which they would have been asked.
     pub fn full(&self) -> impl Iterator<Item = (&Arc<Endpoint>, Instance)> {
         let told = |at: &(usize, Instance)| Some((self.endpoint(self.line.get(at.0)?)?, at.1));

@@ -23,8 +23,13 @@ pub fn at_the_door(caller: &Caller, headers: &HeaderMap) -> Class {
     of(caller, said.and_then(|word| Class::parse(word.trim())), None, None)
 }
 
-/// What a header says.
-pub fn said(word: &str) -> Result<Class, Fault> {
+/// What the header says, if it is there.
+pub fn header(headers: &HeaderMap) -> Result<Option<Class>, Fault> {
+    let Some(value) = headers.get(HEADER) else { return Ok(None) };
+    said(value.to_str().unwrap_or_default().trim()).map(Some)
+}
+
+fn said(word: &str) -> Result<Class, Fault> {
     Class::parse(word).ok_or_else(|| {
         let all = Class::ALL.map(Class::name).join(", ");
         let says = format!("{HEADER}: expected one of {all}, got {}", crate::api::shown(word));

@@ -522,6 +522,9 @@ impl Trip {
             }
         }
         self.plan.failed(attempt, &fault, sent, clock::unix_ms());
+        if fault.kind == FaultKind::RateLimited && self.is_worth_waiting_for(attempt) {
+            self.plan.comes_back(attempt);
+        }
     }
 
     /// The attempt begins, unless it is a retry and those asked of this endpoint lately are retries enough.

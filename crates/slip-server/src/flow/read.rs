@@ -345,7 +345,7 @@ fn heads(headers: &HeaderMap) -> Result<Heads, Fault> {
         beta: headers.get("anthropic-beta").or_else(|| headers.get("x-anthropic-beta")).cloned(),
         anthropic_version: headers.get("anthropic-version").cloned(),
         metadata: metadata::wanted(headers),
-        priority: text(class::HEADER).map(|word| class::said(&word)).transpose()?,
+        priority: class::header(headers)?,
         class: Class::default(),
     })
 }

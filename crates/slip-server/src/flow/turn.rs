@@ -10,9 +10,11 @@ use crate::vitals::Flight;
 use crate::world::World;
 use crate::{App, clock};
 use http::Request;
+use serde_json::{Value, json};
 use slip_ir::{Fault, FaultKind, Origin, Remedy, Want};
 use slip_quota::Class;
-use slip_route::{Attempt, Endpoint, Step};
+use slip_route::explain::Told;
+use slip_route::{Attempt, Endpoint, Explained, Rule, Step};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -107,6 +109,14 @@ impl Trip {
         self.world.lease(at, self.inbound.heads.class, &self.inbound.peek.want, until)
     }
 
+    /// It was refused, and its provider said from when it is not, which is soon enough.
+    pub(super) fn is_worth_waiting_for(&self, attempt: &Attempt) -> bool {
+        let health = self.world.health(&attempt.endpoint, attempt.instance.id);
+        let opens = opens(&health, self.inbound.peek.want.prompt_tokens, clock::unix_ms_signed());
+        let latest = || self.world.latest(self.inbound.heads.class, self.pace.last_call());
+        !self.world.steady && opens.is_some_and(|at| at <= latest())
+    }
+
     /// One more request for the same answer, if there is room for it.
     pub(super) fn again(&mut self) -> Result<(), Failed> {
         let room = self.flight.as_mut().is_none_or(Flight::again);
@@ -160,6 +170,36 @@ impl Trip {
             }
         }
     }
+}
+
+/// For an explanation: how urgent a request is, how long it may wait, and whether it would have to.
+pub(super) fn told(world: &World, class: Class, told: &Explained, prompt: u64, now_ms: u64) -> Value {
+    let terms = &world.limits.queue;
+    let ranked = || told.each.iter().filter(|one| one.chance().is_some_and(|chance| chance.rank.is_some()));
+    let spent = |one: &Told| one.chance().is_some_and(|chance| chance.demoted.contains(&Rule::Spent));
+    let seats = |one: &Told| {
+        let pool = one.endpoint.pool.iter();
+        pool.filter_map(|instance| world.seat(instance.id).ok()).map(|seat| &seat.account).collect::<Vec<_>>()
+    };
+    let opens = ranked().filter(|one| spent(one)).flat_map(|one| one.endpoint.pool.iter().map(move |i| (one, i.id)));
+    let opens = opens.filter_map(|(one, instance)| {
+        let known = world.health(&one.endpoint, instance).opens(now_ms, prompt);
+        let full = world.seat(instance).ok()?.account.full_until();
+        known.max(full.filter(|at| *at > now_ms))
+    });
+    let opens_in = opens.min().map(|at| at.saturating_sub(now_ms));
+    let longest = terms.longest_ms[class as usize];
+    // Who cannot wait so long does not wait at all.
+    let in_time = opens_in.is_none_or(|ms| i64::try_from(ms).is_ok_and(|ms| ms <= longest));
+    let waits = in_time && ranked().next().is_some() && ranked().all(spent);
+    json!({
+        "class": class.name(),
+        "longest_wait_ms": longest,
+        "longest_line": terms.most[class as usize],
+        "waits": waits,
+        "opens_in_ms": opens_in,
+        "waiting": ranked().flat_map(seats).map(|account| account.waiting()).max().unwrap_or(0),
+    })
 }
 
 fn used_up(says: String, soonest: Option<Duration>) -> Fault {

@@ -72,7 +72,7 @@ pub fn opens(health: &Health, prompt: u64, now_ms: i64) -> Option<i64> {
 pub struct Account {
     limited: AtomicBool,
     waiting: AtomicUsize,
-    /// There was no room, and there will be none before this moment, as far as is known.
+    /// There is no room for anybody before this moment, as far as is known.
     full_until_ms: AtomicI64,
     state: Mutex<State>,
     /// Somebody joined, or the limits changed.
@@ -156,6 +156,12 @@ impl Account {
         unsigned(self.full_until_ms.load(SeqCst)) > now_ms
     }
 
+    /// From when it may have room (Unix milliseconds), where that is a matter of time.
+    pub fn full_until(&self) -> Option<u64> {
+        let at = self.full_until_ms.load(SeqCst);
+        (at > 0 && at < i64::MAX).then_some(unsigned(at))
+    }
+
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.waiting.load(SeqCst)
@@ -176,12 +182,12 @@ impl Account {
             return standing.told.try_recv().ok();
         }
         match state.room.may(need, need.class, now) {
-            Ok(May::Go) => Some(self.lend(&mut state.room, need, false, now)),
-            Ok(_) => None,
-            Err(_) => {
-                self.full_until_ms.store(state.room.full(now).unwrap_or(0), SeqCst);
-                None
+            Ok(May::Go) => {
+                let lease = self.lend(&mut state.room, need, false, now);
+                self.note(&mut state.room, now);
+                Some(lease)
             }
+            _ => None,
         }
     }
 
@@ -235,12 +241,10 @@ impl Account {
             let State { room, waiters, .. } = &mut *state;
             let now = clock::unix_ms_signed();
             let mut look = now.saturating_add(LOOK_MS);
-            let mut full = false;
             let mut missed = None;
             while missed.is_none() {
                 let next = waiters.next_if(now, |need, class| {
                     let may = room.may(need, class, now);
-                    full = may.is_err();
                     look = may.err().or_else(|| need.opens(now)).unwrap_or(look).min(look);
                     may.unwrap_or(May::Nobody)
                 });
@@ -249,7 +253,7 @@ impl Account {
             }
             let left = waiters.each.len();
             self.waiting.store(left, SeqCst);
-            self.full_until_ms.store(if full { room.full(now).unwrap_or(0) } else { 0 }, SeqCst);
+            self.note(room, now);
             if missed.is_none() {
                 return (left > 0).then_some(look.max(now + 1));
             }
@@ -282,9 +286,12 @@ impl Account {
     fn open(self: &Arc<Account>) {
         if self.waiting.load(SeqCst) > 0 {
             self.pump();
-        } else {
-            self.full_until_ms.store(0, SeqCst);
         }
+    }
+
+    /// For those who glance at it.
+    fn note(&self, room: &mut Room, now: i64) {
+        self.full_until_ms.store(room.full(now).unwrap_or(0), SeqCst);
     }
 }
 
@@ -320,9 +327,10 @@ impl Room {
         }
     }
 
-    /// When there may be room for anything at all, if there is none.
+    /// When there may be room for anything at all, if there is none; at the end of time where somebody must leave first.
     fn full(&mut self, now: i64) -> Option<i64> {
-        self.opens(1, WHOLE, now)
+        let crowded = self.places.is_some_and(|places| self.inside >= places);
+        if crowded { Some(i64::MAX) } else { self.opens(1, WHOLE, now) }
     }
 
     fn opens(&mut self, tokens: u64, share: u64, now: i64) -> Option<i64> {
@@ -445,6 +453,7 @@ impl Drop for Lent {
             state.room.requests.settle(self.taken, 1, 0, now);
             state.room.tokens.settle(self.taken, self.tokens, 0, now);
         }
+        self.account.note(&mut state.room, now);
         drop(state);
         self.account.open();
     }
