@@ -240,6 +240,12 @@ impl World {
         self.all.of(&vital_name(0, name))
     }
 
+    /// From when a provider, by its own words, has room for such a prompt; `None` is now, as far as is known.
+    pub fn opens(&self, endpoint: &Endpoint, instance: u32, prompt: u64, now_ms: u64) -> Option<u64> {
+        let known = self.vitals.get(&(endpoint.key, instance)).filter(|_| !self.steady);
+        known?.opens(now_ms, prompt)
+    }
+
     /// What an attempt there is charged to.
     pub fn charge(&self, endpoint: &Endpoint, instance: u32) -> Result<Charge, Failed> {
         let seat = self.seat(instance)?;

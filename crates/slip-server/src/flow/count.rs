@@ -6,7 +6,7 @@ use super::admit::Caller;
 use super::read::{self, Call, Inbound};
 use super::settle::InFlight;
 use super::upload::Upload;
-use super::{choose, hold, judge, lower, refuse};
+use super::{choose, class, hold, judge, lower, refuse};
 use crate::body::Body;
 use crate::world::World;
 use crate::{App, clock, upstream};
@@ -34,7 +34,7 @@ pub async fn count(
 ) -> Response<Body> {
     let dialect = call.dialect;
     let world = app.world();
-    let Some(_place) = InFlight::enter(&app) else {
+    let Some(_place) = InFlight::enter(&app, class::at_the_door(&caller, request.headers())) else {
         return refuse::refuse(dialect, &hold::full(), None);
     };
     if app.draining.load(Ordering::SeqCst) {

@@ -31,7 +31,9 @@ const SEED: u64 = 1;
 /// `POST /explain`: any chat request; `surface` says whose, where it is not OpenAI's.
 pub async fn explain(app: Arc<App>, caller: Caller, request: Request<Incoming>) -> Result<Response<Body>, Fault> {
     let world = app.world();
-    let Some(_place) = InFlight::enter(&app) else { return Err(hold::full()) };
+    let Some(_place) = InFlight::enter(&app, class::at_the_door(&caller, request.headers())) else {
+        return Err(hold::full());
+    };
     let (parts, body) = request.into_parts();
     let raw = read::bytes(&parts.headers, body, world.limits.body).await?;
     let mut inbound = understood(raw)?;

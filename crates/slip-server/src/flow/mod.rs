@@ -226,10 +226,11 @@ async fn travel(
     let world = app.world();
     // Counted before it is asked whether to drain: the drain asks the other way round.
     let mut request = request.map(Upload::from);
-    let place = match InFlight::enter(&app) {
+    let class = class::at_the_door(&caller, request.headers());
+    let place = match InFlight::enter(&app, class) {
         Some(place) => place,
         // Boxed because it is rare: it must not be room that every request carries.
-        None => match Box::pin(turn::before_the_door(&app, &world, &caller, &mut request, arrived)).await {
+        None => match Box::pin(turn::before_the_door(&app, &world, class, &mut request, arrived)).await {
             Ok(place) => place,
             Err(fault) => return refuse(dialect, &fault, None),
         },

@@ -1,9 +1,8 @@
 //! Waiting for one's turn: before the door of the house, and for an account at a provider once nobody else is left to ask.
 
-use super::admit::Caller;
 use super::upload::Upload;
-use super::{Trip, class, hold};
-use crate::queue::account::{Lease, Need, Standing, opens};
+use super::{Trip, hold};
+use crate::queue::account::{Lease, Need, Standing};
 use crate::queue::door::{InFlight, Shut};
 use crate::upstream::{Failed, Sent, show};
 use crate::vitals::Flight;
@@ -24,15 +23,14 @@ use tokio::time::timeout_at;
 /// Accounts that are waited for at once.
 const MOST_LINES: usize = 8;
 
-/// The house is full: wait before the door, by what is known there of how urgent it is.
+/// The house is full: wait before the door, as one of this class.
 pub async fn before_the_door(
     app: &Arc<App>,
     world: &World,
-    caller: &Caller,
+    class: Class,
     request: &mut Request<Upload>,
     arrived: Instant,
 ) -> Result<InFlight, Fault> {
-    let class = class::at_the_door(caller, request.headers());
     let told = |shut| match shut {
         Shut::Full => hold::full(),
         Shut::Late => hold::late(class),
@@ -62,8 +60,7 @@ impl World {
     ) -> Option<Lease> {
         // Who is not there says so himself.
         let Ok(seat) = self.seat(at.1) else { return Some(Lease::default()) };
-        let open =
-            || self.steady || opens(&self.health(at.0, at.1), want.prompt_tokens, clock::unix_ms_signed()).is_none();
+        let open = || self.opens(at.0, at.1, want.prompt_tokens, clock::unix_ms()).is_none();
         if seat.account.is_idle() && open() {
             return Some(Lease::default());
         }
@@ -111,10 +108,10 @@ impl Trip {
 
     /// It was refused, and its provider said from when it is not, which is soon enough.
     pub(super) fn is_worth_waiting_for(&self, attempt: &Attempt) -> bool {
-        let health = self.world.health(&attempt.endpoint, attempt.instance.id);
-        let opens = opens(&health, self.inbound.peek.want.prompt_tokens, clock::unix_ms_signed());
+        let (prompt, now) = (self.inbound.peek.want.prompt_tokens, clock::unix_ms());
+        let opens = self.world.opens(&attempt.endpoint, attempt.instance.id, prompt, now);
         let latest = || self.world.latest(self.inbound.heads.class, self.pace.last_call());
-        !self.world.steady && opens.is_some_and(|at| at <= latest())
+        opens.is_some_and(|at| i64::try_from(at).is_ok_and(|at| at <= latest()))
     }
 
     /// One more request for the same answer, if there is room for it.
@@ -183,7 +180,7 @@ pub(super) fn told(world: &World, class: Class, told: &Explained, prompt: u64, n
     };
     let opens = ranked().filter(|one| spent(one)).flat_map(|one| one.endpoint.pool.iter().map(move |i| (one, i.id)));
     let opens = opens.filter_map(|(one, instance)| {
-        let known = world.health(&one.endpoint, instance).opens(now_ms, prompt);
+        let known = world.opens(&one.endpoint, instance, prompt, now_ms);
         let full = world.seat(instance).ok()?.account.full_until();
         known.max(full.filter(|at| *at > now_ms))
     });

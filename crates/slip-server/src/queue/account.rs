@@ -64,7 +64,7 @@ impl Need {
 }
 
 /// From when a model is thought to have room for such a prompt; `None` is now.
-pub fn opens(health: &Health, prompt: u64, now_ms: i64) -> Option<i64> {
+fn opens(health: &Health, prompt: u64, now_ms: i64) -> Option<i64> {
     health.opens(unsigned(now_ms), prompt).map(|at| i64::try_from(at).unwrap_or(i64::MAX))
 }
 

@@ -14,6 +14,9 @@ use tokio::time::timeout_at;
 
 /// Its name in metrics.
 const GATEWAY: &str = "gateway";
+/// What of the room the classes may take, in thousandths: whoever waits for an account inside keeps its place meanwhile, and there
+/// must be room for those who are waited for however many such there are.
+const SHARES: [usize; 3] = [1_000, 800, 600];
 
 /// See the head of this file.
 pub struct Door {
@@ -76,10 +79,14 @@ impl Door {
         let mut missed = Vec::new();
         loop {
             let mut waiters = locked(&self.waiters);
-            if !self.step_in(app) {
-                break;
-            }
-            let next = waiters.next_if(clock::unix_ms_signed(), |(), _| May::Go);
+            let Some(inside) = self.step_in(app, Class::Interactive) else { break };
+            let next =
+                waiters.next_if(
+                    clock::unix_ms_signed(),
+                    |(), class| {
+                        if inside < self.room(class) { May::Go } else { May::Nobody }
+                    },
+                );
             self.waiting.store(waiters.each.len(), SeqCst);
             match next {
                 // Its own task is about to leave the line: the place is given on.
@@ -95,9 +102,16 @@ impl Door {
         }
     }
 
-    fn step_in(&self, app: &App) -> bool {
+    /// How many were inside before, if there was room.
+    fn step_in(&self, app: &App, class: Class) -> Option<usize> {
+        let room = self.room(class);
+        app.in_flight.fetch_update(SeqCst, SeqCst, |inside| (inside < room).then_some(inside + 1)).ok()
+    }
+
+    /// However little it is, it is not nothing.
+    fn room(&self, class: Class) -> usize {
         let most = self.most.load(SeqCst);
-        app.in_flight.fetch_update(SeqCst, SeqCst, |inside| (inside < most).then_some(inside + 1)).is_ok()
+        if class == Class::Interactive { most } else { (most.saturating_mul(SHARES[class as usize]) / 1_000).max(1) }
     }
 }
 
@@ -107,8 +121,8 @@ impl InFlight {
     }
 
     /// At once, or not at all. Nobody overtakes who waits.
-    pub fn enter(app: &Arc<App>) -> Option<InFlight> {
-        let free = app.door.waiting.load(SeqCst) == 0 && app.door.step_in(app);
+    pub fn enter(app: &Arc<App>, class: Class) -> Option<InFlight> {
+        let free = app.door.waiting.load(SeqCst) == 0 && app.door.step_in(app, class).is_some();
         free.then(|| InFlight::of(app))
     }
 
