@@ -6,6 +6,8 @@
 
 pub mod account;
 pub mod door;
+#[cfg(test)]
+mod tests;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;

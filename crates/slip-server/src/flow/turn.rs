@@ -68,9 +68,14 @@ impl World {
         seat.account.take(&self.need(at, class, want, latest))
     }
 
+    /// Whoever cannot wait until there is room by the provider's own words does not go by them: they were said some time ago, and it
+    /// may as well say no itself.
     fn need(&self, (endpoint, instance): (&Endpoint, u32), class: Class, want: &Want, latest_ms: i64) -> Need {
-        let health = (!self.steady).then(|| self.health(endpoint, instance));
-        Need { class, tokens: hold::tokens(want), prompt: want.prompt_tokens, health, latest_ms }
+        let prompt = want.prompt_tokens;
+        let opens = self.opens(endpoint, instance, prompt, clock::unix_ms());
+        let in_time = opens.is_none_or(|at| i64::try_from(at).is_ok_and(|at| at <= latest_ms));
+        let health = (in_time && !self.steady).then(|| self.health(endpoint, instance));
+        Need { class, tokens: hold::tokens(want), prompt, health, latest_ms }
     }
 
     /// How long one of a class may wait that must be over by an instant; not at all where nobody may.

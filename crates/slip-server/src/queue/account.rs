@@ -51,21 +51,11 @@ impl Need {
         self.health.as_ref().map(|health| Arc::as_ptr(health) as usize)
     }
 
-    /// From when the provider is thought to have room; `None` is now. Whoever cannot wait so long asks at once: what was said of
-    /// limits is some time ago, and the provider may as well say no itself.
+    /// From when the provider is thought to have room; `None` is now.
     fn opens(&self, now_ms: i64) -> Option<i64> {
-        opens(self.health.as_ref()?, self.prompt, now_ms).filter(|at| *at <= self.latest_ms)
+        let opens = self.health.as_ref()?.opens(unsigned(now_ms), self.prompt)?;
+        Some(i64::try_from(opens).unwrap_or(i64::MAX))
     }
-
-    /// There is no room that could be waited for.
-    fn asks_anyway(&self, now_ms: i64) -> bool {
-        self.health.as_ref().and_then(|health| opens(health, self.prompt, now_ms)).is_some_and(|at| at > self.latest_ms)
-    }
-}
-
-/// From when a model is thought to have room for such a prompt; `None` is now.
-fn opens(health: &Health, prompt: u64, now_ms: i64) -> Option<i64> {
-    health.opens(unsigned(now_ms), prompt).map(|at| i64::try_from(at).unwrap_or(i64::MAX))
 }
 
 /// See the head of this file. Outlives a configuration.
@@ -140,9 +130,9 @@ impl Account {
         state.room.tokens.set_limit(limits.tokens_per_minute);
         state.room.places = limits.concurrent;
         state.waiters.line.set_terms(terms);
-        drop(state);
         self.limited.store(limits != AccountLimits::default(), SeqCst);
-        self.full_until_ms.store(0, SeqCst);
+        self.note(&mut state.room, clock::unix_ms_signed());
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -242,9 +232,16 @@ impl Account {
             let now = clock::unix_ms_signed();
             let mut look = now.saturating_add(LOOK_MS);
             let mut missed = None;
+            // Nobody overtakes others that wait for the same model, however little he needs.
+            let mut passed: Vec<usize> = Vec::new();
             while missed.is_none() {
                 let next = waiters.next_if(now, |need, class| {
+                    let model = need.model();
+                    if model.is_some_and(|model| passed.contains(&model)) {
+                        return May::Pass;
+                    }
                     let may = room.may(need, class, now);
+                    passed.extend(model.filter(|_| may == Ok(May::Pass)));
                     look = may.err().or_else(|| need.opens(now)).unwrap_or(look).min(look);
                     may.unwrap_or(May::Nobody)
                 });
@@ -313,9 +310,8 @@ impl Room {
             let of = self.models.get(&at).copied().unwrap_or_default();
             let (requests, tokens) = health.headroom(unsigned(now));
             // Those that were let in and have not begun are not counted yet by whoever counts down.
-            let short = !need.asks_anyway(now)
-                && (requests.is_some_and(|left| left <= of.requests)
-                    || tokens.is_some_and(|left| u64::from(left) < of.tokens.saturating_add(need.prompt)));
+            let short = requests.is_some_and(|left| left <= of.requests)
+                || tokens.is_some_and(|left| u64::from(left) < of.tokens.saturating_add(need.prompt));
             if short || (of.trial && (requests, tokens) == (None, None)) {
                 return Ok(May::Pass);
             }
@@ -386,7 +382,7 @@ impl Lease {
         let Some(lent) = &mut self.0 else { return };
         lent.sent = true;
         if !lent.trial {
-            lent.under_way();
+            lent.under_way(false);
         }
     }
 
@@ -406,7 +402,7 @@ impl Lease {
     /// Its answer has begun, and with it is known what it said of limits.
     pub fn heard(&mut self) {
         if let Some(lent) = self.0.as_mut().filter(|lent| lent.model.is_some()) {
-            lent.under_way();
+            lent.under_way(true);
             lent.account.open();
         }
     }
@@ -428,14 +424,15 @@ impl Lease {
 }
 
 impl Lent {
-    fn under_way(&mut self) {
+    fn under_way(&mut self, heard: bool) {
         let Some(at) = self.model.take() else { return };
         let models = &mut locked(&self.account.state).room.models;
         let Some(of) = models.get_mut(&at) else { return };
         of.requests = of.requests.saturating_sub(1);
         of.tokens = of.tokens.saturating_sub(self.prompt);
         if self.trial {
-            (of.trial, of.spent) = (false, false);
+            of.trial = false;
+            of.spent &= !heard;
         }
         if of.requests == 0 && !of.trial && !of.spent {
             models.remove(&at);
@@ -445,7 +442,7 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        self.under_way();
+        self.under_way(false);
         let now = clock::unix_ms_signed();
         let mut state = locked(&self.account.state);
         state.room.inside = state.room.inside.saturating_sub(1);
