@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`account`] | money spent and held, against caps of a day, a week, a month or for ever | [`Nano`](slip_ir::Nano), 10⁻⁹ USD |
 //! | [`rate`] | requests or tokens a minute | requests, tokens |
+//! | [`window`] | requests or tokens in any minute, wherever it begins | requests, tokens |
 //! | [`gate`] | how many at once | requests under way |
 //! | [`quota`] | all of these of nested scopes (key, member, workspace, instance), taken together or not at all | |
 //! | [`mod@line`] | who waits, and who is next | |
@@ -40,15 +41,19 @@ pub mod quota;
 pub mod rate;
 pub mod sums;
 mod sync;
+#[cfg(not(loom))]
+pub mod window;
 
 pub use account::{Account, Cap, Caps, Denied, Held, Lease, LeaseUse, Left, hold};
 #[cfg(not(loom))]
 pub use gate::{Gate, Inside};
 #[cfg(not(loom))]
-pub use line::{Class, Line, Ticket};
+pub use line::{Class, Line, May, Ticket};
 pub use period::{Reset, day_of};
 #[cfg(not(loom))]
 pub use quota::{Kind, Pass, Quota, Refused, Scope};
 #[cfg(not(loom))]
 pub use rate::{Rate, Wait};
 pub use sums::{Sums, Usage};
+#[cfg(not(loom))]
+pub use window::Window;

@@ -98,6 +98,16 @@ impl fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
+/// What is said of one whose turn it would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum May {
+    Go,
+    /// Not this one: what it waits for is not what the next one does.
+    Pass,
+    /// Nobody: whoever comes after it may not overtake it either.
+    Nobody,
+}
+
 /// An instant and who: the order within a row, with ties by who came first.
 type Turn = (i64, Ticket);
 
@@ -181,16 +191,44 @@ impl Line {
         Ok(ticket)
     }
 
+    /// From now on. Who waits keeps the deadline it came with.
+    pub fn set_terms(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
     /// Who is served now; leaves the line by it. Never one whose time is up.
     pub fn next(&mut self, now_ms: i64) -> Option<Ticket> {
+        self.next_if(now_ms, |_, _| May::Go)
+    }
+
+    /// The same, of those of whom `may` says so. It is asked in the order in which they would be served, with the class they stand
+    /// in, until one may go or nobody may.
+    pub fn next_if(&mut self, now_ms: i64, mut may: impl FnMut(Ticket, Class) -> May) -> Option<Ticket> {
         self.pass(now_ms);
         let share = self.terms.share.max(2);
-        let row = self.rows.iter_mut().find(|row| !(row.own.is_empty() && row.aged.is_empty()))?;
-        let aged = row.own.is_empty() || (row.since >= share - 1 && !row.aged.is_empty());
-        row.since = if aged { 0 } else { row.since.saturating_add(1) };
-        let (_, ticket) = *if aged { &row.aged } else { &row.own }.first()?;
-        self.leave(ticket);
-        Some(ticket)
+        for class in Class::ALL {
+            let row = &mut self.rows[class as usize];
+            let aged_first = row.own.is_empty() || (row.since >= share - 1 && !row.aged.is_empty());
+            let (first, second) = if aged_first { (&row.aged, &row.own) } else { (&row.own, &row.aged) };
+            let all = first.iter().map(|turn| (turn, aged_first)).chain(second.iter().map(|turn| (turn, !aged_first)));
+            let mut chosen = None;
+            for ((_, ticket), aged) in all {
+                match may(*ticket, class) {
+                    May::Go => {
+                        chosen = Some((*ticket, aged));
+                        break;
+                    }
+                    May::Pass => {}
+                    May::Nobody => return None,
+                }
+            }
+            if let Some((ticket, aged)) = chosen {
+                row.since = if aged { 0 } else { row.since.saturating_add(1) };
+                self.leave(ticket);
+                return Some(ticket);
+            }
+        }
+        None
     }
 
     /// Those whose time is up, the earliest first; they have left by it. Each is told once.
@@ -207,6 +245,11 @@ impl Line {
     pub fn expires_next(&self) -> Option<i64> {
         let first = |turns: &BTreeSet<Turn>| turns.first().map(|(at, _)| *at);
         first(&self.overdue).or_else(|| first(&self.deadlines))
+    }
+
+    /// When its time is up; `None` for one who has left.
+    pub fn deadline(&self, ticket: Ticket) -> Option<i64> {
+        self.waiting.get(&ticket).map(|waiting| waiting.deadline)
     }
 
     /// Leave the line. `false` for one who has left already.
@@ -310,6 +353,30 @@ mod tests {
             (None, 1),
             "the longest wait is up before its deadline"
         );
+    }
+
+    #[test]
+    fn who_may_not_go_is_passed_over_or_holds_up_all_behind_it() {
+        let mut line = line([i64::MAX, 100, i64::MAX]);
+        let [first, second] = [(); 2].map(|()| line.push(Interactive, i64::MAX, 0).expect("room"));
+        let third = line.push(Batch, i64::MAX, 0).expect("room");
+        let mut asked = vec![];
+        let none = line.next_if(1, |ticket, class| {
+            asked.push((ticket, class));
+            if ticket == second { May::Nobody } else { May::Pass }
+        });
+        assert_eq!((none, asked), (None, vec![(first, Interactive), (second, Interactive)]));
+        let only = |wanted| move |ticket, _| if ticket == wanted { May::Go } else { May::Pass };
+        assert_eq!(line.next_if(1, only(third)), Some(third));
+        let aged = line.push(Batch, i64::MAX, 2).expect("room");
+        assert_eq!(
+            line.next_if(102, |ticket, class| {
+                assert_eq!(class, Interactive, "it has aged");
+                only(aged)(ticket, class)
+            }),
+            Some(aged)
+        );
+        assert_eq!((line.next(103), line.next(103), line.next(103)), (Some(first), Some(second), None));
     }
 
     #[test]

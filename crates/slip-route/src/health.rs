@@ -25,7 +25,7 @@ pub use breaker::{Breaker, Verdict};
 use budget::Budget;
 pub use frozen::Frozen;
 use headroom::Headroom;
-pub use headroom::{Allowance, Left};
+pub use headroom::{Allowance, Left, Mark};
 use odds::Odds;
 use pace::Pace;
 use silence::Silence;
@@ -301,9 +301,29 @@ impl Health {
         }
     }
 
+    /// Which of the attempts that have begun was the last: for [`Health::allowed_to`].
+    pub fn mark(&self) -> Mark {
+        self.headroom.mark()
+    }
+
+    /// What the provider said of its rate limits to an attempt that began at this mark.
+    pub fn allowed_to(&self, now_ms: u64, allowance: &Allowance, mark: Mark) {
+        self.headroom.hear_of(now_ms, allowance, mark);
+    }
+
     /// What the provider said of its rate limits.
     pub fn allowed(&self, now_ms: u64, allowance: &Allowance) {
         self.headroom.hear(now_ms, allowance);
+    }
+
+    /// What is left of the provider's rate limits, requests and tokens; `None` where nobody said.
+    pub fn headroom(&self, now_ms: u64) -> (Option<u32>, Option<u32>) {
+        self.headroom.left(now_ms)
+    }
+
+    /// From when they may have room for a request with so many prompt tokens; `None` is now.
+    pub fn opens(&self, now_ms: u64, tokens: u64) -> Option<u64> {
+        self.headroom.opens(now_ms, tokens)
     }
 
     /// A probe of its own found it dead or alive.

@@ -124,6 +124,7 @@ fn run(mut plan: Plan, script: &[(Fault, Sent)]) -> (Vec<(u64, u32, String)>, u6
                 waited += 1;
                 now += pause.as_millis() as u64;
             }
+            Step::Full => panic!("nobody was busy"),
             Step::Stop(fault) => return (tries, waited, Some(fault)),
         }
     }

@@ -137,6 +137,8 @@ pub struct Attempt {
 pub enum Step {
     Try(Attempt),
     Wait(Duration),
+    /// All who are left have no room ([`Plan::busy`]). Whoever comes to have some is taken up by [`Plan::admit`].
+    Full,
     Stop(Fault),
 }
 
@@ -170,6 +172,8 @@ pub struct Plan {
     grace: Option<u32>,
     /// Who was asked beside another.
     hedged: Option<usize>,
+    /// Whose account had no room for it.
+    full: Vec<(usize, Instance)>,
     /// The caller (or the house) listed several models.
     many_models: bool,
     /// By the place of the name asked for.
@@ -224,6 +228,7 @@ pub fn choose(
         next: Next::Open,
         grace: None,
         hedged: None,
+        full: Vec::new(),
         many_models,
         strategies,
         turn: view.turn,

@@ -13,6 +13,8 @@ mod tests;
 
 /// Entries of `order`, `only`, `ignore`: each is compared with every endpoint, so a list may not be made of thousands.
 pub const MAX_NAMES: usize = 256;
+/// How urgent a request may be, the most urgent first.
+pub const PRIORITIES: [&str; 3] = ["interactive", "batch", "background"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
@@ -101,6 +103,8 @@ pub struct Rules {
     pub balancer: Option<&'static dyn Strategy>,
     /// Our own word: whether another endpoint may be asked beside a slow first. Only where the name that is asked for gives leave.
     pub hedge: Option<bool>,
+    /// Our own word: how urgent it is, one of [`PRIORITIES`].
+    pub priority: Option<&'static str>,
     /// Not the caller's: how endpoints are ordered where nothing else says how.
     pub habit: Option<Sort>,
 }
@@ -124,6 +128,7 @@ impl Default for Rules {
             max_price: MaxPrice::default(),
             balancer: None,
             hedge: None,
+            priority: None,
             habit: None,
         }
     }
@@ -190,6 +195,7 @@ impl Rules {
                 "max_price" => rules.max_price = max_price(value)?,
                 "load_balancer" => rules.balancer = Some(balancer(&at(), value)?),
                 "hedge" => rules.hedge = Some(flag(&at(), value)?),
+                "priority" => rules.priority = Some(priority(&at(), value)?),
                 _ => {}
             }
         }
@@ -221,6 +227,11 @@ fn wrong(at: &str, expected: &str, got: &Value) -> BadRules {
 
 fn flag(at: &str, value: &Value) -> Result<bool, BadRules> {
     value.as_bool().ok_or_else(|| wrong(at, "true or false", value))
+}
+
+fn priority(at: &str, value: &Value) -> Result<&'static str, BadRules> {
+    let known = PRIORITIES.into_iter().find(|word| value.as_str() == Some(word));
+    known.ok_or_else(|| wrong(at, &format!("one of {}", PRIORITIES.join(", ")), value))
 }
 
 fn strings<'a>(at: &str, value: &'a Value) -> Result<Vec<&'a str>, BadRules> {

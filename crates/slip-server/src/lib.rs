@@ -14,6 +14,7 @@ pub mod flow;
 mod fnv;
 pub mod listing;
 pub mod probing;
+pub mod queue;
 pub mod refreshing;
 pub mod routes;
 pub mod serve;
@@ -26,6 +27,7 @@ pub mod world;
 
 use arc_swap::ArcSwap;
 use contents::Contents;
+use queue::door::Door;
 use slip_store::{Ledger, Place, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -49,6 +51,8 @@ pub struct App {
     pub turn: AtomicU64,
     /// Requests whose record is open.
     pub in_flight: AtomicUsize,
+    /// Where others wait when those are as many as may be.
+    pub door: Door,
     /// No new requests.
     pub draining: AtomicBool,
     /// The drain is over: streams that still run are ended.
@@ -58,7 +62,10 @@ pub struct App {
 impl App {
     pub fn new(place: Place, vitals: Arc<Vitals>, mut world: World) -> Result<Arc<App>, slip_store::Error> {
         world.wake(None);
-        let telemetry = Telemetry::default();
+        let mut telemetry = Telemetry::default();
+        telemetry.lines(&vitals.lines);
+        let door = Door::new(vitals.lines.clone());
+        door.set(world.limits.max_concurrent, world.limits.queue);
         let store = Store::open(place, Some(telemetry.observer()))?;
         store.cap_instance(world.limits.caps);
         Ok(Arc::new(App {
@@ -71,6 +78,7 @@ impl App {
             conversations: Conversations::default(),
             turn: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
+            door,
             draining: AtomicBool::new(false),
             cut: AtomicBool::new(false),
         }))
@@ -85,6 +93,7 @@ impl App {
     pub fn replace(&self, mut world: World) {
         world.wake(Some(&self.world()));
         self.store.cap_instance(world.limits.caps);
+        self.door.set(world.limits.max_concurrent, world.limits.queue);
         self.world.store(Arc::new(world));
     }
 }

@@ -43,6 +43,7 @@ impl Running {
     /// Stop accepting, let what is in flight end (at most `limit`, or until [`App::cut`]), flush the ledger.
     pub async fn drain(self, limit: Duration) {
         self.app.draining.store(true, Ordering::SeqCst);
+        self.app.door.close();
         let _ = self.stop.send(true);
         let deadline = crate::clock::now() + limit;
         let cut = || self.app.cut.load(Ordering::SeqCst);

@@ -6,6 +6,7 @@
 mod endpoints;
 
 use crate::App;
+use crate::queue::Counts;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -139,6 +140,11 @@ impl Default for Telemetry {
 }
 
 impl Telemetry {
+    /// Count of lines what they count of themselves.
+    pub fn lines(&mut self, counts: &Counts) {
+        counts.register(&mut self.registry);
+    }
+
     /// What the store calls for each record, in its own thread.
     pub fn observer(&self) -> slip_store::Observer {
         let counters = self.counters.clone();

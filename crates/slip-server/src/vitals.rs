@@ -4,11 +4,13 @@
 //! behind it along, everything else is the model's at that endpoint. What counts as a failure is `slip_route::health`'s to say.
 
 use crate::clock;
+use crate::queue::Counts;
+use crate::queue::account::{Account, Lease};
 use crate::upstream::Sent;
 use http::HeaderMap;
 use slip_ir::{Fault, FaultKind};
 use slip_route::Health;
-use slip_route::health::{Answered, Breaker, Frozen, Waiting};
+use slip_route::health::{Answered, Breaker, Frozen, Mark, Waiting};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -20,6 +22,9 @@ pub mod keep;
 pub struct Vitals {
     known: Mutex<HashMap<String, Arc<Health>>>,
     breakers: Mutex<HashMap<String, Arc<Breaker>>>,
+    accounts: Mutex<HashMap<String, Arc<Account>>>,
+    /// What is counted of those who wait.
+    pub lines: Counts,
     /// What an earlier process knew, until somebody asks for it.
     frozen: Mutex<BTreeMap<String, Frozen>>,
 }
@@ -45,6 +50,12 @@ impl Vitals {
     /// Of a key or a host.
     pub fn breaker(&self, name: &str) -> Arc<Breaker> {
         locked(&self.breakers).entry(name.to_owned()).or_default().clone()
+    }
+
+    /// What an account at a provider may do, and who waits for it.
+    pub fn account(&self, name: &str) -> Arc<Account> {
+        let mut accounts = locked(&self.accounts);
+        accounts.entry(name.to_owned()).or_insert_with(|| Arc::new(Account::new(self.lines.clone()))).clone()
     }
 
     /// Everything worth keeping over a restart.
@@ -77,6 +88,10 @@ pub struct Flight {
     /// Its first content came while somebody waited.
     heard: bool,
     over: bool,
+    /// Where it stands among those that have begun.
+    mark: Mark,
+    /// Leave to make it, and its place among those of its account. The last to go: then the next one may come.
+    lease: Option<Lease>,
 }
 
 impl Flight {
@@ -84,19 +99,35 @@ impl Flight {
     pub fn begin(charge: Charge, first: bool, stream: bool, prompt_tokens: u64) -> Flight {
         let now = clock::unix_ms();
         charge.health.begin(now, prompt_tokens);
+        let mark = charge.health.mark();
         if first {
             charge.health.first_try(now);
         }
         let silent = stream.then(|| charge.health.waits(now));
         charge.key.probe(now);
         charge.host.probe(now);
-        Flight { charge, silent, heard: false, over: false }
+        Flight { charge, silent, heard: false, over: false, mark, lease: None }
+    }
+
+    /// With leave of its account.
+    pub fn by(mut self, mut lease: Lease) -> Flight {
+        lease.begins();
+        self.lease = Some(lease);
+        self
+    }
+
+    /// May one more request be made for it?
+    pub fn again(&mut self) -> bool {
+        self.lease.as_mut().is_none_or(Lease::again)
     }
 
     /// The head of an answer: what it says of rate limits.
-    pub fn heard(&self, headers: &HeaderMap) {
+    pub fn heard(&mut self, headers: &HeaderMap) {
         if let Some(allowance) = allowance::read(headers, clock::unix_ms()) {
-            self.charge.health.allowed(clock::unix_ms(), &allowance);
+            self.charge.health.allowed_to(clock::unix_ms(), &allowance, self.mark);
+        }
+        if let Some(lease) = &mut self.lease {
+            lease.heard();
         }
     }
 
@@ -118,6 +149,12 @@ impl Flight {
         self.over = true;
         self.hush();
         self.charge.health.failed(now, fault);
+        match (&mut self.lease, sent) {
+            (Some(lease), Sent::NotSent) => lease.unsent(),
+            // It said no: whatever that cost, it was no tokens.
+            (Some(lease), Sent::Rejected) => lease.settle(0),
+            _ => {}
+        }
         match (fault.kind, sent) {
             (FaultKind::UpstreamAuth | FaultKind::UpstreamQuota, _) => self.charge.key.gone(now),
             (FaultKind::Upstream | FaultKind::UpstreamTimeout, Sent::NotSent) => self.charge.host.failed(now),
@@ -134,6 +171,9 @@ impl Flight {
         self.over = true;
         self.spoke();
         self.charge.health.answered(now, &Answered { heard: self.heard, ..*reply });
+        if let Some(lease) = &mut self.lease {
+            lease.settle(reply.prompt.saturating_add(reply.output));
+        }
         self.charge.host.succeeded(now);
         self.charge.key.succeeded(now);
     }

@@ -1,9 +1,10 @@
 //! What one configuration came to: everything a request reads, immutable, swapped as a whole.
 
 use crate::config::{
-    Checked, Fetch, Hedge, HouseConf, Limits, ModelConf, Patience, ProviderConf, ProviderKind, Timeouts,
+    AccountLimits, Checked, Fetch, Hedge, HouseConf, Limits, ModelConf, Patience, ProviderConf, ProviderKind, Timeouts,
 };
 use crate::decisions::Decisions;
+use crate::queue::account::Account;
 use crate::tokens::Keeper;
 use crate::upstream::tap::{Recorder, Tap};
 use crate::upstream::{Failed, Sent, Target, parse_base};
@@ -32,6 +33,9 @@ pub struct Seat {
     /// Survives a reload: the name its health is kept under.
     name: String,
     probe: Option<Duration>,
+    /// Who asks there, what it may, and who waits for it.
+    pub account: Arc<Account>,
+    limits: AccountLimits,
     /// What else may be to blame for a failure.
     key: Arc<Breaker>,
     host: Arc<Breaker>,
@@ -171,6 +175,9 @@ impl World {
                 None => log.start(),
             }
         }
+        for seat in &self.seats {
+            seat.account.set(seat.limits, self.limits.queue);
+        }
         for route in &mut self.routes {
             let known = before.and_then(|w| w.routes.iter().find(|old| old.name == route.name));
             route.governor = known.map_or_else(|| route.governor.clone(), |old| old.governor.clone());
@@ -233,6 +240,12 @@ impl World {
         self.all.of(&vital_name(0, name))
     }
 
+    /// From when a provider, by its own words, has room for such a prompt; `None` is now, as far as is known.
+    pub fn opens(&self, endpoint: &Endpoint, instance: u32, prompt: u64, now_ms: u64) -> Option<u64> {
+        let known = self.vitals.get(&(endpoint.key, instance)).filter(|_| !self.steady);
+        known?.opens(now_ms, prompt)
+    }
+
     /// What an attempt there is charged to.
     pub fn charge(&self, endpoint: &Endpoint, instance: u32) -> Result<Charge, Failed> {
         let seat = self.seat(instance)?;
@@ -267,6 +280,9 @@ impl slip_route::Vitals for Moment<'_> {
                 vital.cooldown_until_ms = vital.cooldown_until_ms.max(verdict.until_ms);
                 vital.half_open |= verdict.half_open;
                 vital.probing |= verdict.probing;
+            }
+            if seat.account.is_full(self.now_ms) {
+                vital.requests_left = Some(0);
             }
         }
     }
@@ -392,6 +408,8 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut
             {
                 return Err(bad("no key: set `key`, or remove the provider".to_owned()));
             }
+            // Several servers behind one key are one account; without keys each server is one.
+            let account = if p.keys.is_empty() { format!("{} {base}", p.slug) } else { format!("{} #{n}", p.slug) };
             seats.push(Seat {
                 provider: provider.clone(),
                 target: Target {
@@ -404,6 +422,8 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut
                 patience: p.patience,
                 name: format!("{} {base} #{n}", p.slug),
                 probe: p.probe,
+                account: vitals.account(&account),
+                limits: p.account,
                 key: vitals.breaker(&format!("key {} #{n}", p.slug)),
                 host: vitals.breaker(&format!("host {}:{}", origin.host, origin.port)),
             });

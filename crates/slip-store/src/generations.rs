@@ -56,6 +56,12 @@ pub struct Generation {
     /// What the upstream spoke.
     #[serde(with = "word")]
     pub dialect_out: Word,
+    /// How urgent it was; absent for `interactive`.
+    #[serde(with = "word", skip_serializing_if = "is_urgent")]
+    pub priority: Word,
+    /// How long it waited for its turn.
+    #[serde(skip_serializing_if = "zero")]
+    pub queued_ms: u64,
     #[serde(skip_serializing_if = "no")]
     pub streamed: bool,
     #[serde(skip_serializing_if = "no")]
@@ -213,6 +219,10 @@ fn is_chat(op: &Word) -> bool {
     op.is_empty() || *op == Op::Chat.name()
 }
 
+fn is_urgent(priority: &Word) -> bool {
+    matches!(*priority, "" | "interactive")
+}
+
 fn no(flag: &bool) -> bool {
     !flag
 }
@@ -231,7 +241,8 @@ fn nothing(usage: &Usage) -> bool {
 
 /// Closed sets of names are `&'static str` in memory; a name only a later release knows reads as `other`.
 pub(crate) fn known(text: &str) -> &'static str {
-    const OURS: [&str; 6] = ["", "verbatim", "patched", "translated", "prefill", "instruction"];
+    const OURS: [&str; 9] =
+        ["", "verbatim", "patched", "translated", "prefill", "instruction", "interactive", "batch", "background"];
     OURS.into_iter()
         .chain(Dialect::ALL.map(Dialect::name))
         .chain(FaultKind::ALL.map(FaultKind::reason))

@@ -4,7 +4,9 @@ use crate::listing;
 use http_body_util::{BodyExt, Limited};
 use slip_providers::{ALL, Issuer, Local, Provider};
 use slip_server::clock;
-use slip_server::config::{self, Checked, Credential, ModelConf, Patience, Policy, ProviderConf, ProviderKind, Secret};
+use slip_server::config::{
+    self, AccountLimits, Checked, Credential, ModelConf, Patience, Policy, ProviderConf, ProviderKind, Secret,
+};
 use slip_server::listing::MAX_LIST;
 use slip_server::upstream::{self, Deadlines, Target, parse_base};
 use std::collections::BTreeMap;
@@ -142,6 +144,7 @@ fn builtin(provider: &Provider) -> ProviderConf {
         only_declared: false,
         probe: None,
         policy: Policy::default(),
+        account: AccountLimits::default(),
         patience: Patience::default(),
         models: Vec::new(),
     }

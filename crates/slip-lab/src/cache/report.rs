@@ -105,8 +105,11 @@ pub fn markdown(chapters: &[Chapter], seeds: &[u64], sizes: &str) -> String {
             room * 100.0
         );
         let names: Vec<&str> = POLICIES.iter().map(|row| row.name).collect();
-        let _ =
-            writeln!(out, "| stream | {} | `cost`: money beside {RIVAL} | hits beside the best other |", names.join(" | "));
+        let _ = writeln!(
+            out,
+            "| stream | {} | `cost`: money beside {RIVAL} | hits beside the best other |",
+            names.join(" | ")
+        );
         let _ = writeln!(out, "|---|{}---|---|", "---|".repeat(names.len()));
         for chapter in chapters {
             let Some(row) = chapter.found.get(at) else { continue };

@@ -173,7 +173,7 @@ impl Policy for Ours<'_> {
         loop {
             match open.plan.next(now, &At(&self.health, &self.places, now)) {
                 plan::Step::Wait(pause) => return Step::Wait(pause.as_millis() as u64),
-                plan::Step::Stop(_) => return Step::Stop,
+                plan::Step::Full | plan::Step::Stop(_) => return Step::Stop,
                 plan::Step::Try(attempt) => {
                     let site = self.places.get(&(attempt.endpoint.key, attempt.instance.id)).copied();
                     let Some((site, health)) = site.and_then(|at| Some((at, self.health.get(at)?))) else {

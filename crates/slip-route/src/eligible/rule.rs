@@ -178,7 +178,9 @@ impl fmt::Display for Rule {
             }
             Rule::CooledDown => f.write_str("cooling down after failures, tried last"),
             Rule::Probing => f.write_str("coming back after failures, and another request is trying it, tried last"),
-            Rule::Spent => f.write_str("its rate limit has no room for this prompt, tried last"),
+            Rule::Spent => f.write_str(
+                "its rate limit has no room for this prompt: others are tried first, and then it is waited for",
+            ),
             Rule::SealedElsewhere => {
                 f.write_str("it cannot read the sealed reasoning in this conversation, tried last")
             }

@@ -1,10 +1,11 @@
 //! The steps of a plan.
 
 use super::{Attempt, MAX_ATTEMPTS, MAX_SAME, Next, Past, Plan, Sent, Step, verdict};
-use crate::field::Instance;
+use crate::field::{Endpoint, Instance};
 use crate::strategy::Seat;
 use crate::view::{View, Vitals};
 use slip_ir::{Fault, FaultKind, Remedy};
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Plan {
@@ -40,7 +41,42 @@ impl Plan {
                 return self.attempt(candidate, instance);
             }
         }
+        if !self.full.is_empty() {
+            return Step::Full;
+        }
         self.second_lap(now_ms, vitals)
+    }
+
+    /// Tells the plan that an attempt was not made, because the account it would be made with has no room now. Others are asked
+    /// first: other keys of the same provider, then whoever is next in line.
+    pub fn busy(&mut self, attempt: &Attempt) {
+        self.attempts = self.attempts.saturating_sub(1);
+        self.grace = self.grace.map(|left| left + 1);
+        self.full.push((attempt.candidate, attempt.instance));
+        self.next = Next::Sibling(attempt.candidate);
+    }
+
+    /// Tells the plan that a failed attempt was told that nothing is left there now, and from when there is again: it is come back
+    /// to like one that had no room.
+    pub fn comes_back(&mut self, attempt: &Attempt) {
+        if !matches!(self.next, Next::Over(_)) {
+            self.full.push((attempt.candidate, attempt.instance));
+        }
+    }
+
+    /// Those that had no room, in the order in which they would have been asked.
+    pub fn full(&self) -> impl Iterator<Item = (&Arc<Endpoint>, Instance)> {
+        let told = |at: &(usize, Instance)| Some((self.endpoint(self.line.get(at.0)?)?, at.1));
+        self.full.iter().filter_map(told)
+    }
+
+    /// One of [`Plan::full`] has room: it is asked next.
+    pub fn admit(&mut self, which: usize) -> Step {
+        if which >= self.full.len() {
+            return self.over();
+        }
+        let (candidate, instance) = self.full.remove(which);
+        self.attempt(candidate, instance)
     }
 
     /// Who might be asked beside `first`, which is still silent: the next in line under the same name that is well, through an
@@ -207,10 +243,13 @@ impl Plan {
         let one = *self.line.get(candidate)?;
         let endpoint = self.endpoint(&one)?;
         let (key, pool) = (endpoint.key, endpoint.pool.clone());
-        if let ([only], true) = (&*pool, self.past.is_empty()) {
+        if let ([only], true) = (&*pool, self.past.is_empty() && self.full.is_empty()) {
             return Some(*only);
         }
-        let tried = |i: &&Instance| !self.past.iter().any(|p| p.candidate == candidate && p.instance.id == i.id);
+        let tried = |i: &&Instance| {
+            !self.past.iter().any(|p| p.candidate == candidate && p.instance.id == i.id)
+                && !self.full.contains(&(candidate, **i))
+        };
         let seat = |i: &Instance| Seat { instance: *i, live: vitals.vital(key, i.id) };
         let (mut resting, mut awake) = (Vec::new(), Vec::with_capacity(pool.len()));
         for seat in pool.iter().filter(tried).map(seat) {

@@ -56,6 +56,7 @@ fn run(mut plan: Plan, script: &[(Fault, Sent)]) -> (Vec<String>, Option<Fault>)
                 let Some((fault, sent)) = script.next() else { return (path, None) };
                 plan.failed(&attempt, fault, *sent, now);
             }
+            Step::Full => panic!("nobody was busy"),
             Step::Wait(pause) => {
                 assert!(pause <= MAX_PAUSE && !pause.is_zero());
                 path.push("wait".to_owned());
@@ -488,4 +489,51 @@ fn a_hedge_is_one_try_of_one_endpoint_like_any_other() {
     off.unhedge();
     off.failed(&first, &down, Sent::Rejected, 0);
     assert_eq!(next(&mut off), Some(2));
+}
+
+/// Asks on until everybody is busy, and says who was.
+fn all_busy(plan: &mut Plan) -> Vec<String> {
+    let mut path = Vec::new();
+    loop {
+        match plan.next(0, &Calm) {
+            Step::Try(attempt) => {
+                path.push(format!("{}#{} {}", attempt.endpoint.tag, attempt.instance.id, attempt.number));
+                assert!(path.len() < 20);
+                plan.busy(&attempt);
+            }
+            Step::Full => return path,
+            other => panic!("{other:?} after {path:?}"),
+        }
+    }
+}
+
+#[test]
+fn who_has_no_room_is_come_back_to_when_everybody_else_was_asked() {
+    let field = world(&[&[0, 1], &[2]]);
+    let mut plan = plan(&field, &ask(&["m/one"], r#"{"sort":"price"}"#));
+    let mut path = all_busy(&mut plan);
+    // No attempt was made, whoever was looked at: other keys first, then whoever is next in line.
+    path[..2].sort();
+    assert_eq!(path, ["a#0 1", "a#1 1", "b#2 1"]);
+    let waits: Vec<_> = plan.full().map(|(endpoint, instance)| (endpoint.tag.to_string(), instance.id)).collect();
+    let at = waits.iter().position(|(tag, _)| tag == "b").expect("it waits");
+    let Step::Try(attempt) = plan.admit(at) else { panic!("it has room") };
+    assert_eq!((&*attempt.endpoint.tag, attempt.number), ("b", 1));
+    plan.failed(&attempt, &fault(FaultKind::Upstream, Remedy::Elsewhere), Sent::Rejected, 0);
+    assert!(matches!(plan.next(0, &Calm), Step::Full), "the others are still waited for");
+    let Step::Try(attempt) = plan.admit(0) else { panic!("it has room") };
+    assert_eq!((&*attempt.endpoint.tag, attempt.number), ("a", 2));
+    assert!(matches!(plan.admit(7), Step::Stop(_)), "there is no such one");
+}
+
+#[test]
+fn whoever_has_room_is_asked_before_anybody_is_waited_for() {
+    let field = world(&[&[0], &[1]]);
+    let mut plan = plan(&field, &ask(&["m/one"], r#"{"sort":"price"}"#));
+    let Step::Try(first) = plan.next(0, &Calm) else { panic!("somebody is asked") };
+    plan.busy(&first);
+    let Step::Try(second) = plan.next(0, &Calm) else { panic!("another is asked") };
+    assert_eq!([&*first.endpoint.tag, &*second.endpoint.tag], ["a", "b"]);
+    plan.failed(&second, &fault(FaultKind::Upstream, Remedy::Elsewhere), Sent::Ambiguous, 0);
+    assert!(matches!(plan.next(0, &Calm), Step::Full), "one more try is left, and it is the one that is waited for");
 }

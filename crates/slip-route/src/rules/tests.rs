@@ -14,7 +14,7 @@ fn every_member_is_read() {
             "quantizations":["fp8","bf16"],"sort":{"by":"latency","partition":"none"},
             "preferred_min_throughput":50,"preferred_max_latency":{"p90":2.5,"p99":null},
             "max_price":{"prompt":1,"completion":"2.5","request":"0.01","audio":0.1,"image":0},
-            "load_balancer":"round_robin","options":{"whatever":1},"new_member":[1,2]}"#,
+            "load_balancer":"round_robin","priority":"batch","options":{"whatever":1},"new_member":[1,2]}"#,
     )
     .unwrap();
     assert_eq!(rules.order, ["groq", "deepinfra/turbo"]);
@@ -37,7 +37,7 @@ fn every_member_is_read() {
             image: Some(Pico(0)),
         }
     );
-    assert_eq!(rules.balancer.unwrap().name(), "round-robin");
+    assert_eq!((rules.balancer.unwrap().name(), rules.priority), ("round-robin", Some("batch")));
 }
 
 #[test]
@@ -56,6 +56,7 @@ fn a_wrong_type_is_refused_with_its_path() {
     let rows: &[(&str, &str)] = &[
         ("[]", "provider: expected an object, got an array"),
         (r#""groq""#, r#"provider: expected an object, got "groq""#),
+        (r#"{"priority":"now"}"#, r#"provider.priority: expected one of interactive, batch, background, got "now""#),
         (r#"{"order":"groq"}"#, r#"provider.order: expected an array of strings, got "groq""#),
         (r#"{"only":["a",1]}"#, "provider.only[1]: expected a string, got 1"),
         (r#"{"allow_fallbacks":"no"}"#, r#"provider.allow_fallbacks: expected true or false, got "no""#),

@@ -22,6 +22,8 @@ pub struct Asked<'a> {
     pub view: &'a View<'a>,
     /// Whether another would be asked beside the first.
     pub hedge: Value,
+    /// How urgent it is, and whether it would wait.
+    pub queue: Value,
     pub now_ms: u64,
     /// What is said where everybody who may serve would lose something that must not be lost.
     pub nobody: Option<Fault>,
@@ -48,6 +50,7 @@ pub fn shown(told: &Explained, asked: &Asked<'_>) -> Value {
         "conversation": conversation(told, asked.view),
         "expects": expects(told),
         "hedge": asked.hedge,
+        "queue": asked.queue,
         "cache": "off",
         "no_route": told.no.clone().map(no_route).or_else(|| asked.nobody.as_ref().map(nobody)),
     })
@@ -125,6 +128,9 @@ fn endpoint(one: &Told, told: &Explained, asked: &Asked<'_>) -> Value {
         Verdict::Refused(rules) => ("refused", rules),
         Verdict::Unfit(_) => ("refused", &[]),
         Verdict::May(chance) if chance.rank.is_none() => ("never", &chance.demoted),
+        Verdict::May(chance) if asked.queue["waits"] == true && chance.demoted.contains(&Rule::Spent) => {
+            ("waits", &chance.demoted)
+        }
         Verdict::May(chance) if !chance.demoted.is_empty() || chance.ignores => ("last", &chance.demoted),
         Verdict::May(chance) => ("eligible", &chance.demoted),
     };

@@ -166,6 +166,8 @@ fn own(row: &Generation) -> Value {
         "cache_write_tokens": t.cache_write + t.cache_write_1h,
         "total_ms": row.total_ms,
         "overhead_us": row.overhead_us,
+        "priority": if row.priority.is_empty() { "interactive" } else { row.priority },
+        "queued_ms": row.queued_ms,
         "hedge_waste": row.hedge_waste.map_or(Value::Null, usd),
         "dialect_in": row.dialect_in,
         "dialect_out": row.dialect_out,

@@ -49,7 +49,7 @@ pub fn check(
     }
     let drain_timeout = c.read(&root.key("drain_timeout"), raw.drain_timeout.as_deref(), words::duration);
     let timeouts = c.timeouts(raw.timeouts.as_ref());
-    let limits = c.limits(raw.limits.as_ref());
+    let limits = c.limits(raw);
     let providers: Vec<ProviderConf> =
         raw.providers.iter().filter_map(|(slug, provider)| c.provider(slug, provider)).collect();
     let houses = c.houses(raw);
@@ -138,8 +138,9 @@ impl Checker<'_> {
         })
     }
 
-    fn limits(&mut self, raw: Option<&raw::Limits>) -> Option<Limits> {
-        let raw = raw?;
+    fn limits(&mut self, raw: &Raw) -> Option<Limits> {
+        let queue = self.queue(raw.queue.as_ref());
+        let raw = raw.limits.as_ref()?;
         let body = self.read(&Path::of(&["limits", "body"]), raw.body.as_deref(), words::size);
         let mut caps = Caps::none();
         for (name, text, reset) in [
@@ -153,7 +154,7 @@ impl Checker<'_> {
                 caps = caps.with(reset, Cap { limit, include_byok: false });
             }
         }
-        Some(Limits { body: body?, max_concurrent: raw.max_concurrent?, caps })
+        Some(Limits { body: body?, max_concurrent: raw.max_concurrent?, caps, queue: queue? })
     }
 
     fn decision_log(&mut self, raw: &raw::DecisionLog) -> Option<DecisionLog> {

@@ -1,8 +1,9 @@
 //! A configuration that has been understood: what the rest of the house is built from.
 
-pub use super::raw::Policy;
+pub use super::raw::{Account as AccountLimits, Policy};
 use slip_ir::{Dialect, MediaKind, Op, Price};
 use slip_quota::Caps;
+use slip_quota::line::Terms;
 use slip_store::DatabaseUrl;
 use slip_wire::Envelope;
 use std::collections::BTreeMap;
@@ -96,6 +97,8 @@ pub struct Limits {
     pub max_concurrent: u32,
     /// What all keys together may spend.
     pub caps: Caps,
+    /// Of every line there is.
+    pub queue: Terms,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,6 +140,8 @@ pub struct ProviderConf {
     /// What the file says of its terms.
     pub policy: Policy,
     pub patience: Patience,
+    /// Of each of its accounts.
+    pub account: AccountLimits,
     pub models: Vec<ModelConf>,
 }
 

@@ -11,6 +11,7 @@ mod expand;
 mod parse;
 mod problem;
 mod provider;
+mod queue;
 mod raw;
 mod route;
 mod shape;
@@ -28,9 +29,9 @@ use veil::Veil;
 
 pub use check::Facts;
 pub use checked::{
-    After, Aws, AwsKeys, Checked, Credential, DecisionLog, Entra, EntraWho, Fetch, Google, Hedge, HouseConf,
-    LOG_LEVELS, Limits, ModelConf, Patience, Policy, Proof, ProviderConf, ProviderKind, Secret, SimConf, Timeouts,
-    mask,
+    AccountLimits, After, Aws, AwsKeys, Checked, Credential, DecisionLog, Entra, EntraWho, Fetch, Google, Hedge,
+    HouseConf, LOG_LEVELS, Limits, ModelConf, Patience, Policy, Proof, ProviderConf, ProviderKind, Secret, SimConf,
+    Timeouts, mask,
 };
 pub use cloud::{google_from, surroundings};
 pub use problem::{Problem, Problems};

@@ -48,6 +48,7 @@ impl Checker<'_> {
             }),
             policy: raw.policy.unwrap_or_default(),
             patience: self.patience(&path, raw.timeouts.as_ref()),
+            account: raw.limits.unwrap_or_default(),
             models,
             kind,
         })

@@ -34,6 +34,8 @@ pub struct Raw {
     pub timeouts: Option<Timeouts>,
     /// What a caller may take.
     pub limits: Option<Limits>,
+    /// Who waits, how many and how long, when this gateway or an account at a provider takes no more for now.
+    pub queue: Option<Queue>,
     /// What callers name by URL and a provider cannot fetch by itself.
     pub fetch: Option<Fetch>,
     /// A file with a line of JSON per routed request: what was known, what was chosen, what came of it, and nothing of what was said.
@@ -94,7 +96,7 @@ pub struct Limits {
     /// Largest request body: `32MiB`.
     #[schemars(example = "32MiB")]
     pub body: Option<String>,
-    /// Requests under way at once; more are answered 503.
+    /// Requests under way at once; more wait as `queue` says, and beyond that are answered 503.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_concurrent: Option<u32>,
     /// What all keys together may spend in dollars on a day, in a week (from Monday), in a month (all UTC), and ever: `"50"`.
@@ -106,6 +108,47 @@ pub struct Limits {
     pub monthly_usd: Option<String>,
     #[schemars(example = "10000")]
     pub total_usd: Option<String>,
+}
+
+/// By the class of a request, which its key and it itself say.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Somebody waits for the answer.
+    pub interactive: Option<Row>,
+    /// Nobody does, but it is wanted.
+    pub batch: Option<Row>,
+    /// Whenever there is nothing else to do.
+    pub background: Option<Row>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// So many may wait in one line; 0: nobody, they are refused at once.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub length: Option<u32>,
+    /// Nobody waits longer: `10s`.
+    #[schemars(example = "10s")]
+    pub wait: Option<String>,
+    /// Who has waited so long is served among the class above, one for every few of those: `30s`.
+    #[schemars(example = "30s")]
+    pub ages: Option<String>,
+}
+
+/// What the provider lets one account do. An account is a key, or, where no key is wanted, a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// In any minute, wherever it begins.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub requests_per_minute: Option<u64>,
+    /// Prompts and answers together, in any minute.
+    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
+    pub tokens_per_minute: Option<u64>,
+    /// At once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrent: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -196,6 +239,8 @@ pub struct Provider {
     pub price: Option<Price>,
     /// How long to wait for it, where that is another time than for everybody.
     pub timeouts: Option<Patience>,
+    /// What it lets each account do: each of its keys, or each of its servers where no key is wanted. Held to, and waited for.
+    pub limits: Option<Account>,
     /// Simulated: time to the first token.
     #[schemars(example = "50ms")]
     pub ttft: Option<String>,

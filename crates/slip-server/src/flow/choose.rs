@@ -6,6 +6,7 @@ use super::read::{Inbound, bad_request};
 use crate::world::World;
 use crate::{App, clock, fnv, sticky};
 use slip_ir::Fault;
+use slip_quota::Class;
 use slip_route::{Ask, NoRoute, Plan, Refusal, Rules, View};
 use slip_wire::Malformed;
 use std::cell::RefCell;
@@ -23,6 +24,8 @@ pub struct Chosen {
     pub demoted: Vec<Refusal>,
     /// `provider.require_parameters`.
     pub strict: bool,
+    /// `provider.priority`.
+    pub priority: Option<Class>,
     /// `provider.hedge`.
     pub hedge: Option<bool>,
     /// Under which the endpoint is remembered whose prompt cache it filled.
@@ -88,6 +91,7 @@ pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> R
     };
     let (ask, want) = (&asking.ask, &inbound.peek.want);
     let (strict, hedge) = (ask.rules.require_parameters, ask.rules.hedge);
+    let priority = ask.rules.priority.and_then(Class::parse);
     let mut steady = world.steady.then(|| fastrand::Rng::with_seed(fnv::on(fnv::START, &inbound.raw)));
     let chosen = DICE.with_borrow_mut(|dice| {
         let dice = steady.as_mut().unwrap_or(dice);
@@ -95,7 +99,7 @@ pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> R
     });
     match chosen {
         Ok(slip_route::Chosen { plan, refusals, demoted, .. }) => {
-            Ok(Chosen { plan, refusals, demoted, strict, hedge, conversation })
+            Ok(Chosen { plan, refusals, demoted, strict, hedge, priority, conversation })
         }
         Err(no) => {
             let ruled_out = if let NoRoute::NoEndpoint { refusals, .. } = &no { refusals.len() } else { 0 };

@@ -5,7 +5,8 @@
 use super::admit::Caller;
 use super::read::{self, Call, Inbound};
 use super::settle::InFlight;
-use super::{choose, hold, judge, lower, refuse};
+use super::upload::Upload;
+use super::{choose, class, hold, judge, lower, refuse};
 use crate::body::Body;
 use crate::world::World;
 use crate::{App, clock, upstream};
@@ -33,13 +34,13 @@ pub async fn count(
 ) -> Response<Body> {
     let dialect = call.dialect;
     let world = app.world();
-    let Some(_place) = InFlight::enter(&app, world.limits.max_concurrent) else {
+    let Some(_place) = InFlight::enter(&app, class::at_the_door(&caller, request.headers())) else {
         return refuse::refuse(dialect, &hold::full(), None);
     };
     if app.draining.load(Ordering::SeqCst) {
         return refuse::refuse(dialect, &hold::draining(), None);
     }
-    let inbound = match read::read(&app, &world, &caller, call, request).await {
+    let inbound = match read::read(&app, &world, &caller, call, request.map(Upload::from)).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse::refuse(dialect, &fault, None),
     };

@@ -100,7 +100,7 @@ impl<'a> Errand<'a> {
     }
 
     /// Open and judge.
-    pub(super) async fn run(&mut self, flight: Option<&Flight>) -> Result<Answer, Failed> {
+    pub(super) async fn run(&mut self, flight: Option<&mut Flight>) -> Result<Answer, Failed> {
         let response = self.open(flight).await?;
         let bench = self.bench();
         let judged = match (self.stream, bench.asked) {
@@ -113,7 +113,7 @@ impl<'a> Errand<'a> {
     }
 
     /// Open, and judge by the head alone: what comes is more of a stream that is under way.
-    pub(super) async fn rerun(&mut self, flight: &Flight) -> Result<Incoming, Failed> {
+    pub(super) async fn rerun(&mut self, flight: &mut Flight) -> Result<Incoming, Failed> {
         let response = self.open(Some(flight)).await?;
         let judged = judge::more(&self.bench(), response).await;
         self.heard(&judged);
@@ -125,7 +125,7 @@ impl<'a> Errand<'a> {
         self.spoken
     }
 
-    async fn open(&mut self, flight: Option<&Flight>) -> Result<Response<Incoming>, Failed> {
+    async fn open(&mut self, flight: Option<&mut Flight>) -> Result<Response<Incoming>, Failed> {
         let Terms { pace, alone, .. } = self.terms;
         let (seat, spoken) = (self.seat, self.spoken);
         let deadlines = upstream::Deadlines { connect: pace.timeouts.connect, headers: self.patience, alone };

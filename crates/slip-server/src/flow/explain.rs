@@ -7,7 +7,7 @@ use super::lower::{Seals, Turn, lower};
 use super::read::{self, Heads, Inbound};
 use super::settle::InFlight;
 use super::strict::Strict;
-use super::{carry, hedge, hold, refuse};
+use super::{carry, class, hedge, hold, refuse, turn};
 use crate::body::Body;
 use crate::sticky::Conversations;
 use crate::world::World;
@@ -18,6 +18,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::Value;
 use slip_ir::{Dialect, Fault, FaultKind};
+use slip_quota::Class;
 use slip_route::explain::Verdict;
 use slip_route::{Endpoint, Explained, Refusal, Sticky, View};
 use slip_wire::peek::Named;
@@ -30,10 +31,13 @@ const SEED: u64 = 1;
 /// `POST /explain`: any chat request; `surface` says whose, where it is not OpenAI's.
 pub async fn explain(app: Arc<App>, caller: Caller, request: Request<Incoming>) -> Result<Response<Body>, Fault> {
     let world = app.world();
-    let Some(_place) = InFlight::enter(&app, world.limits.max_concurrent) else { return Err(hold::full()) };
+    let Some(_place) = InFlight::enter(&app, class::at_the_door(&caller, request.headers())) else {
+        return Err(hold::full());
+    };
     let (parts, body) = request.into_parts();
     let raw = read::bytes(&parts.headers, body, world.limits.body).await?;
     let mut inbound = understood(raw)?;
+    inbound.heads.priority = class::header(&parts.headers)?;
     let turn = app.turn.load(Ordering::Relaxed);
     let asking = asking(&inbound)?.within(&app, &caller, &inbound);
     let told = at_this_moment(&world, &mut inbound, asking, &caller, turn, Some(&app.conversations));
@@ -66,9 +70,12 @@ fn at_this_moment(
     let unfit = &mut |endpoint: &Endpoint| strict.is_on().then(|| unfit(world, inbound, endpoint, &mut strict))?;
     let told: Explained = slip_route::explain(&world.field, &asking.ask, &want, &view, now, dice, unfit);
     let nobody = nobody(&told, strict);
+    let said = asking.ask.rules.priority.and_then(Class::parse);
+    let class = class::of(caller, inbound.heads.priority, said, want.tier);
+    let queue = turn::told(world, class, &told, want.prompt_tokens, now);
     let hedge = hedge::told(world, inbound, asking.ask.rules.hedge, &told);
     let allow = asking.ask.allow.as_deref();
-    let asked = api::explain::Asked { inbound, caller, allow, view: &view, hedge, now_ms: now, nobody };
+    let asked = api::explain::Asked { inbound, caller, allow, view: &view, hedge, queue, now_ms: now, nobody };
     api::explain::shown(&told, &asked)
 }
 

@@ -52,8 +52,8 @@ struct Runner<'a> {
     run: Pin<Box<dyn Future<Output = (Outcome, Flight)> + Send + 'a>>,
 }
 
-async fn fly(mut errand: Errand<'_>, flight: Flight) -> (Outcome, Flight) {
-    let outcome = errand.run(Some(&flight)).await;
+async fn fly(mut errand: Errand<'_>, mut flight: Flight) -> (Outcome, Flight) {
+    let outcome = errand.run(Some(&mut flight)).await;
     let Errand { outbound, stamp, .. } = errand;
     (outcome.map(|answer| (Won { answer, stamp }, outbound.lens, outbound.losses)), flight)
 }
@@ -146,12 +146,15 @@ impl Trip {
         let errand = self.lowered(world, &attempt, began);
         self.pace = pace;
         let charge = world.charge(&attempt.endpoint, attempt.instance.id).ok();
-        let Some((errand, charge)) = errand.zip(charge).filter(|_| hedging.governor.take(attempt.price)) else {
+        // Nobody waits to ask twice.
+        let asked = errand.zip(charge).zip(self.leave(&attempt, None)).filter(|_| hedging.governor.take(attempt.price));
+        let Some(((errand, charge), lease)) = asked else {
             self.plan.unhedge();
             return None;
         };
         // A hedge is no retry: it is the governor's to allow, not the budget's.
         let flight = Flight::begin(charge, false, self.inbound.peek.stream, self.inbound.peek.want.prompt_tokens);
+        let flight = flight.by(lease);
         Some(Runner { attempt, began, hedge: true, run: Box::pin(fly(errand, flight)) })
     }
 

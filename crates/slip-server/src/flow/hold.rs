@@ -7,7 +7,7 @@ use crate::clock;
 use crate::flow::admit::Caller;
 use crate::upstream::show;
 use slip_ir::{Fault, FaultKind, Remedy, Want};
-use slip_quota::{Kind, Pass, Rate, Refused, Scope};
+use slip_quota::{Class, Kind, Pass, Rate, Refused, Scope};
 use slip_store::{ScopeId, Slot, Standing};
 use std::time::Duration;
 
@@ -26,8 +26,7 @@ pub fn hold(app: &App, caller: &Caller, want: &Want) -> Result<Hold, Fault> {
     let pass = match &standing {
         None => None,
         Some(standing) => {
-            let tokens = want.prompt_tokens + want.max_tokens.unwrap_or(ANSWER).min(ANSWER);
-            let admitted = standing.quota.admit(clock::unix_ms_signed(), tokens);
+            let admitted = standing.quota.admit(clock::unix_ms_signed(), tokens(want));
             Some(admitted.map_err(|refused| too_many(&refused, standing))?)
         }
     };
@@ -37,6 +36,11 @@ pub fn hold(app: &App, caller: &Caller, want: &Want) -> Result<Hold, Fault> {
         fault
     })?;
     Ok(Hold { slot, pass })
+}
+
+/// What a request is thought to use of the tokens of a minute.
+pub fn tokens(want: &Want) -> u64 {
+    want.prompt_tokens + want.max_tokens.unwrap_or(ANSWER).min(ANSWER)
 }
 
 /// What is left of the caller's limits per minute, for the reply's head: of several the one that leaves least.
@@ -100,10 +104,18 @@ pub fn unwritable() -> Fault {
     fault
 }
 
-/// `limits.max_concurrent` is reached.
+/// `limits.max_concurrent` is reached, and it was not waited for, or by as many as may.
 pub fn full() -> Fault {
     let mut fault = Fault::house(FaultKind::Busy, "this gateway has as many requests as it takes at once; try again");
     fault.retry_after = Some(Duration::from_secs(1));
+    fault
+}
+
+/// The same, and it waited in vain.
+pub fn late(class: Class) -> Fault {
+    let says = "this gateway has as many requests as it takes at once, and this one has waited as long as";
+    let mut fault = Fault::house(FaultKind::Busy, format!("{says} {} requests may; try again", class.name()));
+    fault.retry_after = Some(Duration::from_secs(2));
     fault
 }
 

@@ -6,6 +6,7 @@ pub mod bounds;
 mod calls;
 pub mod carry;
 pub mod choose;
+mod class;
 pub mod count;
 mod errand;
 pub mod explain;
@@ -31,10 +32,13 @@ pub mod strict;
 mod tests;
 mod tier;
 pub mod told;
+mod turn;
+mod upload;
 pub mod waiting;
 
 use crate::body::Body;
 use crate::clock;
+use crate::queue::account::Lease;
 use crate::routes::{self, Found, To};
 use crate::upstream::{self, Failed};
 use crate::vitals::Flight;
@@ -66,6 +70,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use strict::Strict;
 use tokio::time::timeout;
+use upload::Upload;
 
 const MAX_URI: usize = 4096;
 
@@ -220,13 +225,20 @@ async fn travel(
     let dialect = call.dialect;
     let world = app.world();
     // Counted before it is asked whether to drain: the drain asks the other way round.
-    let Some(place) = InFlight::enter(&app, world.limits.max_concurrent) else {
-        return refuse(dialect, &hold::full(), None);
+    let mut request = request.map(Upload::from);
+    let class = class::at_the_door(&caller, request.headers());
+    let place = match InFlight::enter(&app, class) {
+        Some(place) => place,
+        // Boxed because it is rare: it must not be room that every request carries.
+        None => match Box::pin(turn::before_the_door(&app, &world, class, &mut request, arrived)).await {
+            Ok(place) => place,
+            Err(fault) => return refuse(dialect, &fault, None),
+        },
     };
     if app.draining.load(Ordering::SeqCst) {
         return refuse(dialect, &hold::draining(), None);
     }
-    let inbound = match read::read(&app, &world, &caller, call, request).await {
+    let mut inbound = match read::read(&app, &world, &caller, call, request).await {
         Ok(inbound) => inbound,
         Err(fault) => return refuse(dialect, &fault, None),
     };
@@ -243,7 +255,9 @@ async fn travel(
             return refuse::accounted(dialect, &fault, Some(&id), account.as_deref());
         }
     };
-    let choose::Chosen { plan, refusals, demoted, strict, hedge, conversation } = chosen;
+    let choose::Chosen { plan, refusals, demoted, strict, hedge, priority, conversation } = chosen;
+    let (header, tier) = (inbound.heads.priority, inbound.peek.want.tier);
+    inbound.heads.class = class::of(&caller, header, priority, tier);
     let held = match hold::hold(&app, &caller, &inbound.peek.want) {
         Ok(held) => held,
         Err(fault) => {
@@ -265,7 +279,9 @@ async fn travel(
     let timeouts = world.timeouts;
     let pace = Pace::of_request(&world, &plan, arrived);
     // In one place from here on: what a future is given it holds twice, and where it is called it is copied whole.
-    let trip = Box::new(Trip { world, inbound, plan, strict, hedge, book, pace, flight: None, won: None, broke: None });
+    let trip =
+        Trip { world, inbound, plan, strict, hedge, book, pace, lease: None, flight: None, won: None, broke: None };
+    let trip = Box::new(trip);
     if !stream {
         return trip.whole().await;
     }
@@ -328,6 +344,8 @@ struct Trip {
     book: Box<Book>,
     /// How long the attempt under way may take.
     pace: Pace,
+    /// Leave to make the next attempt.
+    lease: Option<Lease>,
     /// The attempt under way.
     flight: Option<Flight>,
     /// The one that answered, if another may go on with its stream.
@@ -403,8 +421,9 @@ impl Trip {
 
     async fn tries(&mut self) -> Result<Won, Fault> {
         loop {
+            let step = self.step().await?;
             let now = clock::unix_ms();
-            match self.plan.next(now, &self.world.at(now)) {
+            match step {
                 Step::Try(mut attempt) => {
                     let Some(flight) = self.take_off(&attempt, now) else { continue };
                     if let Err(fault) = self.afford(&attempt) {
@@ -458,6 +477,7 @@ impl Trip {
                     }
                 }
                 Step::Wait(pause) => tokio::time::sleep(pause).await,
+                Step::Full => {}
                 Step::Stop(fault) => return Err(self.last_word(fault)),
             }
             if clock::now() >= self.pace.last_call() {
@@ -500,6 +520,9 @@ impl Trip {
             }
         }
         self.plan.failed(attempt, &fault, sent, clock::unix_ms());
+        if fault.kind == FaultKind::RateLimited && self.is_worth_waiting_for(attempt) {
+            self.plan.comes_back(attempt);
+        }
     }
 
     /// The attempt begins, unless it is a retry and those asked of this endpoint lately are retries enough.
@@ -508,7 +531,11 @@ impl Trip {
         let (charge, retry) = (self.world.charge(&attempt.endpoint, attempt.instance.id), attempt.number > 1);
         match charge {
             Ok(charge) if !retry || self.world.steady || charge.health.may_retry(now_ms) => {
-                Some(Flight::begin(charge, !retry, stream, prompt))
+                let flight = Flight::begin(charge, !retry, stream, prompt);
+                Some(match self.lease.take() {
+                    Some(lease) => flight.by(lease),
+                    None => flight,
+                })
             }
             Ok(_) => {
                 let says = "so many of its requests were retries lately that no more are sent";
@@ -542,6 +569,9 @@ impl Trip {
         let endpoint = &attempt.endpoint;
         let (mut began, mut wrong): (Instant, Option<Box<Wrong>>) = (began, None);
         loop {
+            if wrong.is_some() || seals == Seals::Stripped {
+                self.again()?;
+            }
             let seat = self.world.seat(attempt.instance.id)?;
             let spoken = seat.provider.spoken_for(self.inbound.dialect, &endpoint.upstream, self.inbound.infills());
             let needs = match self.inbound.inquiry {
@@ -562,7 +592,7 @@ impl Trip {
                 errand.tells(metadata::told(&self.inbound, &self.plan, self.book.refusals(), attempt));
             }
             errand.ask(&self.inbound, wrong.as_ref().and_then(|wrong| wrong.usage.as_ref()));
-            let answer = errand.run(self.flight.as_ref()).await?;
+            let answer = errand.run(self.flight.as_mut()).await?;
             let Errand { outbound, stamp, .. } = errand;
             let mut formless = None;
             if let (Answer::Whole(whole), Some(ordered)) = (&answer, &outbound.ordered) {

@@ -6,15 +6,18 @@ use super::carry::{self, Carried, Engine};
 use super::invoked;
 use super::metadata;
 use super::screen::Screen;
-use super::{bounds, screen};
+use super::upload::Upload;
+use super::{bounds, class, screen};
 use crate::world::World;
 use crate::{App, clock};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request};
+use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use slip_ir::{Dialect, Fault, FaultKind, Loss, Op};
+use slip_quota::Class;
 use slip_wire::envelope::asked::Asked;
 use slip_wire::ops::{self, Inquiry, Shape};
 use slip_wire::peek::Named;
@@ -65,6 +68,9 @@ pub struct Heads {
     pub anthropic_version: Option<HeaderValue>,
     /// The reply is to tell how it was routed.
     pub metadata: bool,
+    /// What its head says of how urgent it is, and what came of it.
+    pub priority: Option<Class>,
+    pub class: Class,
 }
 
 impl Inbound {
@@ -129,12 +135,12 @@ pub async fn read(
     world: &World,
     caller: &Caller,
     call: Call,
-    request: Request<Incoming>,
+    request: Request<Upload>,
 ) -> Result<Box<Inbound>, Fault> {
     let Call { mut dialect, service, named, invoked } = call;
     let (parts, body) = request.into_parts();
     identity_only(&parts.headers)?;
-    let mut heads = heads(&parts.headers);
+    let mut heads = heads(&parts.headers)?;
     let media_type = parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let limit = service.and_then(|(op, _)| ops::most_bytes(op, media_type)).map_or(world.limits.body, |most| {
         // Where this gateway takes less than the service does, the smaller of the two is told.
@@ -245,7 +251,10 @@ fn identity_only(headers: &HeaderMap) -> Result<(), Fault> {
 }
 
 /// The body, if it is no larger than `limit` and comes in time.
-pub async fn bytes(headers: &HeaderMap, mut body: Incoming, limit: u64) -> Result<Bytes, Fault> {
+pub async fn bytes<B>(headers: &HeaderMap, mut body: B, limit: u64) -> Result<Bytes, Fault>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     if declared.is_some_and(|n| n > limit) {
         throw_away(body, declared.unwrap_or(0)).await;
@@ -299,7 +308,7 @@ pub async fn linger(request: Request<Incoming>, limit: u64) {
     }
 }
 
-async fn throw_away(mut body: Incoming, declared: u64) {
+async fn throw_away(mut body: impl Body<Data = Bytes> + Unpin, declared: u64) {
     if declared > LINGER_BYTES {
         return;
     }
@@ -323,13 +332,13 @@ fn too_large(limit: u64) -> Fault {
     )
 }
 
-fn heads(headers: &HeaderMap) -> Heads {
+fn heads(headers: &HeaderMap) -> Result<Heads, Fault> {
     const MAX: usize = 256;
     let text = |name: &str| {
         let value = headers.get(name)?.to_str().ok()?.trim();
         (!value.is_empty()).then(|| value.chars().take(MAX).collect::<String>())
     };
-    Heads {
+    Ok(Heads {
         referer: text("http-referer").or_else(|| text("referer")),
         title: text("x-openrouter-title").or_else(|| text("x-title")),
         user_agent: text("user-agent"),
@@ -337,5 +346,7 @@ fn heads(headers: &HeaderMap) -> Heads {
         beta: headers.get("anthropic-beta").or_else(|| headers.get("x-anthropic-beta")).cloned(),
         anthropic_version: headers.get("anthropic-version").cloned(),
         metadata: metadata::wanted(headers),
-    }
+        priority: class::header(headers)?,
+        class: Class::default(),
+    })
 }

@@ -7,7 +7,7 @@ use super::lower::{Seals, Turn};
 use super::pace::Pace;
 use super::read::Inbound;
 use super::strict::Strict;
-use super::{Trip, carry};
+use super::{Trip, carry, turn};
 use crate::clock;
 use crate::upstream::{Failed, Incoming, Sent};
 use crate::vitals::Flight;
@@ -136,6 +136,9 @@ impl Mender {
             let fault = Fault::new(FaultKind::NoEndpoint, Origin::House, Remedy::Elsewhere, says);
             return Err(Failed { fault, sent: Sent::NotSent });
         }
+        // Nobody waits in the middle of a word.
+        let (class, want) = (self.inbound.heads.class, &self.inbound.peek.want);
+        let lease = world.lease((endpoint, attempt.instance.id), class, want, None).ok_or_else(turn::no_room)?;
         let seat = world.seat(attempt.instance.id)?;
         let spoken = seat.provider.spoken_for(self.inbound.dialect, &endpoint.upstream, self.inbound.infills());
         let needs = carry::needs(&self.inbound, endpoint, spoken.dialect, spoken.quirks);
@@ -146,8 +149,8 @@ impl Mender {
         let turn = Turn { seals: Seals::Kept, needs, wrong: None, torn: Some((torn, way)) };
         let terms = Terms { pace, began, alone: false, last: true, mends: false };
         let mut errand = Errand::lower(&world, &mut self.inbound, &mut self.strict, &self.id, attempt, turn, terms)?;
-        let flight = Flight::begin(charge, false, false, self.inbound.peek.want.prompt_tokens);
-        let body = match errand.rerun(&flight).await {
+        let mut flight = Flight::begin(charge, false, false, self.inbound.peek.want.prompt_tokens).by(lease);
+        let body = match errand.rerun(&mut flight).await {
             Ok(body) => body,
             Err(failed) => {
                 flight.failed(&failed.fault, failed.sent);

@@ -11,6 +11,7 @@ use super::told::{self, Head};
 use crate::App;
 use crate::clock;
 use crate::decisions::Entry;
+pub use crate::queue::door::InFlight;
 use crate::sticky::{STAYS_LONG_MS, STAYS_MS};
 use crate::vitals::Flight;
 use http::HeaderValue;
@@ -22,8 +23,7 @@ use slip_store::{Attempt, Charged, Failure, Generation, Opening, Ruled, Slot};
 use slip_wire::lens::Torn;
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 mod fund;
 
@@ -77,23 +77,6 @@ struct Sent {
     endpoint: Arc<str>,
     price: Option<Arc<Price>>,
     prompt_tokens: u64,
-}
-
-/// Counts a request as in flight, from before its body is read to when its record is closed.
-pub struct InFlight(Arc<App>);
-
-impl InFlight {
-    /// `None` when there are `most` already.
-    pub fn enter(app: &Arc<App>, most: u32) -> Option<InFlight> {
-        let place = InFlight(app.clone());
-        (app.in_flight.fetch_add(1, Ordering::SeqCst) < most as usize).then_some(place)
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// The record while it is being written. Its place in the ledger's queue was taken before the upstream was called, so writing can
@@ -157,6 +140,8 @@ impl Book {
             op: peek.want.op.name(),
             dialect_in: inbound.dialect.name(),
             streamed: peek.stream,
+            priority: inbound.heads.class.name(),
+            queued_ms: clock::ms(in_flight.waited),
             noted: inbound.noted.iter().take(MAX_NOTED).map(|text| short(text.clone(), MAX_TEXT)).collect(),
             http_referer: inbound.heads.referer.clone(),
             app_title: inbound.heads.title.clone(),
@@ -181,7 +166,7 @@ impl Book {
             fund: None,
             row,
             started,
-            upstream_us: 0,
+            upstream_us: micros(in_flight.waited),
             stamp: None,
             flight: None,
             conversation: None,
@@ -201,7 +186,13 @@ impl Book {
     }
 
     pub fn app(&self) -> &Arc<App> {
-        &self.in_flight.0
+        self.in_flight.app()
+    }
+
+    /// It waited for an account: that is neither the provider's time nor what the gateway added.
+    pub fn waited(&mut self, time: Duration) {
+        self.upstream_us = self.upstream_us.saturating_add(micros(time));
+        self.row.queued_ms = self.row.queued_ms.saturating_add(clock::ms(time));
     }
 
     /// Where it is taken down what the caller gets.
@@ -543,6 +534,10 @@ impl Book {
             self.app().contents.put(piece);
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn price(row: &mut Generation, stamp: Option<&Stamp>, usage: Usage) {

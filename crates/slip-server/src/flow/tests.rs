@@ -10,6 +10,8 @@ use crate::vitals::Vitals;
 use crate::world::World;
 use http_body_util::BodyExt;
 use slip_ir::{Dialect, FaultKind};
+use slip_quota::Class;
+use slip_quota::line::Terms;
 use slip_route::Catalog;
 use slip_store::Place;
 use std::future::Future;
@@ -32,8 +34,9 @@ fn app() -> Arc<App> {
 #[tokio::test]
 async fn a_panic_is_a_500_of_constant_text_and_gives_its_place_back() {
     let app = app();
-    let place = InFlight::enter(&app, 1).expect("the only place");
-    assert!(InFlight::enter(&app, 1).is_none());
+    app.door.set(1, Terms::default());
+    let place = InFlight::enter(&app, Class::Interactive).expect("the only place");
+    assert!(InFlight::enter(&app, Class::Interactive).is_none());
     let broken = shield::<()>(&app, async {
         let _place = place;
         tokio::task::yield_now().await;

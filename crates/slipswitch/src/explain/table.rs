@@ -109,6 +109,17 @@ fn hedge(told: &Value) -> String {
     format!("when the first is silent for {after} ms, {second} beside it; for {share} % of the requests at most")
 }
 
+/// How urgent it is, and whether it would wait.
+fn queue(told: &Value) -> String {
+    let longest = told["longest_wait_ms"].as_f64().unwrap_or(0.0) / 1000.0;
+    let class = format!("{}, which may wait {longest} s", text(&told["class"]));
+    if told["waits"] != true {
+        return class;
+    }
+    let opens = told["opens_in_ms"].as_f64().map_or_else(String::new, |ms| format!(", room in {:.1} s", ms / 1000.0));
+    format!("{class}: every account that may serve it is used up{opens}, {} wait already", told["waiting"])
+}
+
 fn tail(out: &mut impl Write, told: &Value) -> Result<()> {
     writeln!(out)?;
     if told["no_route"].is_object() {
@@ -136,6 +147,7 @@ fn tail(out: &mut impl Write, told: &Value) -> Result<()> {
         )?;
     }
     writeln!(out, "hedge       {}", hedge(&told["hedge"]))?;
+    writeln!(out, "queue       {}", queue(&told["queue"]))?;
     writeln!(out, "cache       {}", text(&told["cache"]))?;
     let dice = told["draws"].as_u64().unwrap_or(0);
     writeln!(

@@ -261,7 +261,7 @@ async fn usage_that_nobody_reported_is_estimated_and_said_to_be() {
 #[tokio::test]
 async fn more_requests_than_the_house_takes_at_once_are_told_to_come_back() {
     let slow = slow_sim(Dialect::OpenAiChat).await;
-    let config = "[limits]\nmax_concurrent = 2\n\n".to_owned()
+    let config = "[limits]\nmax_concurrent = 2\n\n[queue.interactive]\nlength = 0\n\n".to_owned()
         + &provider("slow", Dialect::OpenAiChat, &slow.base_url(), &["lab/slow"]);
     let gateway = Gateway::start(&config);
     let body = with(ask("lab/slow", true), json!({ "provider": {} }));

@@ -282,6 +282,15 @@ impl Gateway {
         answer.json()["data"].clone()
     }
 
+    /// The record of a reply to another key.
+    pub async fn record_of(&self, key: &str, got: &Got) -> Value {
+        let (path, bearer) =
+            (format!("/api/v1/generation?id={}", got.header("x-generation-id")), format!("Bearer {key}"));
+        let answer = self.send(Method::GET, &path, &[("authorization", &bearer)], Bytes::new()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["data"].clone()
+    }
+
     /// The record of a request whose caller has left: nobody is promised that it is there at once.
     pub async fn record_left(&self, id: &str) -> Value {
         for _ in 0..250 {

@@ -19,6 +19,7 @@ mod keys;
 mod media;
 mod money;
 mod providers;
+mod queue;
 mod reload;
 mod responses;
 mod routing;

@@ -2,6 +2,7 @@
 
 use super::*;
 use slip_ir::{Dialect, MediaKind, Nano, Usage};
+use slip_quota::line::Terms;
 use slip_quota::{Cap, Caps, Reset};
 use std::time::Duration;
 
@@ -131,7 +132,13 @@ fn every_member_is_understood() {
         Limits {
             body: 1 << 20,
             max_concurrent: 4096,
-            caps: Caps::none().with(Some(Reset::Daily), Cap { limit: Nano(50_500_000_000), include_byok: false })
+            caps: Caps::none().with(Some(Reset::Daily), Cap { limit: Nano(50_500_000_000), include_byok: false }),
+            queue: Terms {
+                most: [256, 2_048, 2_048],
+                longest_ms: [10_000, 300_000, 600_000],
+                ages_ms: [i64::MAX, 30_000, 120_000],
+                ..Terms::default()
+            },
         }
     );
 
@@ -349,6 +356,20 @@ keepalive = "10s"  # default
 [limits]
 body = "32MiB"  # default
 max_concurrent = 4096  # default
+
+[queue.interactive]
+length = 256  # default
+wait = "10s"  # default
+
+[queue.batch]
+length = 2048  # default
+wait = "5m"  # default
+ages = "30s"  # default
+
+[queue.background]
+length = 2048  # default
+wait = "10m"  # default
+ages = "2m"  # default
 
 [fetch]
 allow_private = false  # default
