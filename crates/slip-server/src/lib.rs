@@ -45,6 +45,8 @@ pub struct App {
     pub contents: Contents,
     /// Where conversations were before.
     pub conversations: Conversations,
+    /// Who guessed wrong when an app was signed in.
+    pub tries: api::sign_in::Tries,
     /// Counts requests; round robin takes turns by it.
     pub turn: AtomicU64,
     /// Requests whose record is open.
@@ -69,6 +71,7 @@ impl App {
             vitals,
             telemetry,
             conversations: Conversations::default(),
+            tries: api::sign_in::Tries::default(),
             turn: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),

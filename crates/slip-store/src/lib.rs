@@ -7,6 +7,7 @@
 //! Start reading at [`store`], then [`ledger`].
 
 pub mod charged;
+pub mod codes;
 pub mod content;
 mod database;
 pub mod directory;
@@ -32,6 +33,7 @@ pub mod workspaces;
 mod writer;
 
 pub use charged::Charged;
+pub use codes::{AuthCode, Challenge};
 pub use content::Content;
 pub use directory::{Directory, Edit, Snapshot};
 pub use error::Error;

@@ -463,7 +463,7 @@ impl Store {
     }
 
     /// Run on the writer's thread, after every record handed in so far.
-    async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Database) -> Told<T> + Send + 'static,
     ) -> Result<T, Error> {

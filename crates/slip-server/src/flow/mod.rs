@@ -106,6 +106,9 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                     Box::pin(api::keys::answer(app.clone(), what, caller, captured, request)).await
                 }
                 (None, To::Team(team)) => Box::pin(api::teams::answer(&app, team, captured, request)).await,
+                (None, To::SignIn(what)) => {
+                    Box::pin(api::sign_in::answer(app.clone(), what, caller, peer, request)).await
+                }
                 (None, To::AnalyticsQuery) => Box::pin(api::analytics::query(&app, request)).await,
                 (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
                 (None, to) => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
