@@ -59,6 +59,8 @@ pub(crate) struct Journal {
     next: AtomicU64,
     /// Tells its files from those of every other process.
     mine: u64,
+    /// An entry could not be written, and none has been tried since to see whether it can.
+    refused: AtomicBool,
 }
 
 /// What all files have in common.
@@ -93,7 +95,7 @@ impl Journal {
         let mut mine = [0; 8];
         getrandom::fill(&mut mine).expect("the operating system gives random bytes");
         let (next, mine) = (AtomicU64::new(0), u64::from_le_bytes(mine));
-        let journal = Journal { shards: Default::default(), house, next, mine };
+        let journal = Journal { shards: Default::default(), house, next, mine, refused: AtomicBool::new(false) };
         // A directory that cannot be written to is better known before the first request.
         drop(journal.segment(0)?);
         Ok(journal)
@@ -114,9 +116,23 @@ impl Journal {
         self.house.keep.store(true, Ordering::Release);
     }
 
+    /// Whether it cannot be written to. Where that was so, it is tried: somebody who is told so sends nothing that would.
+    pub fn refuses(&self) -> bool {
+        if !self.refused.load(Ordering::Relaxed) {
+            return false;
+        }
+        let refused = self.put(Draft::tried().finish()).is_err();
+        self.refused.store(refused, Ordering::Relaxed);
+        refused
+    }
+
+    fn write(&self, entry: Vec<u8>) -> Result<Arc<Segment>, Full> {
+        self.put(entry).inspect_err(|_| self.refused.store(true, Ordering::Relaxed))
+    }
+
     /// One entry, in one call of the operating system: it is there whole or, when the disk is full, in part; then the rest of
     /// that file is not used, and reading finds its way past the part.
-    fn write(&self, entry: Vec<u8>) -> Result<Arc<Segment>, Full> {
+    fn put(&self, entry: Vec<u8>) -> Result<Arc<Segment>, Full> {
         let shard = shard();
         let segment = self.segment(shard).map_err(|_| Full)?;
         if (&segment.file).write_all(&entry).is_err() {

@@ -427,6 +427,11 @@ impl Store {
         self.0.sight.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether requests are turned away because the journal cannot be written to.
+    pub fn journal_refuses(&self) -> bool {
+        self.0.ledger.journal.as_ref().is_some_and(|journal| journal.refuses())
+    }
+
     /// When this returns, everything handed in before it is on disk, and the observer has seen it.
     pub async fn flush(&self) -> Result<(), Error> {
         self.write_within(FLUSH, |_| Ok(())).await

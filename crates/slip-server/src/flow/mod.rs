@@ -251,7 +251,7 @@ async fn travel(
         Ok(held) => held,
         Err(fault) => {
             let mut response = refuse(dialect, &fault, Some(&id));
-            let limits = caller.key().and_then(|key| hold::Limits::of(&app.store.standing(key)));
+            let limits = caller.key().and_then(|key| hold::Limits::of(&app.store.standing(key), dialect.name()));
             if let Some(limits) = limits {
                 limits.put(response.headers_mut());
             }

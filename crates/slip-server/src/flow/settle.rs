@@ -271,7 +271,7 @@ impl Book {
             attempts: self.row.attempts.len(),
             strategy: self.row.strategy.clone(),
             // Settled once there is a first content; a failure is told at this moment.
-            limits: self.slot.as_ref().and_then(|slot| Limits::of(slot.standing()?)),
+            limits: self.slot.as_ref().and_then(|slot| Limits::of(slot.standing()?, self.row.dialect_in)),
             gateway_us: self.first.map_or_else(|| spent().saturating_sub(self.upstream_us), |_| self.row.overhead_us),
         }
     }

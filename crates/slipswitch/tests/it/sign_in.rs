@@ -4,13 +4,13 @@
 mod keys;
 mod page;
 
-use crate::harness::{Gateway, Got, KEY, with};
+use crate::harness::{Gateway, Got, KEY, scratch, with};
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
 /// RFC 7636, appendix B.
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const CALLBACK: &str = "https://app.example/back?state=7";
 
@@ -86,12 +86,12 @@ fn code_in(got: &Got) -> String {
     got.header("location").split_once("code=").expect("a code").1.to_owned()
 }
 
-async fn exchange(gateway: &Gateway, body: &Value) -> Got {
+pub async fn exchange(gateway: &Gateway, body: &Value) -> Got {
     gateway.send(Method::POST, "/api/v1/auth/keys", &[], Bytes::from(body.to_string())).await
 }
 
 /// A code by a program, with this key.
-async fn code_by(gateway: &Gateway, key: &str, over: Value) -> Got {
+pub async fn code_by(gateway: &Gateway, key: &str, over: Value) -> Got {
     let body =
         with(json!({ "callback_url": CALLBACK, "code_challenge": CHALLENGE, "code_challenge_method": "S256" }), over);
     let headers = [("authorization", format!("Bearer {key}"))];
@@ -100,7 +100,7 @@ async fn code_by(gateway: &Gateway, key: &str, over: Value) -> Got {
 }
 
 /// A key that an app got with this one's leave.
-async fn signed_in(gateway: &Gateway, key: &str, over: Value) -> String {
+pub async fn signed_in(gateway: &Gateway, key: &str, over: Value) -> String {
     let made = code_by(gateway, key, over).await;
     assert_eq!(made.status, 200, "{}", made.text());
     let got = exchange(gateway, &json!({ "code": made.json()["data"]["id"], "code_verifier": VERIFIER })).await;
@@ -109,7 +109,7 @@ async fn signed_in(gateway: &Gateway, key: &str, over: Value) -> String {
 }
 
 /// What a key tells about itself.
-async fn of_itself(gateway: &Gateway, key: &str) -> Got {
+pub async fn of_itself(gateway: &Gateway, key: &str) -> Got {
     gateway.send(Method::GET, "/api/v1/key", &[("authorization", &format!("Bearer {key}"))], Bytes::new()).await
 }
 
@@ -122,13 +122,16 @@ async fn the_walk_through_of_the_documentation_works_as_it_is_written() {
     let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
     let script: String = blocks.collect::<Vec<_>>().join("\n");
     assert!(script.contains("/api/v1/auth/keys/code") && script.contains("openssl"), "{script}");
+    let dir = scratch();
     let done = tokio::process::Command::new("bash")
+        .current_dir(&dir)
         .args(["-euo", "pipefail", "-c", &script])
         .env("GATEWAY", format!("http://{}", gateway.address))
         .env("MY_KEY", KEY)
         .output()
         .await
         .expect("bash");
+    std::fs::remove_dir_all(dir).expect("removed");
     let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{out}{err}");
     let told: Value =

@@ -64,7 +64,8 @@ pub fn consent(
         html.push_str("<p class=\"soft\">This app asks without the usual protection of its code (PKCE): allow it only if you trust where it is.</p>\n");
     }
     let mut choices = String::new();
-    for (value, words) in [("", "in all"), ("daily", "a day"), ("weekly", "a week"), ("monthly", "a month")] {
+    for (value, words) in [("", "all time"), ("daily", "each day"), ("weekly", "each week"), ("monthly", "each month")]
+    {
         let chosen = if value == reset { " selected" } else { "" };
         let _ = write!(choices, "<option value=\"{value}\"{chosen}>{words}</option>");
     }
@@ -75,7 +76,7 @@ pub fn consent(
          <input type=\"hidden\" name=\"asked\" value=\"{brought}\"><input type=\"hidden\" name=\"page\" value=\"{token}\">\n\
          <div class=\"pair\"><div><label for=\"limit\">It may spend (dollars)</label>\
          <input id=\"limit\" name=\"limit\" inputmode=\"decimal\" autocomplete=\"off\" placeholder=\"as much as you\" value=\"{limit}\"></div>\n\
-         <div><label for=\"reset\">That is</label><select id=\"reset\" name=\"reset\">{choices}</select></div></div>\n\
+         <div><label for=\"reset\">For</label><select id=\"reset\" name=\"reset\">{choices}</select></div></div>\n\
          <label for=\"secret\">Your key</label>\n\
          <input id=\"secret\" name=\"secret\" type=\"password\" required autocomplete=\"current-password\" spellcheck=\"false\"{invalid}>\n\
          <p class=\"soft\">An API key or a management key of this gateway. It says who you are, and goes no further than here.</p>\n\

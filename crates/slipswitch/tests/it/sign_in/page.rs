@@ -1,7 +1,7 @@
 //! The page and its form, as a browser meets them.
 
 use super::*;
-use crate::harness::{MANAGEMENT, scratch};
+use crate::harness::MANAGEMENT;
 
 async fn house() -> Gateway {
     Gateway::start(crate::teams::HOUSE)
