@@ -61,7 +61,7 @@ impl App {
     pub fn new(place: Place, vitals: Arc<Vitals>, mut world: World) -> Result<Arc<App>, slip_store::Error> {
         world.wake(None);
         let telemetry = Telemetry::default();
-        let store = Store::open(place, Some(telemetry.observer()))?;
+        let store = Store::open_for(place, world.durable, Some(telemetry.observer()))?;
         store.cap_instance(world.limits.caps);
         Ok(Arc::new(App {
             world: ArcSwap::from_pointee(world),

@@ -40,7 +40,7 @@ pub use error::Error;
 pub use filed::{Filed, derived_id, is_id, random_id};
 pub use generations::{Attempt, Classes, Failure, Generation, Page, Ruled};
 pub use guardrails::{Assignment, Guardrail, Whose};
-pub use journal::Opening;
+pub use journal::{OnDisk, Opening};
 pub use keyring::Keyring;
 pub use keys::{BadKey, DEFAULT_WORKSPACE, Key, KeyDetail, KeyKind, NewKey, Reset, SecretKey};
 pub use ledger::{CAPACITY, Full, Ledger, Slot};

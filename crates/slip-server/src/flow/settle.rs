@@ -18,7 +18,7 @@ use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Tier, Usage}
 use slip_quota::Pass;
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
-use slip_store::{Attempt, Charged, Failure, Generation, Opening, Ruled, Slot};
+use slip_store::{Attempt, Charged, Failure, Generation, OnDisk, Opening, Ruled, Slot};
 use slip_wire::lens::Torn;
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
@@ -101,6 +101,8 @@ impl Drop for InFlight {
 pub struct Book {
     /// `None` once written.
     slot: Option<Slot>,
+    /// The record on its way to the disk.
+    landing: OnDisk,
     /// The place it has by the limits of its caller.
     pass: Option<Pass>,
     /// Somebody says how much may be spent.
@@ -176,6 +178,7 @@ impl Book {
         });
         Book {
             slot: Some(slot),
+            landing: OnDisk::default(),
             pass,
             capped,
             fund: None,
@@ -299,6 +302,17 @@ impl Book {
     pub fn sends(&mut self, endpoint: &Endpoint, prompt_tokens: u64) -> Result<(), Fault> {
         self.sent = Some(Sent { endpoint: endpoint.tag.clone(), price: endpoint.price.clone(), prompt_tokens });
         self.note(0).map_err(|_| hold::unwritable())
+    }
+
+    /// That is on the disk, where it must be before anything is sent.
+    pub async fn noted(&self) -> Result<(), Fault> {
+        let Some(slot) = &self.slot else { return Ok(()) };
+        if slot.on_disk().await { Ok(()) } else { Err(hold::unwritable()) }
+    }
+
+    /// To be waited for before the last byte leaves, once it is settled.
+    pub fn landing(&mut self) -> OnDisk {
+        std::mem::take(&mut self.landing)
     }
 
     /// The answer has come so far.
@@ -503,7 +517,7 @@ impl Book {
             pass.settle(tokens.total(), row.created_ms);
         }
         let kept = self.kept.take().map(|kept| kept.told(row));
-        slot.write(std::mem::take(row));
+        self.landing = slot.write(std::mem::take(row));
         if let Some(piece) = kept {
             self.app().contents.put(piece);
         }
@@ -538,7 +552,8 @@ impl Book {
             entry.end(&self.row);
         }
         let kept = self.kept.take().map(|kept| kept.told(&self.row));
-        slot.write(std::mem::take(&mut self.row));
+        // Nothing was sent, or nothing that is known; what was noted before that is on the disk.
+        drop(slot.write(std::mem::take(&mut self.row)));
         if let Some(piece) = kept {
             self.app().contents.put(piece);
         }

@@ -271,3 +271,54 @@ fn a_start_where_nothing_may_be_written_ends_and_says_where() {
     assert!(said.contains("Permission denied") && said.contains(&at(&data)), "{said}");
     std::fs::remove_dir_all(dir).expect("removed");
 }
+
+/// A thread of this name is there for what is to outlive a loss of power, and for nothing else.
+fn syncs(gateway: &Gateway) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", gateway.pid())).expect("Linux");
+    let mut names = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    names.any(|name| name.trim() == "slip-sync")
+}
+
+#[tokio::test]
+async fn who_waits_for_the_disk_is_answered_like_everybody_else() {
+    let sim = sim().await;
+    let bad = Gateway::try_start(&format!("durability = \"platter\"\n{}", house(&sim)), &[]).err().expect("refused");
+    assert!(bad.contains("durability") && bad.contains("process"), "{bad}");
+    let usual = Gateway::start(&house(&sim));
+    assert!(!syncs(&usual), "nobody waits unasked");
+    drop(usual);
+    let gateway = Gateway::start(&format!("durability = \"disk\"\n{}", house(&sim)));
+    assert!(syncs(&gateway));
+    let gateway = Arc::new(gateway);
+    let asked: Vec<_> = (0..40)
+        .map(|n| {
+            let gateway = gateway.clone();
+            tokio::spawn(async move {
+                let stream = n % 2 == 0;
+                let got = gateway.chat(&crate::harness::with(ask(), json!({ "stream": stream }))).await;
+                assert_eq!(got.status, 200, "{}", got.text());
+                assert!(!stream || got.text().ends_with("data: [DONE]\n\n"), "{}", got.text());
+                assert_eq!(gateway.record(&got).await["streamed"], json!(stream));
+                got.header("x-generation-id").to_owned()
+            })
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for asked in asked {
+        ids.push(asked.await.expect("answered"));
+    }
+    // Whoever hangs up meanwhile leaves nothing waiting.
+    let body = crate::harness::with(ask(), json!({ "stream": true }));
+    for _ in 0..20 {
+        drop(gateway.open("/api/v1/chat/completions", &body).await);
+    }
+    gateway.signal("KILL");
+    let gateway = Arc::into_inner(gateway).expect("nobody else has it");
+    let kept = gateway.dir.with_extension("kept");
+    std::fs::rename(&gateway.dir, &kept).expect("moved");
+    drop(gateway);
+    let gateway = Gateway::start_in(kept, &house(&sim));
+    for id in ids {
+        assert_eq!(gateway.get(&format!("/api/v1/generation?id={id}")).await.status, 200, "{id}");
+    }
+}
