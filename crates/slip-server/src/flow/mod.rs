@@ -368,8 +368,8 @@ impl Trip {
                     kept.answered(&whole.bytes);
                 }
                 self.book.settle(*whole.tally, false);
-                self.book.landing().await;
-                let mut response = stamped(Response::new(Body::full(whole.bytes)), &id, Some(&stamp.provider));
+                let mut response =
+                    stamped(Response::new(Body::after(self.book.landing(), whole.bytes)), &id, Some(&stamp.provider));
                 response.headers_mut().insert(http::header::CONTENT_TYPE, whole.media_type);
                 refuse::common(response.headers_mut());
                 head.put(response.headers_mut());
@@ -424,8 +424,9 @@ impl Trip {
                     }
                     self.flight = Some(flight);
                     self.book.attempt(&attempt.endpoint, attempt.instance.id, self.spoken(&attempt));
-                    self.book.sends(&attempt.endpoint, self.inbound.peek.want.prompt_tokens)?;
-                    self.book.noted().await?;
+                    if !self.book.sends(&attempt.endpoint, self.inbound.peek.want.prompt_tokens)?.await {
+                        return Err(hold::unwritable());
+                    }
                     let mut began = clock::now();
                     self.pace = self.pace.of_attempt(&self.world, &self.plan, &attempt, began);
                     let mut outcome = match self.hedging(&attempt) {

@@ -299,15 +299,11 @@ impl Book {
     }
 
     /// The attempt is about to be sent: should this process end before the record is written, this is what is known of it.
-    pub fn sends(&mut self, endpoint: &Endpoint, prompt_tokens: u64) -> Result<(), Fault> {
+    /// To be waited for: it may have to be on the disk.
+    pub fn sends(&mut self, endpoint: &Endpoint, prompt_tokens: u64) -> Result<OnDisk, Fault> {
         self.sent = Some(Sent { endpoint: endpoint.tag.clone(), price: endpoint.price.clone(), prompt_tokens });
-        self.note(0).map_err(|_| hold::unwritable())
-    }
-
-    /// That is on the disk, where it must be before anything is sent.
-    pub async fn noted(&self) -> Result<(), Fault> {
-        let Some(slot) = &self.slot else { return Ok(()) };
-        if slot.on_disk().await { Ok(()) } else { Err(hold::unwritable()) }
+        self.note(0).map_err(|_| hold::unwritable())?;
+        Ok(self.slot.as_ref().map_or_else(OnDisk::default, Slot::on_disk))
     }
 
     /// To be waited for before the last byte leaves, once it is settled.

@@ -35,6 +35,13 @@ struct Sight {
 #[derive(Debug, Default)]
 pub struct OnDisk(Option<oneshot::Receiver<bool>>);
 
+impl OnDisk {
+    /// Nobody need wait.
+    pub fn is_there(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 impl Future for OnDisk {
     type Output = bool;
 

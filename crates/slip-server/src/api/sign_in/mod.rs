@@ -33,6 +33,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
+use tries::Guess;
+
 pub use tries::Tries;
 
 /// How long a page may lie before it is answered.
@@ -165,11 +167,15 @@ async fn consent(
 /// A page of this gateway, in this browser, brought this, and not long ago.
 fn is_ours(app: &App, headers: &HeaderMap, brought: &str, sent: &str) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if text("sec-fetch-site").is_some_and(|site| site != "same-origin") {
-        return false;
-    }
-    let host = text(HOST.as_str()).unwrap_or_default();
-    if text(ORIGIN.as_str()).is_some_and(|origin| origin.split_once("://").is_none_or(|(_, from)| from != host)) {
+    let ours = match text("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        // A browser that does not say so itself. What a proxy made of the host is not known, so this is only asked where it must be.
+        None => {
+            let host = text(HOST.as_str()).unwrap_or_default();
+            text(ORIGIN.as_str()).is_none_or(|origin| origin.split_once("://").is_some_and(|(_, from)| from == host))
+        }
+    };
+    if !ours {
         return false;
     }
     let Some((browser, began)) = browser(headers).zip(sent.split_once('.').and_then(|(began, _)| began.parse().ok()))
@@ -217,18 +223,18 @@ fn limit(text: &str) -> Result<Option<Nano>, Fault> {
 
 /// Whose key it is that was typed. Who guesses is slowed down.
 fn who(app: &App, secret: &str, peer: IpAddr) -> Result<Arc<Key>, Fault> {
-    may_try(app, peer)?;
+    may_try(app, Guess::Key, peer)?;
     let key = identify(app, secret, crate::clock::unix_ms()).inspect_err(|fault| {
         if fault.kind == FaultKind::Unauthorised {
-            app.tries.was_wrong(peer, now());
+            app.tries.was_wrong(Guess::Key, peer, now());
         }
     })?;
     bounds::of(app, &key).admits(peer)?;
     Ok(key)
 }
 
-fn may_try(app: &App, peer: IpAddr) -> Result<(), Fault> {
-    app.tries.may(peer, now()).map_err(|seconds| {
+fn may_try(app: &App, what: Guess, peer: IpAddr) -> Result<(), Fault> {
+    app.tries.may(what, peer, now()).map_err(|seconds| {
         let says = format!("too many wrong tries from this address: try again in {seconds} s");
         let mut fault = Fault::caller(FaultKind::RateLimited, says);
         fault.retry_after = Some(Duration::from_secs(seconds));
@@ -288,9 +294,9 @@ async fn exchange(app: &App, fields: &Fields, peer: IpAddr) -> Result<Response<B
         fields.line("code")?.ok_or_else(|| bad("code", "`code` is needed: the one the browser came back with"))?;
     let said = fields.word("code_challenge_method", "S256, plain", pkce::method)?.value();
     let verifier = pkce::verifier(fields.line("code_verifier")?)?;
-    may_try(app, peer)?;
+    may_try(app, Guess::Code, peer)?;
     let wrong = |says: &'static str| {
-        app.tries.was_wrong(peer, now());
+        app.tries.was_wrong(Guess::Code, peer, now());
         Fault::caller(FaultKind::Forbidden, says)
     };
     let taken = app.store.take_code(&code, now()).await.map_err(|e| unavailable(&e))?;

@@ -130,8 +130,9 @@ async fn a_form_that_is_not_the_pages_own_is_refused() {
         ("another callback", &[("asked", &elsewhere)], &[], 403),
         ("from another site", &[], &[("sec-fetch-site", "cross-site")], 403),
         ("from a sister site", &[], &[("sec-fetch-site", "same-site")], 403),
-        ("from another origin", &[], &[("origin", "https://evil.example")], 403),
-        ("from nowhere", &[], &[("origin", "null")], 403),
+        ("from another origin", &[], &[("origin", "https://evil.example"), ("sec-fetch-site", "")], 403),
+        ("from nowhere", &[], &[("origin", "null"), ("sec-fetch-site", "")], 403),
+        ("through a proxy with a host of its own", &[], &[("origin", "https://gateway.example")], 303),
         ("not a form", &[], &[("content-type", "application/json")], 400),
         ("as text", &[], &[("content-type", "text/plain")], 400),
     ];
@@ -174,9 +175,15 @@ async fn who_is_wrong_may_correct_it_but_not_guess_for_ever() {
     let got = press(&gateway, &page, &[("secret", KEY)], &[]).await;
     assert_eq!((last, got.status), (429, 429), "now a right key must wait too: {}", got.text());
     assert!(got.header("retry-after").parse::<u64>().is_ok_and(|s| (1..=60).contains(&s)));
-    // Nor may codes be guessed.
-    let got = exchange(&gateway, &json!({ "code": "auth_code_guessed" })).await;
+    // Nor may codes be guessed, apart from that.
+    let code = code_by(&gateway, KEY, json!({})).await.json()["data"]["id"].clone();
+    for n in 0..20 {
+        let got = exchange(&gateway, &json!({ "code": format!("auth_code_{n}") })).await;
+        assert_eq!(got.status, 403, "{}", got.text());
+    }
+    let got = exchange(&gateway, &json!({ "code": code, "code_verifier": VERIFIER })).await;
     assert_eq!(got.status, 429, "{}", got.text());
+    assert_eq!(gateway.chat_as(KEY, &ask()).await.status, 200, "whoever calls models is not held up");
 }
 
 #[tokio::test]
