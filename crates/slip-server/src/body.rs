@@ -5,13 +5,17 @@ use crate::flow::shield::unharmed;
 use crate::flow::waiting::Waiting;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use slip_store::OnDisk;
 use slip_wire::envelope::asked::Wrapped;
 use std::fmt;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pub enum Body {
     Full(Option<Bytes>),
+    /// The same once the record is where it must be.
+    Landing(Box<(OnDisk, Bytes)>),
     Relay(Box<Relay>),
     Waiting(Box<Waiting>),
     /// One of these for a caller of InvokeModel.
@@ -21,6 +25,11 @@ pub enum Body {
 impl Body {
     pub fn full(bytes: impl Into<Bytes>) -> Body {
         Body::Full(Some(bytes.into()))
+    }
+
+    /// These bytes, once what is told of them is on the disk.
+    pub fn after(landing: OnDisk, bytes: Bytes) -> Body {
+        if landing.is_there() { Body::Full(Some(bytes)) } else { Body::Landing(Box::new((landing, bytes))) }
     }
 
     pub fn empty() -> Body {
@@ -47,6 +56,9 @@ impl http_body::Body for Body {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Torn>>> {
         let next = unharmed(|| match &mut *self {
             Body::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(Ok)),
+            Body::Landing(landing) => Pin::new(&mut landing.0)
+                .poll(cx)
+                .map(|_| Some(std::mem::take(&mut landing.1)).filter(|b| !b.is_empty()).map(Ok)),
             Body::Relay(relay) => match relay.poll_bytes(cx) {
                 Poll::Ready(None) if relay.is_torn() => Poll::Ready(Some(Err(Torn))),
                 next => next.map(|bytes| bytes.map(Ok)),
@@ -60,7 +72,7 @@ impl http_body::Body for Body {
                 // Whatever the panic broke is used once more, to end the stream, and then never again.
                 let mut broken = std::mem::replace(&mut *self, Body::Full(None));
                 let last = unharmed(move || match &mut broken {
-                    Body::Full(_) => Bytes::new(),
+                    Body::Full(_) | Body::Landing(_) => Bytes::new(),
                     Body::Relay(relay) => relay.broke(),
                     Body::Waiting(waiting) => waiting.broke(),
                     // What is inside has told its own breaking already.
@@ -72,12 +84,17 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Body::Full(None))
+        match self {
+            Body::Full(None) => true,
+            Body::Landing(landing) => landing.1.is_empty(),
+            _ => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Body::Landing(landing) => SizeHint::with_exact(landing.1.len() as u64),
             Body::Relay(_) | Body::Waiting(_) | Body::Wrapped(_) => SizeHint::default(),
         }
     }

@@ -47,6 +47,8 @@ pub struct App {
     pub contents: Contents,
     /// Where conversations were before.
     pub conversations: Conversations,
+    /// Who guessed wrong when an app was signed in.
+    pub tries: api::sign_in::Tries,
     /// Counts requests; round robin takes turns by it.
     pub turn: AtomicU64,
     /// Requests whose record is open.
@@ -66,7 +68,7 @@ impl App {
         telemetry.lines(&vitals.lines);
         let door = Door::new(vitals.lines.clone());
         door.set(world.limits.max_concurrent, world.limits.queue);
-        let store = Store::open(place, Some(telemetry.observer()))?;
+        let store = Store::open_for(place, world.durable, Some(telemetry.observer()))?;
         store.cap_instance(world.limits.caps);
         Ok(Arc::new(App {
             world: ArcSwap::from_pointee(world),
@@ -76,6 +78,7 @@ impl App {
             vitals,
             telemetry,
             conversations: Conversations::default(),
+            tries: api::sign_in::Tries::default(),
             turn: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             door,

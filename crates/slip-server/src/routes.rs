@@ -1,5 +1,6 @@
 //! Every path we answer, who may call it, and where a wrong one should have gone.
 
+use crate::api::sign_in::SignIn;
 use crate::api::teams::Team;
 use http::Method;
 use slip_ir::{Dialect, Op};
@@ -13,6 +14,8 @@ mod tests;
 pub enum Auth {
     /// Anybody: liveness probes only.
     Public,
+    /// Anybody, whatever their headers say: a page, or what shows by its body who sent it.
+    Open,
     /// Facts of the catalogue: anybody, but a credential that is presented must be good.
     Catalogue,
     /// An API key.
@@ -58,6 +61,8 @@ pub enum To {
     Activity,
     /// Workspaces, members and guardrails.
     Team(Team),
+    /// Keys for apps, by a page that asks.
+    SignIn(SignIn),
     Health,
     Ready,
     Metrics,
@@ -531,6 +536,22 @@ pub static ROUTES: &[Route] = &[
         To::Team(Team::UnassignMembers),
         "let it hold for them no more",
     ),
+    route(
+        Method::GET,
+        "//auth",
+        Auth::Open,
+        To::SignIn(SignIn::Ask),
+        "the page on which somebody allows an app (`?callback_url=`)",
+    ),
+    route(Method::POST, "//auth", Auth::Open, To::SignIn(SignIn::Consent), "its form"),
+    route(
+        Method::POST,
+        "/auth/keys/code",
+        Auth::AnyKey,
+        To::SignIn(SignIn::Code),
+        "allow an app without the page: a code for it",
+    ),
+    route(Method::POST, "/auth/keys", Auth::Open, To::SignIn(SignIn::Exchange), "an app's code for a key of its own"),
 ];
 
 pub enum Found {

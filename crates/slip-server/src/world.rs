@@ -86,6 +86,8 @@ pub struct World {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub fetch: Fetch,
+    /// Requests wait for the disk. Heard at start.
+    pub durable: bool,
     /// Where decisions are written down, if anywhere.
     pub decisions: Option<Arc<Decisions>>,
     vitals: ByEndpoint<Arc<Health>>,
@@ -159,6 +161,7 @@ impl World {
             providers,
             timeouts: conf.timeouts,
             limits: conf.limits,
+            durable: conf.durable,
             fetch: conf.fetch,
             decisions: conf.decision_log.clone().map(|conf| Arc::new(Decisions::new(conf))),
             vitals: known,

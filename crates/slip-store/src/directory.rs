@@ -228,7 +228,10 @@ impl Snapshot {
         let each = member.clone().unwrap_or_else(|| itself.clone());
         let by_member = member.and_then(|member| Some((assigned(&member)?, member)));
         let by_key = assigned(&itself).map(|guardrail| (guardrail, itself));
-        let all = by_workspace.map(|guardrail| (guardrail, each)).into_iter().chain(by_member).chain(by_key);
+        let parent = key.detail.parent.clone().map(Whose::Key);
+        let by_parent = parent.and_then(|parent| Some((assigned(&parent)?, parent)));
+        let by_workspace = by_workspace.map(|guardrail| (guardrail, each));
+        let all = by_workspace.into_iter().chain(by_member).chain(by_key).chain(by_parent);
         all.map(|(guardrail, whose)| (whose, guardrail)).collect()
     }
 

@@ -10,8 +10,10 @@
 
 mod frame;
 mod replay;
+mod sync;
 
 pub(crate) use replay::replay;
+pub use sync::OnDisk;
 
 use crate::generations::Generation;
 use crate::place::{io, make_dir, private};
@@ -23,6 +25,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use sync::{Sync, Syncer};
 
 /// Bytes after which a new file is begun.
 const SEGMENT: u64 = 4 * 1024 * 1024;
@@ -59,6 +62,10 @@ pub(crate) struct Journal {
     next: AtomicU64,
     /// Tells its files from those of every other process.
     mine: u64,
+    /// An entry could not be written, and none has been tried since to see whether it can.
+    refused: AtomicBool,
+    /// Where entries are to be on the disk before a request goes on.
+    syncer: Option<Syncer>,
 }
 
 /// What all files have in common.
@@ -73,6 +80,8 @@ pub(crate) struct Segment {
     file: File,
     path: PathBuf,
     written: AtomicU64,
+    /// Its name is on the disk as well.
+    listed: AtomicBool,
     house: Arc<House>,
 }
 
@@ -93,10 +102,26 @@ impl Journal {
         let mut mine = [0; 8];
         getrandom::fill(&mut mine).expect("the operating system gives random bytes");
         let (next, mine) = (AtomicU64::new(0), u64::from_le_bytes(mine));
-        let journal = Journal { shards: Default::default(), house, next, mine };
+        let journal =
+            Journal { shards: Default::default(), house, next, mine, refused: AtomicBool::new(false), syncer: None };
         // A directory that cannot be written to is better known before the first request.
         drop(journal.segment(0)?);
         Ok(journal)
+    }
+
+    /// Entries outlive a loss of power too: see [`Journal::on_disk`].
+    pub fn durable(self) -> Result<Journal, Error> {
+        self.synced_by(Box::new(File::sync_data))
+    }
+
+    fn synced_by(self, sync: Sync) -> Result<Journal, Error> {
+        let syncer = Syncer::start(self.house.dir.clone(), sync)?;
+        Ok(Journal { syncer: Some(syncer), ..self })
+    }
+
+    /// Wait for what was written to this file, if that is wanted.
+    pub fn on_disk(&self, segment: &Arc<Segment>) -> OnDisk {
+        self.syncer.as_ref().map_or_else(OnDisk::default, |syncer| syncer.wait(segment))
     }
 
     /// A request is about to be sent upstream. The file must be held until its record is committed.
@@ -114,9 +139,26 @@ impl Journal {
         self.house.keep.store(true, Ordering::Release);
     }
 
+    /// Whether it cannot be written to. Where that was so, it is tried: somebody who is told so sends nothing that would.
+    pub fn refuses(&self) -> bool {
+        if !self.refused.load(Ordering::Relaxed) {
+            return false;
+        }
+        let refused = self.put(Draft::tried().finish()).is_err();
+        self.refused.store(refused, Ordering::Relaxed);
+        refused
+    }
+
+    fn write(&self, entry: Vec<u8>) -> Result<Arc<Segment>, Full> {
+        self.put(entry).inspect_err(|_| self.refused.store(true, Ordering::Relaxed))
+    }
+
     /// One entry, in one call of the operating system: it is there whole or, when the disk is full, in part; then the rest of
     /// that file is not used, and reading finds its way past the part.
-    fn write(&self, entry: Vec<u8>) -> Result<Arc<Segment>, Full> {
+    fn put(&self, entry: Vec<u8>) -> Result<Arc<Segment>, Full> {
+        if self.syncer.as_ref().is_some_and(Syncer::broke) {
+            return Err(Full);
+        }
         let shard = shard();
         let segment = self.segment(shard).map_err(|_| Full)?;
         if (&segment.file).write_all(&entry).is_err() {
@@ -138,7 +180,13 @@ impl Journal {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.house.dir.join(format!("{number:08}-{:016x}.{EXTENSION}", self.mine));
         let file = private().append(true).create_new(true).open(&path).map_err(io(&path))?;
-        let segment = Arc::new(Segment { file, path, written: AtomicU64::new(0), house: self.house.clone() });
+        let segment = Arc::new(Segment {
+            file,
+            path,
+            written: AtomicU64::new(0),
+            listed: AtomicBool::new(false),
+            house: self.house.clone(),
+        });
         *place = Some(segment.clone());
         Ok(segment)
     }

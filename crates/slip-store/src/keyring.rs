@@ -9,8 +9,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// By what was stored of the secret, which nobody can choose.
-type Snapshot = HashMap<[u8; 32], Arc<Key>, RandomState>;
+#[derive(Clone, Default)]
+struct Snapshot {
+    /// By the HMAC of a secret that opens it.
+    by_secret: HashMap<[u8; 32], Arc<Key>, RandomState>,
+    by_hash: HashMap<Arc<str>, Arc<Key>, RandomState>,
+}
 
 /// A handle to the keys as they are now. Cheap to clone; every clone sees every change.
 #[derive(Clone)]
@@ -36,7 +40,7 @@ impl Keyring {
         }
         let mac = self.mac(presented.as_bytes());
         let keys = self.0.keys.load();
-        let key = keys.get(&mac)?;
+        let key = keys.by_secret.get(&mac)?;
         let before = key.detail.before.as_ref().filter(|before| before.until_ms > now_ms);
         let known = key.mac.ct_eq(&mac) | before.map_or(0.into(), |before| before.mac.ct_eq(&mac));
         bool::from(known).then(|| key.clone())
@@ -44,19 +48,18 @@ impl Keyring {
 
     /// Every key, oldest first.
     pub fn all(&self) -> Vec<Arc<Key>> {
-        let mut all: Vec<_> = self.0.keys.load().values().cloned().collect();
+        let mut all: Vec<_> = self.0.keys.load().by_hash.values().cloned().collect();
         all.sort_by(|a, b| (a.created_ms, &a.hash).cmp(&(b.created_ms, &b.hash)));
-        all.dedup_by(|a, b| a.hash == b.hash);
         all
     }
 
     /// The key of this public name.
     pub fn by_hash(&self, hash: &str) -> Option<Arc<Key>> {
-        self.0.keys.load().values().find(|key| &*key.hash == hash).cloned()
+        self.0.keys.load().by_hash.get(hash).cloned()
     }
 
     pub fn len(&self) -> usize {
-        self.all().len()
+        self.0.keys.load().by_hash.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -75,20 +78,20 @@ impl Keyring {
 
     pub(crate) fn put(&self, key: Arc<Key>) {
         self.change(|keys| {
-            keys.retain(|_, known| known.hash != key.hash);
-            hang(keys, key.clone());
+            keys.drop(&key.hash);
+            keys.hang(key.clone());
         });
     }
 
     /// These keys and no others.
     pub(crate) fn replace(&self, keys: Vec<Key>) {
-        let mut next = Snapshot::with_capacity_and_hasher(keys.len(), RandomState::default());
-        keys.into_iter().for_each(|key| hang(&mut next, Arc::new(key)));
+        let mut next = Snapshot::default();
+        keys.into_iter().for_each(|key| next.hang(Arc::new(key)));
         self.0.keys.store(Arc::new(next));
     }
 
     pub(crate) fn remove(&self, hash: &str) {
-        self.change(|keys| keys.retain(|_, key| &*key.hash != hash));
+        self.change(|keys| keys.drop(hash));
     }
 
     /// Readers keep the snapshot they have; the next look-up sees the new one.
@@ -101,10 +104,19 @@ impl Keyring {
     }
 }
 
-/// Under every secret that opens it.
-fn hang(keys: &mut Snapshot, key: Arc<Key>) {
-    if let Some(before) = &key.detail.before {
-        keys.insert(before.mac, key.clone());
+impl Snapshot {
+    /// Under every secret that opens it.
+    fn hang(&mut self, key: Arc<Key>) {
+        if let Some(before) = &key.detail.before {
+            self.by_secret.insert(before.mac, key.clone());
+        }
+        self.by_secret.insert(key.mac, key.clone());
+        self.by_hash.insert(key.hash.clone(), key);
     }
-    keys.insert(key.mac, key);
+
+    fn drop(&mut self, hash: &str) {
+        if self.by_hash.remove(hash).is_some() {
+            self.by_secret.retain(|_, key| &*key.hash != hash);
+        }
+    }
 }

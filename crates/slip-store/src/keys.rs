@@ -217,6 +217,10 @@ pub struct KeyDetail {
     /// The secret before the last rotation still opens it for a while.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Before>,
+    /// The hash of the key an app was signed in with, where this is the app's: it may nothing that one may not, what it spends
+    /// that one spends, and it goes where that one goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Arc<str>>,
 }
 
 /// A secret that is being replaced.

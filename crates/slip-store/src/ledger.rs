@@ -2,7 +2,7 @@
 //! nor fail. A record can be read from the moment it is written.
 
 use crate::generations::Generation;
-use crate::journal::{Journal, Opening, Segment};
+use crate::journal::{Journal, OnDisk, Opening, Segment};
 use crate::scopes::{Scopes, Standing};
 use crate::writer::{Letter, Sheet};
 use slip_ir::Nano;
@@ -113,8 +113,15 @@ impl Slot {
         Ok(())
     }
 
-    /// Hand the record in. When this returns it can be read, is counted in what its key has spent, and outlives this process.
-    pub fn write(self, record: Generation) {
+    /// Wait for the last of these, where it is to be on the disk before anything is sent.
+    pub fn on_disk(&self) -> OnDisk {
+        let opened = self.journal.as_ref().zip(self.opened.as_ref());
+        opened.map_or_else(OnDisk::default, |(journal, opened)| journal.on_disk(opened))
+    }
+
+    /// Hand the record in. When this returns it can be read, is counted in what its key has spent, and outlives this process. What it
+    /// gives is to be waited for where it shall outlive a loss of power.
+    pub fn write(self, record: Generation) -> OnDisk {
         let (mut detail, mut closed) = (None, None);
         if let Some(journal) = &self.journal
             && let Ok(text) = written(&record)
@@ -135,8 +142,11 @@ impl Slot {
                 held.settle(record.cost, record.own_key_cost(), record.created_ms);
             }
         }
+        let written = self.journal.as_ref().zip(closed.as_ref());
+        let on_disk = written.map_or_else(OnDisk::default, |(journal, closed)| journal.on_disk(closed));
         self.hot.recent.put(record.clone());
         self.permit.send(Letter::Record(Sheet { record, detail, _held: [self.opened, closed] }));
+        on_disk
     }
 }
 

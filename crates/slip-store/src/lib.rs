@@ -7,6 +7,7 @@
 //! Start reading at [`store`], then [`ledger`].
 
 pub mod charged;
+pub mod codes;
 pub mod content;
 mod database;
 pub mod directory;
@@ -32,13 +33,14 @@ pub mod workspaces;
 mod writer;
 
 pub use charged::Charged;
+pub use codes::{AuthCode, Challenge};
 pub use content::Content;
 pub use directory::{Directory, Edit, Snapshot};
 pub use error::Error;
 pub use filed::{Filed, derived_id, is_id, random_id};
 pub use generations::{Attempt, Classes, Failure, Generation, Page, Ruled};
 pub use guardrails::{Assignment, Guardrail, Whose};
-pub use journal::Opening;
+pub use journal::{OnDisk, Opening};
 pub use keyring::Keyring;
 pub use keys::{BadKey, DEFAULT_WORKSPACE, Key, KeyDetail, KeyKind, NewKey, Reset, SecretKey};
 pub use ledger::{CAPACITY, Full, Ledger, Slot};

@@ -98,8 +98,10 @@ impl Scopes {
             scope.tokens.set_limit(key.detail.tokens_per_minute);
             scope.gate.set_limit(key.detail.concurrent.map(Into::into));
         }
-        let standings =
-            keys.iter().map(|key| (key.hash.clone(), self.make(&key.hash, &key.workspace, key.detail.member.as_ref())));
+        let standings = keys.iter().map(|key| {
+            let (parent, member) = (key.detail.parent.as_ref(), key.detail.member.as_ref());
+            (key.hash.clone(), self.make(&key.hash, parent, &key.workspace, member))
+        });
         self.standings.store(Arc::new(standings.collect()));
         for (id, scope) in &*self.lock() {
             if *id != ScopeId::Instance {
@@ -111,7 +113,7 @@ impl Scopes {
     /// Where the key of this hash stands. One that is not known (any more) has no limits of its own.
     pub fn of(&self, hash: &Arc<str>, workspace: &Arc<str>, member: Option<&Arc<str>>) -> Arc<Standing> {
         let known = self.standings.load().get(hash).cloned();
-        known.unwrap_or_else(|| self.make(hash, workspace, member))
+        known.unwrap_or_else(|| self.make(hash, None, workspace, member))
     }
 
     /// What all keys together may spend.
@@ -135,6 +137,10 @@ impl Scopes {
         let mut ids = vec![ScopeId::Instance];
         let named = |name: &Arc<str>| Some(name.clone()).filter(|name| !name.is_empty());
         ids.extend(named(&whose.key_hash).map(ScopeId::Key));
+        // What an app spent, the key that signed it in has spent.
+        let standing = self.standings.load().get(&whose.key_hash).cloned();
+        let keys = standing.iter().flat_map(|standing| standing.ids.iter()).filter(|id| matches!(id, ScopeId::Key(_)));
+        ids.extend(keys.skip(1).cloned());
         ids.extend(named(&whose.workspace).map(ScopeId::Workspace));
         ids.extend(named(&whose.member).map(ScopeId::Member));
         let amount = Amount { own: whose.cost, byok: whose.byok };
@@ -148,8 +154,15 @@ impl Scopes {
         }
     }
 
-    fn make(&self, hash: &Arc<str>, workspace: &Arc<str>, member: Option<&Arc<str>>) -> Arc<Standing> {
+    fn make(
+        &self,
+        hash: &Arc<str>,
+        parent: Option<&Arc<str>>,
+        workspace: &Arc<str>,
+        member: Option<&Arc<str>>,
+    ) -> Arc<Standing> {
         let mut ids = vec![ScopeId::Key(hash.clone())];
+        ids.extend(parent.cloned().map(ScopeId::Key));
         ids.extend(member.cloned().map(ScopeId::Member));
         ids.extend(Some(workspace.clone()).filter(|name| !name.is_empty()).map(ScopeId::Workspace));
         ids.push(ScopeId::Instance);

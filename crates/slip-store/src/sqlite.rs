@@ -70,6 +70,12 @@ impl Sqlite {
         Ok(database)
     }
 
+    /// Wait for the disk at every commit: a power cut then loses none.
+    pub fn durable(self) -> std::result::Result<Sqlite, Error> {
+        self.0.execute_batch("PRAGMA synchronous = FULL")?;
+        Ok(self)
+    }
+
     /// A connection that reads while the other writes.
     pub fn reader(file: &Path) -> std::result::Result<Sqlite, Error> {
         let connection =

@@ -90,7 +90,7 @@ struct Opened {
 }
 
 impl Opened {
-    fn at(place: &Place) -> Result<Opened, Error> {
+    fn at(place: &Place, durable: bool) -> Result<Opened, Error> {
         Ok(match place {
             Place::Memory => {
                 let database = Box::new(Sqlite::writer(place, Path::new(""))?);
@@ -98,7 +98,8 @@ impl Opened {
             }
             Place::Dir(path) => {
                 let dir = Dir::open(path)?;
-                let database = Box::new(Sqlite::writer(place, &dir.database)?);
+                let database = Sqlite::writer(place, &dir.database)?;
+                let database = Box::new(if durable { database.durable()? } else { database });
                 let reader: Box<dyn Database> = Box::new(Sqlite::reader(&dir.database)?);
                 let pepper = dir.pepper.clone();
                 Opened { dir: Some(dir), database, reader: Some(reader), pepper, shared: None }
@@ -116,17 +117,23 @@ impl Opened {
 impl Store {
     /// Blocks while the database is opened: with Postgres, for seconds if it is not there.
     pub fn open(place: Place, observer: Option<Observer>) -> Result<Store, Error> {
+        Store::open_for(place, false, observer)
+    }
+
+    /// `durable`: what is said to be written outlives a loss of power, for which a request waits (see [`crate::OnDisk`]).
+    pub fn open_for(place: Place, durable: bool, observer: Option<Observer>) -> Result<Store, Error> {
         if !matches!(place, Place::Postgres { .. }) {
-            return Store::open_here(place, observer);
+            return Store::open_here(place, durable, observer);
         }
         // A connection waits on a runtime of its own, which it may not on a thread that belongs to another.
-        let opening = thread::Builder::new().name("slip-open".into()).spawn(move || Store::open_here(place, observer));
+        let opening =
+            thread::Builder::new().name("slip-open".into()).spawn(move || Store::open_here(place, durable, observer));
         let opening = opening.map_err(|source| Error::Io { path: "slip-open".into(), source })?;
         opening.join().unwrap_or(Err(Error::Closed))
     }
 
-    fn open_here(place: Place, observer: Option<Observer>) -> Result<Store, Error> {
-        let Opened { dir, mut database, reader, pepper, shared } = Opened::at(&place)?;
+    fn open_here(place: Place, durable: bool, observer: Option<Observer>) -> Result<Store, Error> {
+        let Opened { dir, mut database, reader, pepper, shared } = Opened::at(&place, durable)?;
         let keyring = Keyring::new(&pepper.0);
         prove_pepper(&mut *database, &keyring, dir.as_ref(), shared.as_deref())?;
         // What is changed after this look is seen at the next one.
@@ -143,7 +150,8 @@ impl Store {
                 let sheets: Vec<_> = recovered.records.iter().map(|record| (record, None)).collect();
                 sheets.chunks(REPLAYED).try_for_each(|sheets| database.put_records(sheets))?;
                 recovered.forget()?;
-                (Some(Arc::new(Journal::begin(&dir.journal)?)), cut_off)
+                let journal = Journal::begin(&dir.journal)?;
+                (Some(Arc::new(if durable { journal.durable()? } else { journal })), cut_off)
             }
         };
         hot.scopes.arrange(&keyring.all(), &directory.now());
@@ -435,6 +443,11 @@ impl Store {
         self.0.sight.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether requests are turned away because the journal cannot be written to.
+    pub fn journal_refuses(&self) -> bool {
+        self.0.ledger.journal.as_ref().is_some_and(|journal| journal.refuses())
+    }
+
     /// When this returns, everything handed in before it is on disk, and the observer has seen it.
     pub async fn flush(&self) -> Result<(), Error> {
         self.write_within(FLUSH, |_| Ok(())).await
@@ -471,7 +484,7 @@ impl Store {
     }
 
     /// Run on the writer's thread, after every record handed in so far.
-    async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Database) -> Told<T> + Send + 'static,
     ) -> Result<T, Error> {

@@ -157,6 +157,10 @@ pub fn start(app: Arc<App>, listen: SocketAddr, workers: Option<usize>) -> Resul
     })
 }
 
+/// SIGXFSZ. Once listened for, it never ends the process again.
+#[cfg(target_os = "linux")]
+const TOO_LARGE: i32 = 25;
+
 /// Ctrl-C and SIGTERM, heard from the moment this is made: before anybody is told that we run, lest a script that stops us at once
 /// should kill us instead.
 pub struct Interrupts {
@@ -166,6 +170,9 @@ pub struct Interrupts {
 
 impl Interrupts {
     pub fn listen() -> Result<Interrupts, Ending> {
+        // Where files may not grow (`ulimit -f`), a write that fails is dealt with; the signal beside it would end everything.
+        #[cfg(target_os = "linux")]
+        drop(listen(SignalKind::from_raw(TOO_LARGE))?);
         Ok(Interrupts { int: listen(SignalKind::interrupt())?, term: listen(SignalKind::terminate())? })
     }
 

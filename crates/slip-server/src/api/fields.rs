@@ -13,6 +13,8 @@ const LONGEST: u64 = 1 << 20;
 /// Characters of a name, and entries of a list.
 const NAME: usize = 200;
 const LIST: usize = 256;
+/// Bytes of a [`Fields::line`].
+const LINE: usize = 4096;
 
 /// A limit beyond this many dollars is a mistake, and would not be exact as a double.
 const DEAREST: f64 = 9_000_000.0;
@@ -114,6 +116,16 @@ impl Fields {
                 || format!("`{name}` must be a text of 1 to {NAME} characters, none of them a control character");
             fit.map(str::to_owned).ok_or_else(|| bad(name, says()))
         })
+    }
+
+    /// A text that is read by somebody else: as it stands, and not without end.
+    pub fn line(&self, name: &str) -> Result<Option<String>, Fault> {
+        let line = self.said(name).map(|value| {
+            let fit = value.as_str().filter(|text| !text.is_empty() && text.len() <= LINE);
+            fit.map(str::to_owned)
+                .ok_or_else(|| bad(name, format!("`{name}` must be a text of 1 to {LINE} characters")))
+        })?;
+        Ok(line.value())
     }
 
     /// One of these words.

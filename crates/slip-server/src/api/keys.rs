@@ -24,7 +24,7 @@ const PAGE: usize = 100;
 /// For how long a rotated key's old secret still opens it, if nothing is said; and at most.
 const OVERLAP_S: u64 = 24 * 3600;
 const LONGEST_OVERLAP_S: u64 = 30 * 24 * 3600;
-const RESETS: &str = "daily, weekly, monthly";
+pub(super) const RESETS: &str = "daily, weekly, monthly";
 const CLASSES: &str = "interactive, batch, background";
 
 /// Members that may be said of a key at any time.
@@ -204,10 +204,11 @@ fn detail(fields: &Fields, before: KeyDetail) -> Result<KeyDetail, Fault> {
             .and_then(|days| u16::try_from(days).ok()),
         member: before.member,
         before: before.before,
+        parent: before.parent,
     })
 }
 
-fn in_future(expires_ms: Option<i64>) -> Result<(), Fault> {
+pub(super) fn in_future(expires_ms: Option<i64>) -> Result<(), Fault> {
     match expires_ms {
         Some(at) if at <= now() => Err(bad("expires_at", "`expires_at` is in the past")),
         _ => Ok(()),
@@ -215,7 +216,7 @@ fn in_future(expires_ms: Option<i64>) -> Result<(), Fault> {
 }
 
 /// A reply with a secret in it, which nobody on its way shall keep.
-fn secret_told(status: StatusCode, told: &Value) -> Response<Body> {
+pub(super) fn secret_told(status: StatusCode, told: &Value) -> Response<Body> {
     let mut response = refuse::json(status, told.to_string().into_bytes());
     response.headers_mut().insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
     response
@@ -248,6 +249,7 @@ pub fn shown_key(app: &App, key: &Key) -> Value {
         "max_concurrent": detail.concurrent,
         "priority": detail.priority,
         "store_content_days": detail.keep_content_days,
+        "parent_hash": detail.parent,
         "old_secret_until": detail.before.as_ref().filter(|old| old.until_ms > now()).map(|old| iso(old.until_ms)),
     });
     joined(data, usage(&used))

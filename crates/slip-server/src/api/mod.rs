@@ -15,6 +15,7 @@ pub mod keys;
 pub mod live;
 mod models;
 pub mod ollama;
+pub mod sign_in;
 mod system;
 pub mod teams;
 
@@ -83,6 +84,7 @@ pub async fn answer(
         | To::Explain
         | To::Keys(_)
         | To::Team(_)
+        | To::SignIn(_)
         | To::AnalyticsQuery => Err(Fault::house(FaultKind::Internal, "internal error")),
     }
 }

@@ -55,13 +55,15 @@ pub fn ready(app: &App, world: &World) -> Response<Body> {
     let trouble = app.store.trouble();
     // Gateways of one database must not all be taken out of service because it is away: records wait here meanwhile.
     let room = app.ledger.backlog() < slip_store::CAPACITY / 5 * 4;
-    let takes = trouble.is_none() || app.store.is_shared() && room;
+    let full = app.store.journal_refuses();
+    let takes = !full && (trouble.is_none() || app.store.is_shared() && room);
     let ready = !draining && endpoints > 0 && takes;
     let body = json!({
         "status": if ready { "ready" } else { "not ready" },
         "draining": draining,
         "endpoints": endpoints,
         "ledger": match trouble {
+            _ if full => "the journal cannot be written (is the disk full?); new requests are turned away".to_owned(),
             None => "ok".to_owned(),
             // Anybody may ask, and the reason names hosts; it is in the log.
             Some(_) if app.store.is_shared() => "the database cannot be written to; records wait".to_owned(),

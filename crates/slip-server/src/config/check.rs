@@ -62,6 +62,7 @@ pub fn check(
         data_dir: data_dir?,
         database_url,
         pepper_file,
+        durable: raw.durability.as_deref() == Some("disk"),
         probe: raw.probe?,
         log: raw.log.clone()?,
         drain_timeout: drain_timeout?,

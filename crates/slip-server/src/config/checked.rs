@@ -28,6 +28,8 @@ pub struct Checked {
     pub data_dir: PathBuf,
     pub database_url: Option<DatabaseUrl>,
     pub pepper_file: Option<PathBuf>,
+    /// `durability` is `disk`.
+    pub durable: bool,
     pub probe: bool,
     /// One of [`LOG_LEVELS`].
     pub log: String,

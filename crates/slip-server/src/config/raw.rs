@@ -22,6 +22,10 @@ pub struct Raw {
     pub database_url: Option<String>,
     /// The pepper that gateways of one database have in common: 32 bytes, or their 64 hex digits. Else it is in `data_dir`.
     pub pepper_file: Option<String>,
+    /// What a request outlives once it is answered: the end of this `process`, which is the default, or of the power too (`disk`), for
+    /// which it waits twice for the disk.
+    #[schemars(extend("enum" = ["process", "disk"]))]
+    pub durability: Option<String>,
     /// Look for model servers on this machine (Ollama, LM Studio, vLLM, llama.cpp).
     pub probe: Option<bool>,
     /// How long running requests may finish after a stop was asked for: `120s`.

@@ -35,9 +35,12 @@ impl Caller {
 const MISSING: &str = "Missing Authentication header: send `Authorization: Bearer <your key>`";
 
 pub fn admit(app: &App, auth: Auth, headers: &HeaderMap, peer: SocketAddr, now_ms: u64) -> Result<Caller, Fault> {
+    if auth == Auth::Open {
+        return Ok(Caller::Anyone);
+    }
     let presented = credential(headers)?;
     let caller = match (auth, presented) {
-        (Auth::Public, _) => return Ok(Caller::Anyone),
+        (Auth::Public | Auth::Open, _) => return Ok(Caller::Anyone),
         (Auth::LocalOrManagement, None) if peer.ip().to_canonical().is_loopback() => return Ok(Caller::Anyone),
         (Auth::Catalogue, None) => return Ok(Caller::Anyone),
         (_, None) => return Err(Fault::caller(FaultKind::Unauthorised, MISSING)),
@@ -59,7 +62,8 @@ pub fn admit(app: &App, auth: Auth, headers: &HeaderMap, peer: SocketAddr, now_m
     }
 }
 
-fn identify(app: &App, secret: &str, now_ms: u64) -> Result<Arc<Key>, Fault> {
+/// The key a secret opens, if it may be used now.
+pub fn identify(app: &App, secret: &str, now_ms: u64) -> Result<Arc<Key>, Fault> {
     let refused = |says: &'static str| Fault::caller(FaultKind::Unauthorised, says);
     let Some(key) = app.store.keyring().find(secret, i64::try_from(now_ms).unwrap_or(i64::MAX)) else {
         return Err(match SecretKey::parse(secret) {
@@ -81,6 +85,12 @@ fn identify(app: &App, secret: &str, now_ms: u64) -> Result<Arc<Key>, Fault> {
     }
     if key.expired(i64::try_from(now_ms).unwrap_or(i64::MAX)) {
         return Err(refused("this API key has expired"));
+    }
+    if let Some(hash) = &key.detail.parent {
+        let parent = app.store.keyring().by_hash(hash);
+        if parent.is_none_or(|parent| parent.disabled || parent.expired(i64::try_from(now_ms).unwrap_or(i64::MAX))) {
+            return Err(refused("the key this app was signed in with is gone, disabled or expired: sign in again"));
+        }
     }
     Ok(key)
 }

@@ -26,8 +26,8 @@ pub struct Bounds {
     pub sort: Option<Sort>,
     text_model: Option<String>,
     image_model: Option<String>,
-    /// Where it may be used from; `None`: anywhere.
-    networks: Option<Vec<IpNet>>,
+    /// Where it may be used from, and its parent; `None`: anywhere.
+    networks: [Option<Vec<IpNet>>; 2],
 }
 
 /// A guardrail as it was written, and what came of it. Its name may be its workspace's.
@@ -39,6 +39,7 @@ struct Made {
 
 struct Held {
     key: Arc<Key>,
+    parent: Option<Arc<Key>>,
     directory: Arc<Snapshot>,
     bounds: Arc<Bounds>,
 }
@@ -57,25 +58,28 @@ thread_local! {
 /// Of this key, at this moment.
 pub fn of(app: &App, key: &Arc<Key>) -> Arc<Bounds> {
     let (directory, place) = (app.store.directory().now(), Arc::as_ptr(key) as usize);
+    let parent = key.detail.parent.as_ref().and_then(|hash| app.store.keyring().by_hash(hash));
     REMEMBERED.with_borrow_mut(|remembered| {
         if let Some(held) = remembered.keys.get(&place)
             && Arc::ptr_eq(&held.key, key)
             && Arc::ptr_eq(&held.directory, &directory)
+            && held.parent.as_ref().map(Arc::as_ptr) == parent.as_ref().map(Arc::as_ptr)
         {
             return held.bounds.clone();
         }
-        let bounds = Arc::new(remembered.work_out(key, &directory));
+        let bounds = Arc::new(remembered.work_out(key, parent.as_deref(), &directory));
         if remembered.keys.len() >= MOST {
             remembered.keys.clear();
         }
-        remembered.keys.insert(place, Held { key: key.clone(), directory, bounds: bounds.clone() });
+        remembered.keys.insert(place, Held { key: key.clone(), parent, directory, bounds: bounds.clone() });
         bounds
     })
 }
 
 impl Remembered {
-    fn work_out(&mut self, key: &Arc<Key>, directory: &Snapshot) -> Bounds {
-        let mut bounds = Bounds { networks: networks(&key.detail.addresses), ..Bounds::default() };
+    fn work_out(&mut self, key: &Arc<Key>, parent: Option<&Key>, directory: &Snapshot) -> Bounds {
+        let parents = parent.and_then(|parent| networks(&parent.detail.addresses));
+        let mut bounds = Bounds { networks: [networks(&key.detail.addresses), parents], ..Bounds::default() };
         if let Some(workspace) = directory.workspace(&key.workspace) {
             bounds.sort = workspace.default_provider_sort.as_deref().and_then(sort);
             bounds.text_model.clone_from(&workspace.default_text_model);
@@ -91,7 +95,24 @@ impl Remembered {
             bounds.screens.extend(screen);
         }
         let list = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
-        let (models, providers) = (list(&key.detail.models), list(&key.detail.providers));
+        let (mut models, mut providers) = (list(&key.detail.models), list(&key.detail.providers));
+        if let Some(parent) = parent.map(|parent| &parent.detail) {
+            let names = |names: &[String]| Names::new(names.iter().map(String::as_str));
+            // What both say must be allowed by both; what one says holds as if the other had said it.
+            let both = |own: &mut Option<Vec<String>>, parents: &[String]| match own {
+                None => {
+                    *own = list(parents);
+                    None
+                }
+                Some(_) => (!parents.is_empty()).then(|| names(parents)),
+            };
+            let (allowed_models, allowed_providers) =
+                (both(&mut models, &parent.models), both(&mut providers, &parent.providers));
+            if allowed_models.is_some() || allowed_providers.is_some() {
+                let name = "the key it was signed in with".into();
+                guards.push(Arc::new(Guard { name, allowed_models, allowed_providers, ..Guard::default() }));
+            }
+        }
         if models.is_some() || providers.is_some() || !guards.is_empty() {
             bounds.allow = Some(Arc::new(Allow::new(models, providers).under(guards)));
         }
@@ -120,12 +141,11 @@ impl Bounds {
     /// May it be used from here?
     pub fn admits(&self, peer: IpAddr) -> Result<(), Fault> {
         let peer = peer.to_canonical();
-        match &self.networks {
-            Some(networks) if !networks.iter().any(|network| network.contains(&peer)) => {
-                Err(Fault::caller(FaultKind::Forbidden, format!("this key may not be used from the address {peer}")))
-            }
-            _ => Ok(()),
+        let mut networks = self.networks.iter().flatten();
+        if networks.all(|networks| networks.iter().any(|network| network.contains(&peer))) {
+            return Ok(());
         }
+        Err(Fault::caller(FaultKind::Forbidden, format!("this key may not be used from the address {peer}")))
     }
 
     /// What the workspace asks for where a request names no model.
@@ -204,7 +224,7 @@ mod tests {
         ];
         for (addresses, peer, may) in rows {
             let addresses: Vec<String> = addresses.iter().map(|a| (*a).to_owned()).collect();
-            let bounds = Bounds { networks: networks(&addresses), ..Bounds::default() };
+            let bounds = Bounds { networks: [networks(&addresses), None], ..Bounds::default() };
             let said = bounds.admits(peer.parse().expect("an address"));
             assert_eq!(said.is_ok(), *may, "{addresses:?} from {peer}");
         }

@@ -6,7 +6,7 @@ use crate::App;
 use crate::clock;
 use crate::flow::admit::Caller;
 use crate::upstream::show;
-use slip_ir::{Fault, FaultKind, Remedy, Want};
+use slip_ir::{Dialect, Fault, FaultKind, Remedy, Want};
 use slip_quota::{Class, Kind, Pass, Rate, Refused, Scope};
 use slip_store::{ScopeId, Slot, Standing};
 use std::time::Duration;
@@ -48,6 +48,10 @@ pub fn tokens(want: &Want) -> u64 {
 pub struct Limits {
     pub requests: Option<Leeway>,
     pub tokens: Option<Leeway>,
+    /// When this was so, in Unix milliseconds.
+    pub at_ms: i64,
+    /// The caller's library reads Anthropic's names for it.
+    pub as_anthropic: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +63,8 @@ pub struct Leeway {
 }
 
 impl Limits {
-    /// `None` where nothing is limited.
-    pub fn of(standing: &Standing) -> Option<Limits> {
+    /// `None` where nothing is limited. `dialect` is the caller's, by its name.
+    pub fn of(standing: &Standing, dialect: &str) -> Option<Limits> {
         let now = clock::unix_ms_signed();
         let least = |rate: fn(&Scope) -> &Rate| {
             let every = standing.quota.scopes().iter().map(|scope| rate(scope)).filter_map(|rate| {
@@ -70,7 +74,8 @@ impl Limits {
             });
             every.min_by_key(|leeway| leeway.remaining)
         };
-        let limits = Limits { requests: least(|scope| &scope.requests), tokens: least(|scope| &scope.tokens) };
+        let (requests, tokens) = (least(|scope| &scope.requests), least(|scope| &scope.tokens));
+        let limits = Limits { requests, tokens, at_ms: now, as_anthropic: dialect == Dialect::Anthropic.name() };
         (limits.requests.is_some() || limits.tokens.is_some()).then_some(limits)
     }
 }

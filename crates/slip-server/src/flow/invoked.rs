@@ -25,12 +25,17 @@ pub fn told(response: Response<Body>, asked: Asked) -> Response<Body> {
         return response;
     }
     let (mut parts, body) = response.into_parts();
+    let mut whole = |bytes: Bytes| {
+        if let Some(counts) = asked.counts(&bytes) {
+            parts.headers.extend(COUNTS.into_iter().zip(counts.map(HeaderValue::from)));
+        }
+        asked.whole(&bytes).map_or(bytes, Bytes::from)
+    };
     let body = match body {
-        Body::Full(Some(bytes)) => {
-            if let Some(counts) = asked.counts(&bytes) {
-                parts.headers.extend(COUNTS.into_iter().zip(counts.map(HeaderValue::from)));
-            }
-            Body::Full(Some(asked.whole(&bytes).map_or(bytes, Bytes::from)))
+        Body::Full(Some(bytes)) => Body::Full(Some(whole(bytes))),
+        Body::Landing(landing) => {
+            let (landing, bytes) = *landing;
+            Body::after(landing, whole(bytes))
         }
         empty @ Body::Full(None) => empty,
         stream => Body::Wrapped(Box::new((stream, Wrapped::new(asked)))),

@@ -111,6 +111,9 @@ async fn enter(app: Arc<App>, peer: SocketAddr, request: Request<Incoming>, arri
                     Box::pin(api::keys::answer(app.clone(), what, caller, captured, request)).await
                 }
                 (None, To::Team(team)) => Box::pin(api::teams::answer(&app, team, captured, request)).await,
+                (None, To::SignIn(what)) => {
+                    Box::pin(api::sign_in::answer(app.clone(), what, caller, peer, request)).await
+                }
                 (None, To::AnalyticsQuery) => Box::pin(api::analytics::query(&app, request)).await,
                 (None, To::OllamaShow) => Box::pin(api::ollama::show(&app, request)).await,
                 (None, to) => Box::pin(api::answer(&app, to, &caller, &captured, &request)).await,
@@ -262,7 +265,7 @@ async fn travel(
         Ok(held) => held,
         Err(fault) => {
             let mut response = refuse(dialect, &fault, Some(&id));
-            let limits = caller.key().and_then(|key| hold::Limits::of(&app.store.standing(key)));
+            let limits = caller.key().and_then(|key| hold::Limits::of(&app.store.standing(key), dialect.name()));
             if let Some(limits) = limits {
                 limits.put(response.headers_mut());
             }
@@ -377,7 +380,7 @@ impl Trip {
                     kept.answered(&whole.bytes);
                 }
                 self.book.settle(*whole.tally, false);
-                let mut response = Response::new(Body::full(whole.bytes));
+                let mut response = Response::new(Body::after(self.book.landing(), whole.bytes));
                 let headers = response.headers_mut();
                 refuse::common(headers);
                 refuse::stamp(headers, &id, Some(&stamp.provider));
@@ -435,7 +438,9 @@ impl Trip {
                     }
                     self.flight = Some(flight);
                     self.book.attempt(&attempt.endpoint, attempt.instance.id, self.spoken(&attempt));
-                    self.book.sends(&attempt.endpoint, self.inbound.peek.want.prompt_tokens)?;
+                    if !self.book.sends(&attempt.endpoint, self.inbound.peek.want.prompt_tokens)?.await {
+                        return Err(hold::unwritable());
+                    }
                     let mut began = clock::now();
                     self.pace = self.pace.of_attempt(&self.world, &self.plan, &attempt, began);
                     let mut outcome = match self.hedging(&attempt) {

@@ -14,12 +14,13 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http_body::Body as _;
 use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
+use slip_store::OnDisk;
 use slip_wire::{End, Lens, Phase};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::time::{Sleep, sleep_until};
 
@@ -70,6 +71,8 @@ pub struct Relay {
     out: BytesMut,
     /// `None` once the upstream is done with.
     run: Option<Run>,
+    /// The record on its way to the disk.
+    landing: OnDisk,
     /// Finds somebody to go on with it, once.
     mender: Option<Box<Mender>>,
     timeouts: Timeouts,
@@ -97,11 +100,13 @@ impl Relay {
         let Opening { out, flow, first, media_type } = opening;
         let provider = book.provider();
         let (losses, head) = (book.told(None), book.head());
+        let mut landing = OnDisk::default();
         let run = match flow {
             Flow::Running { lens, body } => Some(Run { lens, source: Source::Body(body), book }),
             Flow::Ended(tally) => {
                 hear(&mut book, &out);
                 book.settle(*tally, false);
+                landing = book.landing();
                 None
             }
         };
@@ -111,6 +116,7 @@ impl Relay {
         Relay {
             out,
             run,
+            landing,
             mender: None,
             timeouts,
             over,
@@ -222,6 +228,10 @@ impl Relay {
                 }
             }
         }
+        // What is settled is on the disk, where that is wanted, before the last of it leaves.
+        if self.run.is_none() {
+            ready!(Pin::new(&mut self.landing).poll(cx));
+        }
         if self.out.is_empty() {
             if self.torn && !self.flushed {
                 // A broken body is the end of the connection, and of whatever was not written to it: once round, and it is.
@@ -318,6 +328,7 @@ impl Relay {
         self.torn = bare && tally.fault.is_some();
         hear(&mut book, &self.out);
         book.settle(tally, false);
+        self.landing = book.landing();
         drop(source);
     }
 }

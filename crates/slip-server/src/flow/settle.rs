@@ -19,7 +19,7 @@ use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Tier, Usage}
 use slip_quota::Pass;
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
-use slip_store::{Attempt, Charged, Failure, Generation, Opening, Ruled, Slot};
+use slip_store::{Attempt, Charged, Failure, Generation, OnDisk, Opening, Ruled, Slot};
 use slip_wire::lens::Torn;
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
@@ -84,6 +84,8 @@ struct Sent {
 pub struct Book {
     /// `None` once written.
     slot: Option<Slot>,
+    /// The record on its way to the disk.
+    landing: OnDisk,
     /// The place it has by the limits of its caller.
     pass: Option<Pass>,
     /// Somebody says how much may be spent.
@@ -161,6 +163,7 @@ impl Book {
         });
         Box::new(Book {
             slot: Some(slot),
+            landing: OnDisk::default(),
             pass,
             capped,
             fund: None,
@@ -262,7 +265,7 @@ impl Book {
             attempts: self.row.attempts.len(),
             strategy: self.row.strategy.clone(),
             // Settled once there is a first content; a failure is told at this moment.
-            limits: self.slot.as_ref().and_then(|slot| Limits::of(slot.standing()?)),
+            limits: self.slot.as_ref().and_then(|slot| Limits::of(slot.standing()?, self.row.dialect_in)),
             gateway_us: self.first.map_or_else(|| spent().saturating_sub(self.upstream_us), |_| self.row.overhead_us),
         }
     }
@@ -287,9 +290,16 @@ impl Book {
     }
 
     /// The attempt is about to be sent: should this process end before the record is written, this is what is known of it.
-    pub fn sends(&mut self, endpoint: &Endpoint, prompt_tokens: u64) -> Result<(), Fault> {
+    /// To be waited for: it may have to be on the disk.
+    pub fn sends(&mut self, endpoint: &Endpoint, prompt_tokens: u64) -> Result<OnDisk, Fault> {
         self.sent = Some(Sent { endpoint: endpoint.tag.clone(), price: endpoint.price.clone(), prompt_tokens });
-        self.note(0).map_err(|_| hold::unwritable())
+        self.note(0).map_err(|_| hold::unwritable())?;
+        Ok(self.slot.as_ref().map_or_else(OnDisk::default, Slot::on_disk))
+    }
+
+    /// To be waited for before the last byte leaves, once it is settled.
+    pub fn landing(&mut self) -> OnDisk {
+        std::mem::take(&mut self.landing)
     }
 
     /// The answer has come so far.
@@ -494,7 +504,7 @@ impl Book {
             pass.settle(tokens.total(), row.created_ms);
         }
         let kept = self.kept.take().map(|kept| kept.told(row));
-        slot.write(std::mem::take(row));
+        self.landing = slot.write(std::mem::take(row));
         if let Some(piece) = kept {
             self.app().contents.put(piece);
         }
@@ -529,7 +539,8 @@ impl Book {
             entry.end(&self.row);
         }
         let kept = self.kept.take().map(|kept| kept.told(&self.row));
-        slot.write(std::mem::take(&mut self.row));
+        // Nothing was sent, or nothing that is known; what was noted before that is on the disk.
+        drop(slot.write(std::mem::take(&mut self.row)));
         if let Some(piece) = kept {
             self.app().contents.put(piece);
         }

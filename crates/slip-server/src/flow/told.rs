@@ -1,10 +1,11 @@
 //! What is told in a reply's head: how it came about, and the names of what could not be carried, so that nobody has to ask for the
 //! record to notice.
 
-use super::hold::Limits;
+use super::hold::{Leeway, Limits};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use slip_ir::Loss;
 use std::borrow::Cow;
+use std::time::Duration;
 
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-slipswitch-attempts");
 const STRATEGY: HeaderName = HeaderName::from_static("x-slipswitch-strategy");
@@ -57,21 +58,52 @@ const RATES: [[HeaderName; 3]; 2] = [
     ],
 ];
 
+/// As Anthropic spells them, beside: `anthropic-ratelimit-requests-reset: 2026-11-29T12:00:30Z`.
+const ANTHROPICS: [[HeaderName; 3]; 2] = [
+    [
+        HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+        HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+    ],
+    [
+        HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+    ],
+];
+
 impl Limits {
     pub fn put(self, headers: &mut HeaderMap) {
-        for (leeway, names) in [self.requests, self.tokens].into_iter().zip(RATES) {
-            let Some(leeway) = leeway else { continue };
-            let (minutes, ms) = (leeway.resets.as_secs() / 60, leeway.resets.as_millis() % 60_000);
-            let minutes = if minutes > 0 { format!("{minutes}m") } else { String::new() };
-            let resets = format!("{minutes}{}.{:03}s", ms / 1000, ms % 1000);
-            let [limit, remaining, reset] = names;
+        let mut put = |leeway: Leeway, [limit, remaining, reset]: [HeaderName; 3], resets: Option<String>| {
             headers.insert(limit, HeaderValue::from(leeway.limit));
             headers.insert(remaining, HeaderValue::from(leeway.remaining));
-            if let Ok(resets) = HeaderValue::try_from(resets) {
+            if let Some(Ok(resets)) = resets.map(HeaderValue::try_from) {
                 headers.insert(reset, resets);
+            }
+        };
+        let leeways = [self.requests, self.tokens].into_iter();
+        for (leeway, (names, anthropics)) in leeways.zip(RATES.into_iter().zip(ANTHROPICS)) {
+            let Some(leeway) = leeway else { continue };
+            put(leeway, names, Some(span(leeway.resets)));
+            if self.as_anthropic {
+                put(leeway, anthropics, moment(self.at_ms, leeway.resets));
             }
         }
     }
+}
+
+/// `1m0.500s`
+fn span(time: Duration) -> String {
+    let (minutes, ms) = (time.as_secs() / 60, time.as_millis() % 60_000);
+    let minutes = if minutes > 0 { format!("{minutes}m") } else { String::new() };
+    format!("{minutes}{}.{:03}s", ms / 1000, ms % 1000)
+}
+
+/// The second by which so much time has passed.
+fn moment(from_ms: i64, time: Duration) -> Option<String> {
+    let ms = from_ms.checked_add(i64::try_from(time.as_millis()).ok()?)?;
+    let seconds = ms / 1000 + i64::from(ms % 1000 > 0);
+    jiff::Timestamp::from_second(seconds).ok().map(|at| at.to_string())
 }
 
 pub const LOSSES: HeaderName = HeaderName::from_static("x-slipswitch-losses");
@@ -113,14 +145,19 @@ fn safe(loss: &Loss) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::hold::Leeway;
-    use std::time::Duration;
 
     #[test]
     fn a_head_tells_how_it_came_about() {
         let mut headers = HeaderMap::new();
         let leeway = Leeway { limit: 60, remaining: 59, resets: Duration::from_millis(61_005) };
-        let limits = Some(Limits { requests: Some(leeway), tokens: None });
+        let limits = Limits { requests: Some(leeway), at_ms: 1_795_953_600_100, ..Limits::default() };
+        let mut other = HeaderMap::new();
+        Limits { as_anthropic: true, tokens: Some(leeway), ..limits }.put(&mut other);
+        assert_eq!(other["anthropic-ratelimit-requests-limit"], "60");
+        assert_eq!(other["anthropic-ratelimit-tokens-remaining"], "59");
+        assert_eq!(other["anthropic-ratelimit-tokens-reset"], "2026-11-29T12:01:02Z");
+        assert_eq!(other["x-ratelimit-limit-tokens"], "60");
+        let limits = Some(limits);
         Head { attempts: 2, strategy: "random".into(), limits, gateway_us: 1_042 }.put(&mut headers);
         assert_eq!(headers["x-slipswitch-attempts"], "2");
         assert_eq!(headers["x-slipswitch-strategy"], "random");
@@ -128,6 +165,7 @@ mod tests {
         assert_eq!(headers["x-ratelimit-remaining-requests"], "59");
         assert_eq!(headers["x-ratelimit-reset-requests"], "1m1.005s");
         assert!(!headers.contains_key("x-ratelimit-limit-tokens"));
+        assert!(!headers.keys().any(|name| name.as_str().starts_with("anthropic")));
         assert_eq!(headers["server-timing"], "gateway;dur=1.042");
     }
 

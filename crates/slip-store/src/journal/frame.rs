@@ -16,6 +16,8 @@ pub const LONGEST: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
+    /// Says nothing: it was to be seen whether it could be written.
+    Tried = 0,
     Opened = 1,
     Closed = 2,
 }
@@ -29,6 +31,13 @@ impl Draft {
         bytes.extend_from_slice(&[0; HEAD]);
         bytes.push(kind as u8);
         Draft(bytes)
+    }
+
+    /// As long as others, so that it finds no room where they would not.
+    pub fn tried() -> Draft {
+        let mut draft = Draft::new(Kind::Tried, 512);
+        draft.0.resize(HEAD + 1 + 512, 0);
+        draft
     }
 
     pub fn opened(o: &Opening<'_>) -> Draft {

@@ -4,10 +4,10 @@ use super::*;
 use crate::Attempt;
 use std::path::PathBuf;
 
-struct Scratch(PathBuf);
+pub struct Scratch(pub PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Scratch {
+    pub fn new(name: &str) -> Scratch {
         let dir = std::env::temp_dir().join(format!("slip-journal-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         Scratch(dir)
@@ -24,7 +24,7 @@ impl Drop for Scratch {
     }
 }
 
-fn opening(id: &str) -> Opening<'_> {
+pub fn opening(id: &str) -> Opening<'_> {
     Opening {
         id,
         created_ms: 7,

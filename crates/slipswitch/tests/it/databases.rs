@@ -4,7 +4,10 @@
 #[path = "../../../slip-store/tests/suite/proxy.rs"]
 mod proxy;
 
+mod disk;
+
 use crate::harness::{Gateway, KEY, binary, provider, run, scratch};
+use crate::sign_in::{VERIFIER, code_by, exchange};
 use bytes::Bytes;
 use http::Method;
 use proxy::Proxy;
@@ -285,6 +288,27 @@ fn waiting_for_the_database_can_be_interrupted() {
     assert_eq!(child.wait().expect("ends").code(), Some(1));
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     std::fs::remove_dir_all(dir).expect("removed");
+}
+
+/// Wherever a balancer sends the browser and the app.
+#[tokio::test]
+async fn an_app_is_allowed_at_one_gateway_and_gets_its_key_at_another_once() {
+    let Some(schema) = Schema::new("codes").await else { return };
+    let sim = sim().await;
+    let (one, two) = (start(&house(&sim), &schema.url()), start(&house(&sim), &schema.url()));
+    let made = code_by(&one, KEY, json!({ "limit": 2 })).await;
+    let body = json!({ "code": made.json()["data"]["id"], "code_verifier": VERIFIER });
+    let (here, there) = tokio::join!(exchange(&one, &body), exchange(&two, &body));
+    let mut statuses = [here.status, there.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 403], "{} {}", here.text(), there.text());
+    let got = if here.status == 200 { here } else { there };
+    let key = got.json()["key"].as_str().expect("a key").to_owned();
+    for gateway in [&one, &two] {
+        soon("the app's key is known", async || gateway.chat_as(&key, &ask()).await.status == 200).await;
+    }
+    drop((one, two));
+    schema.end().await;
 }
 
 /// Another program holds the file for longer than anybody should.

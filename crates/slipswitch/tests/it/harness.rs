@@ -118,15 +118,21 @@ impl Gateway {
 
     /// Start in a directory of [`scratch`], where `data` may hold what an earlier run left.
     pub fn start_in(dir: PathBuf, config: &str) -> Gateway {
-        let started = Gateway::try_run_in(dir, config, "serve", &[], &[]);
+        Gateway::start_by(&[], dir, config)
+    }
+
+    /// The same by another program, which is given the binary and its arguments.
+    pub fn start_by(launcher: &[&str], dir: PathBuf, config: &str) -> Gateway {
+        let started = Gateway::try_run_in(launcher, dir, config, "serve", &[], &[]);
         started.unwrap_or_else(|said| panic!("the gateway did not start: {said}"))
     }
 
     fn try_run(config: &str, how: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Gateway, String> {
-        Gateway::try_run_in(scratch(), config, how, args, env)
+        Gateway::try_run_in(&[], scratch(), config, how, args, env)
     }
 
     fn try_run_in(
+        launcher: &[&str],
         dir: PathBuf,
         config: &str,
         how: &str,
@@ -135,7 +141,7 @@ impl Gateway {
     ) -> Result<Gateway, String> {
         let file = dir.join("gateway.toml");
         std::fs::write(&file, config).expect("a temporary file can be written");
-        let mut command = binary();
+        let mut command = binary_by(launcher);
         command
             .args([how, "--json", "--no-probe", "--listen", "127.0.0.1:0", "-c"])
             .arg(&file)
@@ -437,7 +443,14 @@ pub fn provider(name: &str, dialect: Dialect, base_url: &str, models: &[&str]) -
 
 /// The binary, without the keys and settings of whoever runs the tests.
 pub fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_slipswitch"));
+    binary_by(&[])
+}
+
+/// The same, started by another program.
+pub fn binary_by(launcher: &[&str]) -> Command {
+    let all = [launcher, &[env!("CARGO_BIN_EXE_slipswitch")]].concat();
+    let mut command = Command::new(all[0]);
+    command.args(&all[1..]);
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").env("RUST_BACKTRACE", "0");
     command
 }

@@ -178,6 +178,7 @@ fn every_route_is_documented_with_who_may_call_it() {
         let row = row.unwrap_or_else(|| panic!("docs/api.md does not list {method} {path}"));
         let who = match route.auth {
             Auth::Public => "anybody",
+            Auth::Open => "anybody: what is sent shows who",
             Auth::Catalogue => "anybody; a key that is sent must be good",
             Auth::Key => "an API key",
             Auth::AnyKey => "an API key or a management key",

@@ -24,6 +24,7 @@ mod reload;
 mod responses;
 mod routing;
 mod services;
+mod sign_in;
 mod teams;
 mod tiers;
 mod usage;

@@ -27,6 +27,39 @@ async fn requests_per_minute_are_told_and_kept() {
     assert_eq!(lab.chat(&other, json!({})).await.status, 200);
 }
 
+/// Anthropic's libraries read their own names, in whole, in a stream and in a refusal.
+#[tokio::test]
+async fn anthropics_callers_are_told_in_anthropics_words_too() {
+    let lab = Lab::at(FLAT).await;
+    let key = lab.key(json!({ "requests_per_minute": 3, "tokens_per_minute": 100_000 })).await;
+    let bearer = format!("Bearer {}", key.secret);
+    let headers = [("authorization", bearer.as_str()), ("anthropic-version", "2023-06-01")];
+    let chat =
+        json!({ "model": "lab/one", "max_tokens": 20, "messages": [{ "role": "user", "content": "count to 3" }] });
+    for (n, (stream, status)) in [(false, 200), (true, 200), (false, 200), (true, 429)].into_iter().enumerate() {
+        let body = crate::harness::with(chat.clone(), json!({ "stream": stream })).to_string();
+        let got = lab.gateway.send(http::Method::POST, "/api/v1/messages", &headers, body.into()).await;
+        assert_eq!(got.status, status, "{}", got.text());
+        let left = 2_usize.saturating_sub(n).to_string();
+        let told =
+            ["limit", "remaining"].map(|what| got.header(&format!("anthropic-ratelimit-requests-{what}")).to_owned());
+        assert_eq!(
+            (told, got.header("x-ratelimit-remaining-requests")),
+            (["3".to_owned(), left.clone()], left.as_str())
+        );
+        assert_eq!(got.header("anthropic-ratelimit-tokens-limit"), "100000");
+        for what in ["requests", "tokens"] {
+            let resets = got.header(&format!("anthropic-ratelimit-{what}-reset"));
+            let seconds = resets.parse::<jiff::Timestamp>().expect("a moment").as_second();
+            let now = jiff::Timestamp::now().as_second();
+            assert!(resets.len() == 20 && (now - 1..=now + 61).contains(&seconds), "{resets}");
+        }
+    }
+    let other = lab.key(json!({ "requests_per_minute": 3 })).await;
+    let got = lab.chat(&other, json!({})).await;
+    assert!(!got.headers.keys().any(|name| name.as_str().starts_with("anthropic-")), "nobody else is");
+}
+
 #[tokio::test]
 async fn the_whole_installation_has_a_budget_too() {
     let lab = Lab::with_config(FLAT, SimConfig::default(), "[limits]\ndaily_usd = \"0.0003\"\n").await;

@@ -22,7 +22,7 @@ enum Who {
 /// The status of whoever gets no further, by the promise of the route alone.
 fn refusal(auth: Auth, who: Who) -> Option<u16> {
     match (auth, who) {
-        (Auth::Public, _) => None,
+        (Auth::Public | Auth::Open, _) => None,
         (Auth::Catalogue | Auth::LocalOrManagement, Who::Nobody) => None,
         (_, Who::Nobody | Who::Stranger) => Some(401),
         (_, Who::Elsewhere) => Some(403),
@@ -42,6 +42,7 @@ const OTHERWISE: &[(&str, &str, u16)] = &[
     ("POST", "/models/{model...}", 404),
     ("POST", "//api/chat", 404),
     ("POST", "//api/generate", 404),
+    ("GET", "//auth", 400),
 ];
 
 /// The status of an empty question by somebody who may ask it: what is named is not there, what must be said was not.
