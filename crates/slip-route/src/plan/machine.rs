@@ -1,10 +1,13 @@
 //! The steps of a plan.
 
 use super::{Attempt, MAX_ATTEMPTS, MAX_SAME, Next, Past, Plan, Sent, Step, verdict};
-use crate::field::Instance;
+use crate::eligible::Candidate;
+use crate::field::{Endpoint, Instance};
+use crate::own;
 use crate::strategy::Seat;
 use crate::view::{View, Vitals};
 use slip_ir::{Fault, FaultKind, Remedy};
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Plan {
@@ -24,7 +27,7 @@ impl Plan {
         }
         if let Next::Sibling(candidate) = self.next {
             self.next = Next::Open;
-            if self.tries(candidate) < MAX_SAME
+            if self.tries(candidate) < self.siblings(candidate)
                 && let Some(instance) = self.draw(candidate, now_ms, vitals)
             {
                 return self.attempt(candidate, instance);
@@ -59,11 +62,14 @@ impl Plan {
         for candidate in self.cursor..self.line.len() {
             let one = *self.line.get(candidate)?;
             let endpoint = self.endpoint(&one)?;
-            if usize::from(one.place) != first.place || one.cooled() {
+            // Nor is one paid by another than the first is: money is held for one of them.
+            let same = usize::from(one.place) == first.place && one.holder.is_own() == first.holder.is_own();
+            if !same || one.cooled() {
                 continue;
             }
             let well = |i: &&Instance| apart(**i) && !vitals.vital(endpoint.key, i.id).rests(now_ms, self.tokens);
-            let Some(instance) = endpoint.pool.iter().filter(well).max_by_key(|i| i.weight).copied() else { continue };
+            let pool = self.pool(&one, endpoint);
+            let Some(instance) = pool.iter().filter(well).max_by_key(|i| i.weight).copied() else { continue };
             self.hedged = Some(candidate);
             return match self.attempt(candidate, instance) {
                 Step::Try(attempt) => Some(attempt),
@@ -172,6 +178,7 @@ impl Plan {
             number: self.attempts,
             endpoint,
             instance,
+            holder: one.holder,
             place: usize::from(one.place),
             price: one.price,
             candidate,
@@ -182,6 +189,17 @@ impl Plan {
         let fault = verdict::last_word(&self.past);
         self.next = Next::Over(fault.clone());
         Step::Stop(fault)
+    }
+
+    /// Through what a candidate can be called.
+    fn pool(&self, one: &Candidate, endpoint: &Endpoint) -> Arc<[Instance]> {
+        own::pool(self.own.as_deref(), endpoint, one.holder)
+    }
+
+    /// How many of a candidate's keys are tried in a row when each is refused: of the caller's own, as many as there may be calls.
+    fn siblings(&self, candidate: usize) -> u32 {
+        let own = self.line.get(candidate).is_some_and(|one| one.holder.is_own());
+        if own { MAX_ATTEMPTS } else { MAX_SAME }
     }
 
     fn tries(&self, candidate: usize) -> u32 {
@@ -206,7 +224,7 @@ impl Plan {
     fn draw(&mut self, candidate: usize, now_ms: u64, vitals: &dyn Vitals) -> Option<Instance> {
         let one = *self.line.get(candidate)?;
         let endpoint = self.endpoint(&one)?;
-        let (key, pool) = (endpoint.key, endpoint.pool.clone());
+        let (key, pool) = (endpoint.key, self.pool(&one, endpoint));
         if let ([only], true) = (&*pool, self.past.is_empty()) {
             return Some(*only);
         }
@@ -217,6 +235,10 @@ impl Plan {
             if seat.live.rests(now_ms, self.tokens) { resting.push(seat) } else { awake.push(seat) }
         }
         let seats = if awake.is_empty() { resting } else { awake };
+        if one.holder.is_own() {
+            // Their owner said in which order.
+            return seats.first().map(|seat| seat.instance);
+        }
         if let Some(before) = self.sticky.filter(|s| s.endpoint == key && one.sticky)
             && let Some(seat) = seats.iter().find(|seat| seat.instance.id == before.instance)
         {

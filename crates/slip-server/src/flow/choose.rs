@@ -52,7 +52,7 @@ pub fn asking(inbound: &Inbound) -> Result<Asking, Fault> {
     let mut models = Vec::with_capacity(1 + peek.models.len());
     models.extend(peek.model.clone().filter(|m| !m.trim().is_empty()));
     models.extend(peek.models.iter().filter(|m| Some(*m) != peek.model.as_ref()).cloned());
-    Ok(Asking { ask: Ask { models, rules, allow: None }, affinity: peek.conversation(&inbound.raw) })
+    Ok(Asking { ask: Ask { models, rules, ..Ask::default() }, affinity: peek.conversation(&inbound.raw) })
 }
 
 impl Asking {
