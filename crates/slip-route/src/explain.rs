@@ -136,7 +136,7 @@ pub fn explain(
     each(&question, |stand| {
         let mut tell = |holder: Holder, verdict: Verdict| {
             let (endpoint, live) = (stand.endpoint.clone(), shown(&question, stand.endpoint, holder));
-            let pool = own::pool(own, &endpoint, holder);
+            let pool = own::pool(own, &endpoint, holder).into();
             told.push(Told { endpoint, holder, pool, place: stand.place, live, verdict });
         };
         let here = |c: &Candidate| (c.place as usize, c.at as usize) == (stand.place, stand.at);

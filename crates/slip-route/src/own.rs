@@ -3,6 +3,7 @@
 
 use crate::field::{Endpoint, Instance, lower};
 use crate::guard::Names;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -79,11 +80,11 @@ impl Own {
 }
 
 /// Through what an endpoint can be called with the keys of one holder.
-pub(crate) fn pool(own: Option<&Own>, endpoint: &Endpoint, holder: Holder) -> Arc<[Instance]> {
+pub(crate) fn pool<'e>(own: Option<&Own>, endpoint: &'e Endpoint, holder: Holder) -> Cow<'e, [Instance]> {
     match (holder, own) {
-        (Holder::House, _) => endpoint.pool.clone(),
+        (Holder::House, _) => Cow::Borrowed(&endpoint.pool),
         (_, Some(own)) => own.held(endpoint, holder).collect(),
-        (_, None) => Arc::default(),
+        (_, None) => Cow::default(),
     }
 }
 

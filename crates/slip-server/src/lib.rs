@@ -26,7 +26,7 @@ pub mod world;
 
 use arc_swap::ArcSwap;
 use contents::Contents;
-use slip_store::{Ledger, Place, Store};
+use slip_store::{Key, Ledger, Masters, Place, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use sticky::Conversations;
@@ -56,10 +56,20 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(place: Place, vitals: Arc<Vitals>, mut world: World) -> Result<Arc<App>, slip_store::Error> {
+    pub fn new(place: Place, vitals: Arc<Vitals>, world: World) -> Result<Arc<App>, slip_store::Error> {
+        App::with(place, None, vitals, world)
+    }
+
+    /// With master keys that are given; else they are kept in the place.
+    pub fn with(
+        place: Place,
+        masters: Option<Masters>,
+        vitals: Arc<Vitals>,
+        mut world: World,
+    ) -> Result<Arc<App>, slip_store::Error> {
         world.wake(None);
         let telemetry = Telemetry::default();
-        let store = Store::open(place, Some(telemetry.observer()))?;
+        let store = Store::open_with(place, masters, Some(telemetry.observer()))?;
         store.cap_instance(world.limits.caps);
         Ok(Arc::new(App {
             world: ArcSwap::from_pointee(world),
@@ -79,6 +89,15 @@ impl App {
     /// The configuration in force. A request asks once and keeps it to its end.
     pub fn world(&self) -> Arc<World> {
         self.world.load_full()
+    }
+
+    /// The same as whoever asks with this key sees it: with the keys its workspace has at providers.
+    pub fn world_of(&self, key: Option<&Arc<Key>>) -> Arc<World> {
+        let world = self.world();
+        match key {
+            Some(key) => world.outfitted(&self.store.directory().now(), &self.store.vault(), &key.workspace),
+            None => world,
+        }
     }
 
     /// Put another configuration in force, for requests from now on.

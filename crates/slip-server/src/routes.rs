@@ -489,6 +489,11 @@ pub static ROUTES: &[Route] = &[
         "change it; a workspace's default guardrail is made by this",
     ),
     route(Method::DELETE, "/guardrails/{id}", Auth::Management, To::Team(Team::RemoveGuardrail), "remove it"),
+    route(Method::GET, "/byok", Auth::Management, To::Team(Team::ProviderKeys), "the keys at providers of a workspace"),
+    route(Method::POST, "/byok", Auth::Management, To::Team(Team::MakeProviderKey), "a new one"),
+    route(Method::GET, "/byok/{id}", Auth::Management, To::Team(Team::ProviderKey), "one key at a provider"),
+    route(Method::PATCH, "/byok/{id}", Auth::Management, To::Team(Team::ChangeProviderKey), "change it"),
+    route(Method::DELETE, "/byok/{id}", Auth::Management, To::Team(Team::RemoveProviderKey), "remove it"),
     route(
         Method::GET,
         "/guardrails/{id}/assignments/keys",

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 
 pub mod allowance;
 pub mod keep;
+pub mod own;
 
 /// All instances of all configurations this process has had, by name, so that a reload forgets nothing. Bounded by configuration.
 #[derive(Default)]
@@ -22,6 +23,8 @@ pub struct Vitals {
     breakers: Mutex<HashMap<String, Arc<Breaker>>>,
     /// What an earlier process knew, until somebody asks for it.
     frozen: Mutex<BTreeMap<String, Frozen>>,
+    /// Keys of workspaces' own. Bounded by itself.
+    own: own::OwnVitals,
 }
 
 fn locked<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -21,7 +21,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub mod own;
+
 /// One (base URL, key) pair of a provider, ready to be dialled.
+#[derive(Clone)]
 pub struct Seat {
     pub provider: Arc<Provider>,
     pub target: Target,
@@ -47,6 +50,7 @@ pub struct Probed<'a> {
 }
 
 /// What the configuration says of one house name, besides where it leads.
+#[derive(Clone)]
 pub struct Route {
     name: String,
     /// How long to wait for answers under it.
@@ -71,6 +75,7 @@ impl Route {
     }
 }
 
+#[derive(Clone)]
 pub struct World {
     pub field: Arc<Field>,
     /// By the number of the house name in `field`.
@@ -84,8 +89,12 @@ pub struct World {
     pub fetch: Fetch,
     /// Where decisions are written down, if anywhere.
     pub decisions: Option<Arc<Decisions>>,
-    vitals: ByEndpoint<Arc<Health>>,
+    vitals: Arc<ByEndpoint<Arc<Health>>>,
     all: Arc<Vitals>,
+    soil: Arc<own::Soil>,
+    outfits: Arc<own::Outfits>,
+    /// The keys of the workspace that sees it like this.
+    own: Option<Arc<own::Outfit>>,
     /// The same request always chooses the same way, whatever has happened before: a replay is not left to chance.
     pub steady: bool,
 }
@@ -113,33 +122,24 @@ impl World {
         for p in &conf.providers {
             let provider = Arc::new(provider(p)?);
             let first = seats.len();
-            seat(p, &provider, &vitals, &mut seats)?;
+            let key = &mut |_: &str, n: usize| vitals.breaker(&format!("key {} #{n}", p.slug));
+            seat(p, &provider, &vitals, key, &mut seats)?;
             let instances = seats[first..]
                 .iter()
                 .zip(weights(p))
                 .enumerate()
                 .map(|(n, (_, weight))| Instance { id: u32::try_from(first + n).unwrap_or(u32::MAX), weight })
                 .collect();
-            let policy = provider.policy;
-            at_table.push(ProviderSeat {
-                slug: provider.id.to_string(),
-                name: provider.title.to_string(),
-                dialect: provider.dialect,
-                ops: provider.ops(),
-                policy: Policy { trains: policy.trains, retains: policy.retains, zdr: policy.zdr },
-                instances,
-                only_declared: p.only_declared,
-                models: p.models.iter().map(|m| Declared { price: price(p, m, catalog), ..declared(m) }).collect(),
-            });
+            at_table.push(table_seat(p, &provider, instances, catalog));
             providers.push(provider);
         }
-        let houses = conf
+        let houses: Vec<House> = conf
             .houses
             .iter()
             .map(|h| House { name: h.name.clone(), endpoints: h.endpoints.clone(), balancer: h.load_balancer.clone() })
             .collect();
-        let field =
-            Field::build(catalog, at_table, houses).map_err(|e| BadWorld { at: e.at.clone(), why: e.why.clone() })?;
+        let field = Field::build(catalog, at_table.clone(), houses.clone())
+            .map_err(|e| BadWorld { at: e.at.clone(), why: e.why.clone() })?;
         let mut known = ByEndpoint::default();
         for endpoint in field.endpoints() {
             for instance in endpoint.pool.iter() {
@@ -157,8 +157,16 @@ impl World {
             limits: conf.limits,
             fetch: conf.fetch,
             decisions: conf.decision_log.clone().map(|conf| Arc::new(Decisions::new(conf))),
-            vitals: known,
+            vitals: Arc::new(known),
             all: vitals,
+            soil: Arc::new(own::Soil {
+                confs: conf.providers.clone(),
+                catalog: catalog.clone(),
+                table: at_table,
+                houses,
+            }),
+            outfits: Arc::default(),
+            own: None,
             steady: false,
         })
     }
@@ -218,7 +226,8 @@ impl World {
     }
 
     pub fn seat(&self, instance: u32) -> Result<&Seat, Failed> {
-        self.seats.get(instance as usize).ok_or_else(|| Failed {
+        let own = || self.own.as_ref()?.seat(instance).map(|(seat, _)| seat);
+        self.seats.get(instance as usize).or_else(own).ok_or_else(|| Failed {
             fault: Fault::upstream(FaultKind::Internal, Remedy::Elsewhere, "internal error"),
             sent: Sent::NotSent,
         })
@@ -226,6 +235,9 @@ impl World {
 
     /// The health of an endpoint through one instance. An endpoint made up from `provider/anything` shares one record per instance.
     pub fn health(&self, endpoint: &Endpoint, instance: u32) -> Arc<Health> {
+        if let Some((_, tended)) = self.own.as_ref().and_then(|own| own.seat(instance)) {
+            return tended.health(if endpoint.ad_hoc { 0 } else { endpoint.key });
+        }
         if let Some(health) = self.vitals.get(&(endpoint.key, instance)) {
             return health.clone();
         }
@@ -251,18 +263,31 @@ pub struct Moment<'a> {
     now_ms: u64,
 }
 
+impl Moment<'_> {
+    /// Look at the health of an endpoint through one instance. Says whether there is any.
+    fn known(&self, endpoint: u64, instance: u32, look: impl FnOnce(&Health)) -> bool {
+        let own = || self.world.own.as_ref()?.seat(instance)?.1.known(endpoint);
+        match self.world.vitals.get(&(endpoint, instance)) {
+            Some(health) => look(health),
+            None => match own() {
+                Some(health) => look(&health),
+                None => return false,
+            },
+        }
+        true
+    }
+}
+
 impl slip_route::Vitals for Moment<'_> {
     fn read(&self, endpoint: u64, instance: u32, vital: &mut Vital) {
-        let known = self.world.vitals.get(&(endpoint, instance)).filter(|_| !self.world.steady);
-        match known {
-            Some(health) => health.read(self.now_ms, vital),
-            None => *vital = Vital::default(),
+        if self.world.steady || !self.known(endpoint, instance, |health| health.read(self.now_ms, vital)) {
+            *vital = Vital::default();
         }
         if self.world.steady {
             return;
         }
         // Whoever else it depends on rests: so does it.
-        if let Some(seat) = self.world.seats.get(instance as usize) {
+        if let Ok(seat) = self.world.seat(instance) {
             for verdict in [seat.key.verdict(self.now_ms), seat.host.verdict(self.now_ms)] {
                 vital.cooldown_until_ms = vital.cooldown_until_ms.max(verdict.until_ms);
                 vital.half_open |= verdict.half_open;
@@ -275,7 +300,9 @@ impl slip_route::Vitals for Moment<'_> {
         if self.world.steady {
             return None;
         }
-        self.world.vitals.get(&(endpoint, instance))?.percentiles(metric, self.now_ms)
+        let mut found = None;
+        self.known(endpoint, instance, |health| found = health.percentiles(metric, self.now_ms));
+        found
     }
 }
 
@@ -312,6 +339,20 @@ fn provider(p: &ProviderConf) -> Result<Provider, BadWorld> {
         why: format!("`{}` is needed", unfilled.name),
     })?;
     Ok(provider)
+}
+
+fn table_seat(p: &ProviderConf, provider: &Provider, instances: Vec<Instance>, catalog: &Catalog) -> ProviderSeat {
+    let policy = provider.policy;
+    ProviderSeat {
+        slug: provider.id.to_string(),
+        name: provider.title.to_string(),
+        dialect: provider.dialect,
+        ops: provider.ops(),
+        policy: Policy { trains: policy.trains, retains: policy.retains, zdr: policy.zdr },
+        instances,
+        only_declared: p.only_declared,
+        models: p.models.iter().map(|m| Declared { price: price(p, m, catalog), ..declared(m) }).collect(),
+    }
 }
 
 /// A deployment under a name of its own costs what the catalogue knows of the provider's model.
@@ -351,7 +392,14 @@ fn versioned(prefix: String, dialect: Dialect) -> String {
     }
 }
 
-fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut Vec<Seat>) -> Result<(), BadWorld> {
+/// Every base URL with every key. `breaker` is what else may be to blame, by the base URL and the number of the key.
+fn seat(
+    p: &ProviderConf,
+    provider: &Arc<Provider>,
+    vitals: &Vitals,
+    breaker: &mut dyn FnMut(&str, usize) -> Arc<Breaker>,
+    seats: &mut Vec<Seat>,
+) -> Result<(), BadWorld> {
     let bad = |why: String| BadWorld { at: format!("providers.{}", p.slug), why };
     let keeper = p.credential.clone().map(|credential| Arc::new(Keeper::new(&provider.title, credential)));
     for base in bases(p, provider) {
@@ -404,7 +452,7 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut
                 patience: p.patience,
                 name: format!("{} {base} #{n}", p.slug),
                 probe: p.probe,
-                key: vitals.breaker(&format!("key {} #{n}", p.slug)),
+                key: breaker(&base, n),
                 host: vitals.breaker(&format!("host {}:{}", origin.host, origin.port)),
             });
         }

@@ -3,7 +3,7 @@
 use super::{Attempt, MAX_ATTEMPTS, MAX_SAME, Next, Past, Plan, Sent, Step, verdict};
 use crate::eligible::Candidate;
 use crate::field::{Endpoint, Instance};
-use crate::own;
+use crate::own::{self, Holder};
 use crate::strategy::Seat;
 use crate::view::{View, Vitals};
 use slip_ir::{Fault, FaultKind, Remedy};
@@ -193,7 +193,10 @@ impl Plan {
 
     /// Through what a candidate can be called.
     fn pool(&self, one: &Candidate, endpoint: &Endpoint) -> Arc<[Instance]> {
-        own::pool(self.own.as_deref(), endpoint, one.holder)
+        match one.holder {
+            Holder::House => endpoint.pool.clone(),
+            own => own::pool(self.own.as_deref(), endpoint, own).into(),
+        }
     }
 
     /// How many of a candidate's keys are tried in a row when each is refused: of the caller's own, as many as there may be calls.

@@ -32,7 +32,7 @@ pub async fn count(
     arrived: Instant,
 ) -> Response<Body> {
     let dialect = call.dialect;
-    let world = app.world();
+    let world = app.world_of(caller.key());
     let Some(_place) = InFlight::enter(&app, world.limits.max_concurrent) else {
         return refuse::refuse(dialect, &hold::full(), None);
     };

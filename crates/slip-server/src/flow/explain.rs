@@ -29,13 +29,13 @@ const SEED: u64 = 1;
 
 /// `POST /explain`: any chat request; `surface` says whose, where it is not OpenAI's.
 pub async fn explain(app: Arc<App>, caller: Caller, request: Request<Incoming>) -> Result<Response<Body>, Fault> {
-    let world = app.world();
+    let world = app.world_of(caller.key());
     let Some(_place) = InFlight::enter(&app, world.limits.max_concurrent) else { return Err(hold::full()) };
     let (parts, body) = request.into_parts();
     let raw = read::bytes(&parts.headers, body, world.limits.body).await?;
     let mut inbound = understood(raw)?;
     let turn = app.turn.load(Ordering::Relaxed);
-    let asking = asking(&inbound)?.within(&app, &caller, &inbound);
+    let asking = asking(&inbound)?.within(&app, &caller, &world, &inbound);
     let told = at_this_moment(&world, &mut inbound, asking, &caller, turn, Some(&app.conversations));
     Ok(refuse::json(http::StatusCode::OK, told.to_string().into_bytes()))
 }
@@ -68,7 +68,7 @@ fn at_this_moment(
     let nobody = nobody(&told, strict);
     let hedge = hedge::told(world, inbound, asking.ask.rules.hedge, &told);
     let allow = asking.ask.allow.as_deref();
-    let asked = api::explain::Asked { inbound, caller, allow, view: &view, hedge, now_ms: now, nobody };
+    let asked = api::explain::Asked { inbound, caller, world, allow, view: &view, hedge, now_ms: now, nobody };
     api::explain::shown(&told, &asked)
 }
 

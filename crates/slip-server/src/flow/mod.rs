@@ -218,7 +218,7 @@ async fn travel(
     invoked: &mut Option<Asked>,
 ) -> Response<Body> {
     let dialect = call.dialect;
-    let world = app.world();
+    let world = app.world_of(caller.key());
     // Counted before it is asked whether to drain: the drain asks the other way round.
     let Some(place) = InFlight::enter(&app, world.limits.max_concurrent) else {
         return refuse(dialect, &hold::full(), None);
@@ -419,7 +419,7 @@ impl Trip {
                         continue;
                     }
                     self.flight = Some(flight);
-                    self.book.attempt(&attempt.endpoint, attempt.instance.id, self.spoken(&attempt));
+                    self.book.attempt(&attempt, self.world.own_key(attempt.instance.id), self.spoken(&attempt));
                     self.book.sends(&attempt.endpoint, self.inbound.peek.want.prompt_tokens)?;
                     let mut began = clock::now();
                     self.pace = self.pace.of_attempt(&self.world, &self.plan, &attempt, began);
@@ -473,7 +473,7 @@ impl Trip {
     /// Is there money for it? Where there is not enough for all of the answer it asks for, a shorter one is asked for.
     fn afford(&mut self, attempt: &slip_route::Attempt) -> Result<(), Fault> {
         let (want, stream) = (&self.inbound.peek.want, self.inbound.peek.stream);
-        match self.book.afford(&attempt.endpoint, want, stream)? {
+        match self.book.afford(attempt, want, stream)? {
             Some(tokens) => self.inbound.limit(tokens),
             None => Ok(()),
         }
@@ -493,6 +493,9 @@ impl Trip {
         let endpoint = &attempt.endpoint;
         if fault.origin != Origin::Caller {
             fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+        }
+        if let Some(key) = self.world.own_key(attempt.instance.id) {
+            refuse::of_own_key(&mut fault, key);
         }
         match fault.kind {
             FaultKind::NoEndpoint => self.book.refused(endpoint, &fault),
