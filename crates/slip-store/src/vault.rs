@@ -98,8 +98,13 @@ impl Vault {
         match known {
             Some(id) if id == masters.id() => Ok(()),
             // Nobody needs the one before any more.
-            _ if none => Ok(database.put_setting(MASTER_ID, masters.id())?),
-            _ => Err(self.other()),
+            Some(_) if none => Ok(database.put_setting(MASTER_ID, masters.id())?),
+            Some(_) => Err(self.other()),
+            // Somebody else may be the first at this moment.
+            None => match database.claim_setting(MASTER_ID, masters.id())? {
+                Some(id) if id == masters.id() => Ok(()),
+                _ => Err(self.other()),
+            },
         }
     }
 

@@ -62,6 +62,7 @@ pub fn check(
         data_dir: data_dir?,
         database_url,
         pepper_file,
+        master_key_file: raw.master_key_file.as_deref().filter(|path| !path.is_empty()).map(Into::into),
         probe: raw.probe?,
         log: raw.log.clone()?,
         drain_timeout: drain_timeout?,

@@ -27,6 +27,7 @@ pub struct Checked {
     pub data_dir: PathBuf,
     pub database_url: Option<DatabaseUrl>,
     pub pepper_file: Option<PathBuf>,
+    pub master_key_file: Option<PathBuf>,
     pub probe: bool,
     /// One of [`LOG_LEVELS`].
     pub log: String,

@@ -22,6 +22,9 @@ pub struct Raw {
     pub database_url: Option<String>,
     /// The pepper that gateways of one database have in common: 32 bytes, or their 64 hex digits. Else it is in `data_dir`.
     pub pepper_file: Option<String>,
+    /// The master key that seals keys at providers: 64 hex digits; older ones, which still open, on the lines after it. Else it is in
+    /// `data_dir`.
+    pub master_key_file: Option<String>,
     /// Look for model servers on this machine (Ollama, LM Studio, vLLM, llama.cpp).
     pub probe: Option<bool>,
     /// How long running requests may finish after a stop was asked for: `120s`.

@@ -47,10 +47,14 @@ pub async fn watch(app: Arc<App>, args: cli::Serve, mut ground: Ground, mut seen
 
 async fn again(app: &Arc<App>, args: &cli::Serve, old: &Ground) -> Result<Ground, crate::exit::Ending> {
     let (conf, _) = super::configure(args).await?;
-    let fixed =
-        |conf: &Checked| (conf.listen, conf.data_dir.clone(), conf.database_url.clone(), conf.pepper_file.clone());
+    let fixed = |conf: &Checked| {
+        let files = (conf.pepper_file.clone(), conf.master_key_file.clone());
+        (conf.listen, conf.data_dir.clone(), conf.database_url.clone(), files)
+    };
     if fixed(&conf) != fixed(old.conf()) {
-        eprintln!("note: `listen`, `data_dir`, `database_url` and `pepper_file` take effect at the next start");
+        eprintln!(
+            "note: `listen`, `data_dir`, `database_url`, `pepper_file` and `master_key_file` take effect at the next start"
+        );
     }
     let ground = Ground::prepare(conf).await?.recorded_by(old.recording());
     let world = ground.world(app.vitals.clone())?;

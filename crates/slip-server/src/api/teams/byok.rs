@@ -8,7 +8,7 @@ use http::Response;
 use serde_json::{Value, json};
 use slip_ir::{Fault, FaultKind};
 use slip_store::things::Kind;
-use slip_store::{Edit, Filed, ProviderKey, Snapshot, provider_keys, random_id, workspaces};
+use slip_store::{Edit, Error, Filed, Keyring, ProviderKey, Snapshot, provider_keys, random_id, workspaces};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -72,9 +72,9 @@ pub async fn make(call: &Call<'_>) -> Result<Response<Body>, Fault> {
         world.takes_own_keys(&provider).map_err(|why| bad("provider", format!("{why}: {}", shown(&provider))))?;
     key.provider = slug.as_str().into();
     let secret = fields.required("key", secret(call, &slug, &fields)?)?;
-    let order = apply(call, &fields, &mut key)?;
+    let order = put(&call.app.store.keyring(), &fields, &mut key)?;
     let named = fields.text("workspace_id", MAX_NAME)?;
-    let vault = call.app.store.vault_to_seal().await.map_err(|e| unavailable(&e))?;
+    let vault = call.app.store.vault_to_seal().await.map_err(|e| unsealable(&e))?;
     let made = call.direct(move |directory| {
         if let Some(name) = named {
             let workspace = directory.workspace(&name);
@@ -88,7 +88,7 @@ pub async fn make(call: &Call<'_>) -> Result<Response<Body>, Fault> {
         }
         let last = here.iter().filter(|other| other.provider == key.provider).map(|other| other.order).max();
         key.order = order.unwrap_or_else(|| last.map_or(0, |last| last.saturating_add(1)));
-        key.sealed = vault.seal(&key.row(), &secret).map_err(|e| unavailable(&e))?;
+        key.sealed = vault.seal(&key.row(), &secret).map_err(|e| unsealable(&e))?;
         (key.label, key.keyed_ms) = (provider_keys::label(&secret), key.filed.created_ms);
         let shown = told(&key);
         Ok((vec![Edit::ProviderKey(key)], shown))
@@ -101,19 +101,16 @@ pub async fn change(call: &Call<'_>) -> Result<Response<Body>, Fault> {
     let (id, now_ms) = (call.name(0).to_owned(), call.now_ms);
     let slug = find(&call.app.store.directory().now(), &id)?.provider.clone();
     let secret = secret(call, &slug, &fields)?;
-    // Judged before anything is changed, and against the key as it is when it is.
-    let mut said = ProviderKey::default();
-    apply(call, &fields, &mut said)?;
     let keyring = call.app.store.keyring();
     let vault = match &secret {
-        Some(_) => Some(call.app.store.vault_to_seal().await.map_err(|e| unavailable(&e))?),
+        Some(_) => Some(call.app.store.vault_to_seal().await.map_err(|e| unsealable(&e))?),
         None => None,
     };
     let changed = call.direct(move |directory| {
         let mut key = ProviderKey::clone(find(directory, &id)?);
         key.order = put(&keyring, &fields, &mut key)?.unwrap_or(key.order);
         if let (Some(secret), Some(vault)) = (&secret, &vault) {
-            key.sealed = vault.seal(&key.row(), secret).map_err(|e| unavailable(&e))?;
+            key.sealed = vault.seal(&key.row(), secret).map_err(|e| unsealable(&e))?;
             // Never the same twice: how the one before was doing says nothing of this one.
             (key.label, key.keyed_ms) = (provider_keys::label(secret), now_ms.max(key.keyed_ms + 1));
         }
@@ -135,6 +132,16 @@ pub async fn remove(call: &Call<'_>) -> Result<Response<Body>, Fault> {
     Ok(deleted())
 }
 
+/// Where the master key is, is the operator's business; that it is wrong is not the caller's fault.
+fn unsealable(why: &Error) -> Fault {
+    if !matches!(why, Error::Master { .. } | Error::OtherMaster { .. }) {
+        return unavailable(why);
+    }
+    tracing::error!("a provider key could not be sealed: {why}");
+    let says = "this gateway's master key cannot seal it, and nothing was stored: its operator's log says why";
+    Fault::house(FaultKind::Busy, says)
+}
+
 /// What is wrong with it is said without repeating any of it.
 fn secret(call: &Call<'_>, slug: &str, fields: &Fields) -> Result<Option<Zeroizing<String>>, Fault> {
     let Some(secret) = fields.secret("key", MAX_SECRET)? else { return Ok(None) };
@@ -142,12 +149,8 @@ fn secret(call: &Call<'_>, slug: &str, fields: &Fields) -> Result<Option<Zeroizi
     Ok(Some(secret))
 }
 
-fn apply(call: &Call<'_>, fields: &Fields, key: &mut ProviderKey) -> Result<Option<i64>, Fault> {
-    put(&call.app.store.keyring(), fields, key)
-}
-
 /// What was said, each member by itself; the place in the order, if it was said.
-fn put(keyring: &slip_store::Keyring, fields: &Fields, key: &mut ProviderKey) -> Result<Option<i64>, Fault> {
+fn put(keyring: &Keyring, fields: &Fields, key: &mut ProviderKey) -> Result<Option<i64>, Fault> {
     if let Some(name) = fields.maybe_text("name", MAX_NAME)? {
         key.name = name;
     }
