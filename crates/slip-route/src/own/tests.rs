@@ -93,7 +93,7 @@ fn a_key_that_rests_lets_the_next_go_first_and_where_all_rest_the_house_does() {
         let vital = Vital { cooldown_until_ms: 90_000, ..Vital::default() };
         Board(ids.iter().map(|id| ((endpoint, *id), vital)).collect())
     };
-    let rows: [(&[u32], &[u32]); 3] = [(&[22], &[21, 22, 1, 2]), (&[22, 21], &[1, 2, 22, 21]), (&[2], &[22, 21, 1, 2])];
+    let rows: [(&[u32], &[u32]); 3] = [(&[22], &[21, 1, 2, 22]), (&[22, 21], &[1, 2, 22, 21]), (&[2], &[22, 21, 1, 2])];
     for (resting, want) in rows {
         let called = calls(&ask(r#"{"sort":"price"}"#, own()), &rests(resting), FaultKind::UpstreamAuth);
         assert_eq!(called, want, "{resting:?}");

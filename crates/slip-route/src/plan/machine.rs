@@ -237,10 +237,12 @@ impl Plan {
         for seat in pool.iter().filter(tried).map(seat) {
             if seat.live.rests(now_ms, self.tokens) { resting.push(seat) } else { awake.push(seat) }
         }
-        let seats = if awake.is_empty() { resting } else { awake };
+        let all_rest = awake.is_empty();
+        let seats = if all_rest { resting } else { awake };
         if one.holder.is_own() {
-            // Their owner said in which order.
-            return seats.first().map(|seat| seat.instance);
+            // Their owner said in which order. One that rests waits until everybody else had a turn.
+            let early = all_rest && !one.cooled() && self.cursor < self.line.len();
+            return if early { None } else { seats.first().map(|seat| seat.instance) };
         }
         if let Some(before) = self.sticky.filter(|s| s.endpoint == key && one.sticky)
             && let Some(seat) = seats.iter().find(|seat| seat.instance.id == before.instance)

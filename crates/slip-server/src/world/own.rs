@@ -29,11 +29,14 @@ pub(super) struct Soil {
     pub houses: Vec<House>,
 }
 
+/// Of which keys a world was made. `None`: they are none, and the world is seen as it is.
+type Made = (Stored, Option<Arc<World>>);
+
 /// Those that were made from a world.
 #[derive(Default)]
 pub(super) struct Outfits {
-    /// By workspace, and of which keys they were made. `None`: it has none, and sees the world as it is.
-    worlds: Mutex<HashMap<Arc<str>, (Stored, Option<Arc<World>>)>>,
+    /// By workspace.
+    worlds: Mutex<HashMap<Arc<str>, Made>>,
     /// By the providers in it beside the house's.
     fields: Mutex<HashMap<Vec<String>, Arc<Field>>>,
 }
