@@ -293,8 +293,21 @@ pub(crate) fn line_up(
     dice: &mut Rng,
 ) {
     order(line, strategies, view, dice);
-    if !rules.allow_fallbacks && rules.order.is_empty() {
-        only_first(line, rules.mix_models);
+    if !rules.allow_fallbacks {
+        own_alone(line, rules.order.is_empty());
+        if rules.order.is_empty() {
+            only_first(line, rules.mix_models);
+        }
+    }
+}
+
+/// Who brings keys and wants no fallbacks wants none to the house's account: not at the endpoints they open, nor, where no others
+/// are named, anywhere.
+fn own_alone(line: &mut Vec<Candidate>, anywhere: bool) {
+    let own: Vec<(u16, u64)> = line.iter().filter(|c| c.holder == Holder::Own).map(|c| (c.place, c.key)).collect();
+    if !own.is_empty() {
+        let opened = |c: &Candidate| own.iter().any(|(place, key)| *place == c.place && (anywhere || *key == c.key));
+        line.retain(|c| c.holder == Holder::Own || !opened(c));
     }
 }
 

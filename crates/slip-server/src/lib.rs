@@ -94,10 +94,12 @@ impl App {
     /// The same as whoever asks with this key sees it: with the keys its workspace has at providers.
     pub fn world_of(&self, key: Option<&Arc<Key>>) -> Arc<World> {
         let world = self.world();
-        match key {
-            Some(key) => world.outfitted(&self.store.directory().now(), &self.store.vault(), &key.workspace),
-            None => world,
+        let Some(key) = key else { return world };
+        let directory = self.store.directory().now();
+        if directory.provider_keys().is_empty() {
+            return world;
         }
+        world.outfitted(&directory, &self.store.vault(), &key.workspace)
     }
 
     /// Put another configuration in force, for requests from now on.

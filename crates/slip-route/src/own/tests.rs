@@ -66,6 +66,7 @@ fn own_keys_come_first_in_their_order_then_the_houses_then_those_kept_for_that_c
             vec![key("alpha", 22, false), key("alpha", 21, false)],
             &[22, 21],
         ),
+        (r#"{"order":["beta","alpha"],"allow_fallbacks":false}"#, vec![key("alpha", 22, false)], &[22, 1]),
         // A provider that the house has no key for.
         (r#"{"sort":"price"}"#, vec![key("gamma", 33, false)], &[33, 1, 2]),
         (r#"{"only":["gamma"]}"#, vec![key("Gamma", 33, true)], &[33]),
@@ -98,6 +99,9 @@ fn a_key_that_rests_lets_the_next_go_first_and_where_all_rest_the_house_does() {
         let called = calls(&ask(r#"{"sort":"price"}"#, own()), &rests(resting), FaultKind::UpstreamAuth);
         assert_eq!(called, want, "{resting:?}");
     }
+    // Who allows no fallbacks would rather wait for its own.
+    let called = calls(&ask(r#"{"allow_fallbacks":false}"#, own()), &rests(&[22, 21]), FaultKind::UpstreamAuth);
+    assert_eq!(called, [22, 21]);
 }
 
 #[test]

@@ -494,6 +494,9 @@ impl Trip {
         if fault.origin != Origin::Caller {
             fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
         }
+        if let Ok(seat) = self.world.seat(attempt.instance.id) {
+            seat.hush(&mut fault);
+        }
         if let Some(key) = self.world.own_key(attempt.instance.id) {
             refuse::of_own_key(&mut fault, key);
         }

@@ -71,9 +71,6 @@ impl World {
     /// As a workspace sees it.
     pub fn outfitted(self: &Arc<World>, directory: &Snapshot, vault: &Vault, workspace: &Arc<str>) -> Arc<World> {
         let stored = directory.provider_keys();
-        if stored.is_empty() {
-            return self.clone();
-        }
         if let Some((of, world)) = locked(&self.outfits.worlds).get(workspace)
             && Arc::ptr_eq(of, stored)
         {

@@ -123,10 +123,13 @@ async fn own_keys_come_before_the_callers_order_and_stay_within_what_may_serve()
     well(&gateway).await;
     assert_eq!(both(), (HOUSE.to_owned(), own));
     // Whoever allows no fallbacks hears of it, by a label.
-    let alone = json!({ "provider": { "allow_fallbacks": false, "order": ["dear"] } });
-    let got = gateway.chat(&with(ask(), alone)).await;
-    let error = got.error();
-    assert_eq!((got.status, &error["metadata"]["reason"]), (200, &Value::Null), "{error}");
+    for provider in [json!({ "allow_fallbacks": false }), json!({ "allow_fallbacks": false, "order": ["dear"] })] {
+        let got = gateway.chat(&with(ask(), json!({ "provider": provider }))).await;
+        let error = got.error();
+        assert_eq!((got.status, &error["metadata"]["reason"]), (502, &json!("upstream_auth_failed")), "{error}");
+        let says = "refused your workspace's own key sk-...0000";
+        assert!(error["message"].as_str().is_some_and(|text| text.contains(says)), "{error}");
+    }
 }
 
 #[tokio::test]
