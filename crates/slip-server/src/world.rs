@@ -48,8 +48,14 @@ impl Seat {
     pub fn hush(&self, fault: &mut Fault) {
         for (_, value) in self.target.headers.iter().filter(|(_, value)| value.is_sensitive()) {
             let secret = value.to_str().ok().and_then(|text| text.rsplit(' ').next()).unwrap_or_default();
-            if secret.len() >= SECRET && fault.says.contains(secret) {
+            if secret.len() < SECRET {
+                continue;
+            }
+            if fault.says.contains(secret) {
                 fault.says = fault.says.replace(secret, "…").into();
+            }
+            for words in [&mut fault.raw, &mut fault.code].into_iter().flatten() {
+                *words = words.replace(secret, "…");
             }
         }
     }

@@ -139,3 +139,40 @@ async fn what_is_wrong_is_said_without_repeating_a_secret() {
     }
     assert_eq!(told(&gateway, Method::GET, "/byok", Value::Null, 200).await["total_count"], 1, "nothing came of them");
 }
+
+#[tokio::test]
+async fn the_command_line_reads_a_secret_from_standard_input() {
+    use crate::harness::{MANAGEMENT, binary};
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let door = Door::open().await;
+    let gateway = Gateway::start(&config(&[("lab", &door)]));
+    let url = format!("http://{}", gateway.address);
+    let run = |args: &[&str], secret: &str| {
+        let mut command = binary();
+        command
+            .args([&["byok"], args].concat())
+            .env("SLIPSWITCH_URL", &url)
+            .env("SLIPSWITCH_MANAGEMENT_KEY", MANAGEMENT);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        child.stdin.take().expect("piped").write_all(secret.as_bytes()).expect("it reads");
+        let done = child.wait_with_output().expect("it ends");
+        (done.status.code(), String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned())
+    };
+    let (code, said) = run(&["add", "lab", "--name", "Mine", "--fallback"], "sk-own-first-00000AbCd\n");
+    assert!(code == Some(0) && said.starts_with("lab sk-...AbCd: "), "{said}");
+    let id = said.trim().rsplit(' ').next().expect("an id").to_owned();
+    let (code, listed) = run(&["list", "--provider", "lab"], "");
+    assert!(
+        code == Some(0) && [&*id, "Mine", "fallback", "sk-...AbCd"].iter().all(|word| listed.contains(word)),
+        "{listed}"
+    );
+    assert!(!(said + &listed).contains("first"));
+    let (code, said) = run(&["add", "lab"], " \n");
+    assert!(code == Some(64) || code == Some(2), "{code:?} {said}");
+    let (code, _) = run(&["add", "no-such"], "sk-own-first-00000AbCd");
+    assert_ne!(code, Some(0));
+    assert_eq!(run(&["remove", &id], ""), (Some(0), format!("removed {id}\n")));
+    assert_eq!(told(&gateway, Method::GET, "/byok", Value::Null, 200).await["total_count"], 0);
+}
