@@ -94,7 +94,7 @@ fn main() {
         for (name, rules) in rows {
             let rules = Rules::parse(&Raw::parse(rules).expect("json")).expect("good rules");
             let models = vec!["meta-llama/llama-3.3-70b-instruct".to_owned()];
-            let ask = Ask { models, rules, allow: None };
+            let ask = Ask { models, rules, ..Ask::default() };
             let mut dice = Rng::with_seed(1);
             let calls = 10_000 / endpoints;
             let best = (0..200)

@@ -3,6 +3,7 @@
 use crate::field::{Endpoint, Field, Instance, lower};
 use crate::guard::Against;
 use crate::health::Metric;
+use crate::own::{self, Holder, Own};
 use crate::plan::Allow;
 use crate::resolve::{Reach, Resolved, suffixes};
 use crate::rules::Rules;
@@ -45,6 +46,8 @@ pub struct Candidate {
     pub cached: u64,
     /// [`Endpoint::key`].
     pub key: u64,
+    /// Whose key it is tried with. One endpoint may be several candidates, one for each holder.
+    pub holder: Holder,
     /// This conversation was here before, and part of its prompt is thought to be cached.
     pub sticky: bool,
     /// Set by strategies that compute one: what they ordered by.
@@ -77,8 +80,10 @@ pub(crate) mod tier {
     pub const FOREIGN: u32 = 1 << 30;
     /// Slower than the caller prefers.
     pub const SLOW: u32 = 1 << 29;
-    /// The place in the list of models: 13 bits.
-    pub const PLACE: u32 = 16;
+    /// The place in the list of models: 11 bits.
+    pub const PLACE: u32 = 18;
+    /// Keys of the caller's own come before the house's, and those kept for the case after them: 2 bits.
+    pub const HOLDER: u32 = 16;
     /// The place in `provider.order`: 14 bits.
     pub const ORDER: u32 = 2;
     /// Not in `provider.order`.
@@ -110,6 +115,8 @@ pub struct Question<'a> {
     pub want: &'a Want,
     pub rules: &'a Rules,
     pub allow: Option<&'a Allow>,
+    /// Keys of the caller's own.
+    pub own: Option<&'a Own>,
     pub view: View<'a>,
     pub now_ms: u64,
 }
@@ -121,7 +128,8 @@ impl Question<'_> {
     }
 }
 
-/// Every endpoint of the names asked for is in exactly one of `candidates` and `refusals`, and only once.
+/// Every endpoint of the names asked for is in exactly one of `candidates` and `refusals`, and only once but for the keys it can be
+/// called with: it is a candidate once with the house's and once with the caller's own.
 #[derive(Debug, Default)]
 pub struct Answer {
     /// In the order of the names, and for each as listed.
@@ -147,10 +155,13 @@ pub fn eligible(q: &Question<'_>) -> Answer {
             answer.refusals.push(Refusal { endpoint: stand.endpoint.clone(), rule });
             ControlFlow::Break(())
         });
-        if refused.is_continue()
-            && let Some(rule) = candidate(q, &needs, stand, &mut answer.candidates)
-        {
-            answer.demoted.push(Refusal { endpoint: stand.endpoint.clone(), rule });
+        if refused.is_break() {
+            return;
+        }
+        for holder in own::holders(q.own, stand.endpoint) {
+            if let Some(rule) = candidate(q, &needs, stand, holder, &mut answer.candidates) {
+                answer.demoted.push(Refusal { endpoint: stand.endpoint.clone(), rule });
+            }
         }
     });
     expect(q, &mut answer.candidates);
@@ -251,7 +262,7 @@ fn objections(
 ) -> ControlFlow<()> {
     let (asked, e) = (stand.asked, stand.endpoint);
     let (want, rules, facts) = (q.want, q.rules, &e.facts);
-    if e.pool.is_empty() {
+    if own::holders(q.own, e).next().is_none() {
         no(Rule::NoInstance)?;
     }
     if !facts.ops.contains(want.op) {
@@ -349,7 +360,13 @@ fn too_dear(price: Option<&Price>, rules: &Rules, want: &Want) -> Option<Rule> {
 
 /// Puts it behind the others, and tells why it is to go last, if it is.
 #[inline]
-fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>, line: &mut Vec<Candidate>) -> Option<Rule> {
+fn candidate(
+    q: &Question<'_>,
+    needs: &Needs,
+    stand: &Stand<'_>,
+    holder: Holder,
+    line: &mut Vec<Candidate>,
+) -> Option<Rule> {
     let (place, e) = (stand.place, stand.endpoint);
     line.push(Candidate {
         place: place as u16,
@@ -361,6 +378,7 @@ fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>, line: &mut Vec<
         live: Vital::default(),
         cached: 0,
         key: e.key,
+        holder,
         sticky: false,
         score: 0.0,
         lap: None,
@@ -368,7 +386,7 @@ fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>, line: &mut Vec<
     });
     let candidate = line.last_mut()?;
     let live = &mut candidate.live;
-    let rests = live_in(q, e, live);
+    let rests = live_in(q, e, holder, live);
     if !q.want.tools {
         // How well it calls tools is of no concern to who brings none.
         live.call_odds = 1.0;
@@ -386,9 +404,10 @@ fn candidate(q: &Question<'_>, needs: &Needs, stand: &Stand<'_>, line: &mut Vec<
         // Whom it need not be squeezed for.
         || e.context.is_some_and(|has| q.want.prompt_tokens > has);
     // The caller's own order is stronger than the caller's preferences.
-    let slow = order == tier::UNLISTED && is_slow(q, e, live);
+    let slow = order == tier::UNLISTED && is_slow(q, e, holder, live);
     let mark = |set: bool, bit: u32| if set { bit } else { 0 };
     let tier = order << tier::ORDER
+        | (holder as u32) << tier::HOLDER
         | mark(!q.rules.mix_models, (place as u32) << tier::PLACE)
         | mark(rests.is_some(), tier::COOLED)
         | mark(foreign, tier::FOREIGN)
@@ -427,16 +446,16 @@ impl Rests {
 }
 
 /// How an endpoint is through the best of its instances, and why all of them rest if they do.
-pub(crate) fn live(q: &Question<'_>, e: &Endpoint) -> (Vital, Option<Rule>) {
+pub(crate) fn live(q: &Question<'_>, e: &Endpoint, holder: Holder) -> (Vital, Option<Rule>) {
     let mut best = Vital::default();
-    let rests = live_in(q, e, &mut best);
+    let rests = live_in(q, e, holder, &mut best);
     (best, rests.map(Rests::rule))
 }
 
 /// The same, told to where it will stay.
 #[inline]
-fn live_in(q: &Question<'_>, e: &Endpoint, into: &mut Vital) -> Option<Rests> {
-    let rests = match &*e.pool {
+fn live_in(q: &Question<'_>, e: &Endpoint, holder: Holder, into: &mut Vital) -> Option<Rests> {
+    let rests = match &*own::pool(q.own, e, holder) {
         [only] => {
             q.view.vitals.read(e.key, only.id, into);
             resting(q, into)
@@ -506,13 +525,14 @@ fn best(q: &Question<'_>, key: u64, pool: &[Instance], into: &mut Vital) -> Opti
 
 /// Whether it is slower than the caller prefers, at the percentiles the caller named where they were measured. A percentile of
 /// speed is what that share of replies reach: at p90, nine in ten are as fast or faster.
-fn is_slow(q: &Question<'_>, e: &Endpoint, live: &Vital) -> bool {
+fn is_slow(q: &Question<'_>, e: &Endpoint, holder: Holder, live: &Vital) -> bool {
     let (throughput, latency) = (q.rules.min_throughput, q.rules.max_latency);
     if throughput.is_empty() && latency.is_empty() {
         return false;
     }
+    let pool = own::pool(q.own, e, holder);
     let measured = |metric| {
-        let each = e.pool.iter().filter_map(|i| q.view.vitals.percentiles(e.key, i.id, metric));
+        let each = pool.iter().filter_map(|i| q.view.vitals.percentiles(e.key, i.id, metric));
         each.max_by_key(|p| p.count)
     };
     let too_slow = !throughput.is_empty()

@@ -4,8 +4,9 @@
 //! Where dice decide, they are thrown many times; what is said of chances is what came of that.
 
 use crate::eligible::{Candidate, Question, Rule, against, each, eligible, live, tier};
-use crate::field::{Endpoint, Field};
+use crate::field::{Endpoint, Field, Instance};
 use crate::no_route::NoRoute;
+use crate::own::{self, Holder};
 use crate::plan::{Ask, By, line_up, resolve, strategy_of};
 use crate::resolve::{Resolved, Unresolved};
 use crate::strategy::{Strategy, expected_cost};
@@ -50,6 +51,10 @@ pub struct Asked {
 #[derive(Debug)]
 pub struct Told {
     pub endpoint: Arc<Endpoint>,
+    /// Whose key it is tried with: an endpoint is told once for each holder of one.
+    pub holder: Holder,
+    /// Through what.
+    pub pool: Arc<[Instance]>,
     /// Which of the names asked for.
     pub place: usize,
     /// How it is through the best of its instances; where all of them rest, through the one that is back the soonest.
@@ -106,8 +111,8 @@ pub fn explain(
         Ok(found) => found,
         Err(no) => return Explained { no: Some(no), ..Explained::default() },
     };
-    let (rules, allow) = (&ask.rules, ask.allow.as_deref());
-    let question = Question { field, asked: &asked, want, rules, allow, view: *view, now_ms };
+    let (rules, allow, own) = (&ask.rules, ask.allow.as_deref(), ask.own.as_deref());
+    let question = Question { field, asked: &asked, want, rules, allow, own, view: *view, now_ms };
     let answer = eligible(&question);
     let chosen: Vec<(&'static dyn Strategy, By)> =
         asked.iter().map(|name| strategy_of(field, name, rules, want)).collect();
@@ -129,20 +134,29 @@ pub fn explain(
     let parts = parts(&answer.candidates);
     let mut told = Vec::new();
     each(&question, |stand| {
-        let found = answer.candidates.iter().position(|c| (c.place as usize, c.at as usize) == (stand.place, stand.at));
-        let verdict = match found.and_then(|n| Some((n, answer.candidates.get(n)?))) {
-            None => Verdict::Refused(against(&question, stand)),
-            Some((n, _)) if unfit.get(n).is_some_and(Option::is_some) => {
-                Verdict::Unfit(unfit.get(n).cloned().flatten().unwrap_or_default())
-            }
-            Some((n, candidate)) => {
-                let why = answer.demoted.iter().find(|r| r.endpoint.key == stand.endpoint.key).map(|r| r.rule.clone());
-                let parts = parts.get(n).copied().unwrap_or_default();
-                Verdict::May(Box::new(throws.chance(n, candidate, why, parts)))
-            }
+        let mut tell = |holder: Holder, verdict: Verdict| {
+            let (endpoint, live) = (stand.endpoint.clone(), shown(&question, stand.endpoint, holder));
+            let pool = own::pool(own, &endpoint, holder).into();
+            told.push(Told { endpoint, holder, pool, place: stand.place, live, verdict });
         };
-        let live = shown(&question, stand.endpoint);
-        told.push(Told { endpoint: stand.endpoint.clone(), place: stand.place, live, verdict });
+        let here = |c: &Candidate| (c.place as usize, c.at as usize) == (stand.place, stand.at);
+        let mut found = answer.candidates.iter().enumerate().filter(|(_, c)| here(c)).peekable();
+        if found.peek().is_none() {
+            return tell(Holder::House, Verdict::Refused(against(&question, stand)));
+        }
+        for (n, candidate) in found {
+            let verdict = match unfit.get(n).cloned().flatten() {
+                Some(why) => Verdict::Unfit(why),
+                None => {
+                    let demoted = candidate.tier & (tier::COOLED | tier::FOREIGN | tier::SLOW) != 0;
+                    let mut rules = answer.demoted.iter().filter(|r| demoted && r.endpoint.key == stand.endpoint.key);
+                    let (why, parts) =
+                        (rules.next().map(|r| r.rule.clone()), parts.get(n).copied().unwrap_or_default());
+                    Verdict::May(Box::new(throws.chance(n, candidate, why, parts)))
+                }
+            };
+            tell(candidate.holder, verdict);
+        }
     });
     let last = (1, usize::MAX);
     told.sort_by_key(|one| one.chance().map_or((2, 0), |chance| chance.rank.map_or(last, |rank| (0, rank))));
@@ -152,12 +166,13 @@ pub fn explain(
     Explained { asked, unserved, each: told, no, draws: throws.count }
 }
 
-fn shown(question: &Question<'_>, endpoint: &Endpoint) -> Vital {
-    let (best, resting) = live(question, endpoint);
+fn shown(question: &Question<'_>, endpoint: &Endpoint, holder: Holder) -> Vital {
+    let (best, resting) = live(question, endpoint, holder);
     if resting.is_none() {
         return best;
     }
-    let each = endpoint.pool.iter().map(|instance| question.view.vitals.vital(endpoint.key, instance.id));
+    let pool = own::pool(question.own, endpoint, holder);
+    let each = pool.iter().map(|instance| question.view.vitals.vital(endpoint.key, instance.id));
     each.min_by_key(|vital| vital.cooldown_until_ms).unwrap_or(best)
 }
 
@@ -190,7 +205,9 @@ impl Throws {
             line_up(&mut line, &View { turn: view.turn.wrapping_add(nth), ..*view }, &mut dice.fork());
             for (rank, one) in line.iter().enumerate() {
                 // In the order of names and endpoints, as `eligible` leaves them.
-                let Ok(at) = candidates.binary_search_by_key(&(one.place, one.at), |c| (c.place, c.at)) else {
+                let Ok(at) =
+                    candidates.binary_search_by_key(&(one.place, one.at, one.holder), |c| (c.place, c.at, c.holder))
+                else {
                     continue;
                 };
                 if let (Some(first), Some(score), Some(place)) =

@@ -101,7 +101,7 @@ fn start(field: &Arc<Field>, board: &Board, rules: &str, models: &[usize], seed:
     let ask = Ask {
         models: models.iter().map(|m| format!("m/{m}")).collect(),
         rules: Rules::parse(&Raw::parse(rules).unwrap()).unwrap(),
-        allow: None,
+        ..Ask::default()
     };
     let view = View::of(board, seed);
     choose(field, &ask, &Want { prompt_tokens: 1_000, ..Want::default() }, &view, 0, &mut Rng::with_seed(seed))
@@ -179,7 +179,7 @@ proptest! {
         let asked: Vec<Resolved> = (0..=usize::from(two)).map(|m| field.resolve(&format!("m/{m}")).unwrap()).collect();
         let rules = Rules::parse(&Raw::parse(rules).unwrap()).unwrap();
         let answer = eligible(&Question {
-            field: &field, asked: &asked, want: &Want::default(), rules: &rules, allow: None,
+            field: &field, asked: &asked, want: &Want::default(), rules: &rules, allow: None, own: None,
             view: View::of(&board, 0), now_ms: 0,
         });
         let mut all: Vec<u64> = asked.iter().flat_map(|a| field.reach(&a.reach)).map(|e| e.key).collect();
@@ -208,7 +208,7 @@ proptest! {
         let ask = Ask {
             models: (0..=usize::from(two)).map(|m| format!("m/{m}")).collect(),
             rules: Rules::parse(&Raw::parse(rules).unwrap()).unwrap(),
-            allow: None,
+            ..Ask::default()
         };
         let want = Want { prompt_tokens: 1_000, ..Want::default() };
         let told = explain(&field, &ask, &want, &View::of(&board, seed), 0, &mut Rng::with_seed(seed), &mut |_| None);

@@ -4,6 +4,7 @@ use crate::eligible::{Candidate, Question, Refusal, eligible, tiers};
 use crate::field::{Endpoint, Field, Instance, lower};
 use crate::guard::{Against, Guard, Names};
 use crate::no_route::NoRoute;
+use crate::own::{Holder, Own};
 use crate::resolve::{Reach, Resolved, Unresolved, suffixes};
 use crate::rules::{Rules, Sort};
 use crate::strategy::{self, Strategy};
@@ -37,6 +38,8 @@ pub struct Ask {
     pub rules: Rules,
     /// What the caller's key may use; `None` is everything.
     pub allow: Option<Arc<Allow>>,
+    /// Keys of the caller's own; `None` is none.
+    pub own: Option<Arc<Own>>,
 }
 
 /// What a key may use. Names in lower case; `author/*` takes in all of an author, `*` everything.
@@ -126,6 +129,8 @@ pub struct Attempt {
     pub number: u32,
     pub endpoint: Arc<Endpoint>,
     pub instance: Instance,
+    /// Whose key it is made with.
+    pub holder: Holder,
     /// Which of the names asked for ([`Plan::asked`]).
     pub place: usize,
     /// What the request is expected to cost here.
@@ -159,6 +164,7 @@ pub struct Past {
 #[derive(Debug)]
 pub struct Plan {
     field: Arc<Field>,
+    own: Option<Arc<Own>>,
     asked: Vec<Resolved>,
     line: Vec<Candidate>,
     dice: Rng,
@@ -207,8 +213,16 @@ pub fn choose(
     dice: &mut Rng,
 ) -> Result<Chosen, NoRoute> {
     let (asked, unserved) = resolve(field, ask)?;
-    let question =
-        Question { field, asked: &asked, want, rules: &ask.rules, allow: ask.allow.as_deref(), view: *view, now_ms };
+    let question = Question {
+        field,
+        asked: &asked,
+        want,
+        rules: &ask.rules,
+        allow: ask.allow.as_deref(),
+        own: ask.own.as_deref(),
+        view: *view,
+        now_ms,
+    };
     let answer = eligible(&question);
     if answer.candidates.is_empty() {
         return Err(NoRoute::NoEndpoint { models: ask.models.clone(), refusals: answer.refusals });
@@ -219,6 +233,7 @@ pub fn choose(
     let many_models = asked.len() > 1 || matches!(asked.first(), Some(Resolved { reach: Reach::House(_), .. }));
     let plan = Plan {
         field: field.clone(),
+        own: ask.own.clone(),
         asked,
         line,
         dice: dice.fork(),
@@ -283,8 +298,21 @@ pub(crate) fn line_up(
     dice: &mut Rng,
 ) {
     order(line, strategies, view, dice);
-    if !rules.allow_fallbacks && rules.order.is_empty() {
-        only_first(line, rules.mix_models);
+    if !rules.allow_fallbacks {
+        own_alone(line, rules.order.is_empty());
+        if rules.order.is_empty() {
+            only_first(line, rules.mix_models);
+        }
+    }
+}
+
+/// Who brings keys and wants no fallbacks wants none to the house's account: not at the endpoints they open, nor, where no others
+/// are named, anywhere.
+fn own_alone(line: &mut Vec<Candidate>, anywhere: bool) {
+    let own: Vec<(u16, u64)> = line.iter().filter(|c| c.holder == Holder::Own).map(|c| (c.place, c.key)).collect();
+    if !own.is_empty() {
+        let opened = |c: &Candidate| own.iter().any(|(place, key)| *place == c.place && (anywhere || *key == c.key));
+        line.retain(|c| c.holder == Holder::Own || !opened(c));
     }
 }
 

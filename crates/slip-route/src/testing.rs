@@ -19,6 +19,7 @@ pub fn line(prices: &[Option<i64>]) -> Vec<Candidate> {
         expects: 100,
         cached: 0,
         key: at as u64,
+        holder: crate::Holder::House,
         sticky: false,
         score: 0.0,
         lap: None,

@@ -178,7 +178,7 @@ fn outcome(row: &Generation) -> Value {
 /// An endpoint of the plan, with the facts it was ordered by.
 fn known(endpoint: &Endpoint, candidate: &Candidate) -> Value {
     let Vital { odds, ttft_ms, tokens_per_second, output_tokens, cached_permille, in_flight, .. } = candidate.live;
-    json!({
+    let mut told = json!({
         "endpoint": &*endpoint.tag,
         "provider": &*endpoint.provider,
         "model": &*endpoint.model.id,
@@ -192,7 +192,11 @@ fn known(endpoint: &Endpoint, candidate: &Candidate) -> Value {
         "output_tokens": output_tokens,
         "cached_permille": cached_permille,
         "in_flight": in_flight,
-    })
+    });
+    if candidate.holder.is_own() {
+        told["credential"] = json!(candidate.holder.name());
+    }
+    told
 }
 
 fn tried(attempt: &Attempt) -> Value {

@@ -28,7 +28,7 @@ pub mod world;
 use arc_swap::ArcSwap;
 use contents::Contents;
 use queue::door::Door;
-use slip_store::{Ledger, Place, Store};
+use slip_store::{Key, Ledger, Masters, Place, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use sticky::Conversations;
@@ -62,13 +62,23 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(place: Place, vitals: Arc<Vitals>, mut world: World) -> Result<Arc<App>, slip_store::Error> {
+    pub fn new(place: Place, vitals: Arc<Vitals>, world: World) -> Result<Arc<App>, slip_store::Error> {
+        App::with(place, None, vitals, world)
+    }
+
+    /// With master keys that are given; else they are kept in the place.
+    pub fn with(
+        place: Place,
+        masters: Option<Masters>,
+        vitals: Arc<Vitals>,
+        mut world: World,
+    ) -> Result<Arc<App>, slip_store::Error> {
         world.wake(None);
         let mut telemetry = Telemetry::default();
         telemetry.lines(&vitals.lines);
         let door = Door::new(vitals.lines.clone());
         door.set(world.limits.max_concurrent, world.limits.queue);
-        let store = Store::open_for(place, world.durable, Some(telemetry.observer()))?;
+        let store = Store::open_with(place, masters, world.durable, Some(telemetry.observer()))?;
         store.cap_instance(world.limits.caps);
         Ok(Arc::new(App {
             world: ArcSwap::from_pointee(world),
@@ -90,6 +100,17 @@ impl App {
     /// The configuration in force. A request asks once and keeps it to its end.
     pub fn world(&self) -> Arc<World> {
         self.world.load_full()
+    }
+
+    /// The same as whoever asks with this key sees it: with the keys its workspace has at providers.
+    pub fn world_of(&self, key: Option<&Arc<Key>>) -> Arc<World> {
+        let world = self.world();
+        let Some(key) = key else { return world };
+        let directory = self.store.directory().now();
+        if directory.provider_keys().is_empty() {
+            return world;
+        }
+        world.outfitted(&directory, &self.store.vault(), &key.workspace)
     }
 
     /// Put another configuration in force, for requests from now on.

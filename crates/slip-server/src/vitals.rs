@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 
 pub mod allowance;
 pub mod keep;
+pub mod own;
 
 /// All instances of all configurations this process has had, by name, so that a reload forgets nothing. Bounded by configuration.
 #[derive(Default)]
@@ -27,6 +28,8 @@ pub struct Vitals {
     pub lines: Counts,
     /// What an earlier process knew, until somebody asks for it.
     frozen: Mutex<BTreeMap<String, Frozen>>,
+    /// Keys of workspaces' own. Bounded by itself.
+    own: own::OwnVitals,
 }
 
 fn locked<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

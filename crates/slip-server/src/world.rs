@@ -22,7 +22,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub mod own;
+
 /// One (base URL, key) pair of a provider, ready to be dialled.
+#[derive(Clone)]
 pub struct Seat {
     pub provider: Arc<Provider>,
     pub target: Target,
@@ -41,6 +44,27 @@ pub struct Seat {
     host: Arc<Breaker>,
 }
 
+/// A word of a credential that is shorter is not looked for in what others say: it may be anything.
+const SECRET: usize = 16;
+
+impl Seat {
+    /// Some providers repeat the key they are shown. It is not passed on.
+    pub fn hush(&self, fault: &mut Fault) {
+        for (_, value) in self.target.headers.iter().filter(|(_, value)| value.is_sensitive()) {
+            let secret = value.to_str().ok().and_then(|text| text.rsplit(' ').next()).unwrap_or_default();
+            if secret.len() < SECRET {
+                continue;
+            }
+            if fault.says.contains(secret) {
+                fault.says = fault.says.replace(secret, "…").into();
+            }
+            for words in [&mut fault.raw, &mut fault.code].into_iter().flatten() {
+                *words = words.replace(secret, "…");
+            }
+        }
+    }
+}
+
 /// A server that is asked now and then whether it is well.
 pub struct Probed<'a> {
     pub every: Duration,
@@ -51,6 +75,7 @@ pub struct Probed<'a> {
 }
 
 /// What the configuration says of one house name, besides where it leads.
+#[derive(Clone)]
 pub struct Route {
     name: String,
     /// How long to wait for answers under it.
@@ -75,6 +100,7 @@ impl Route {
     }
 }
 
+#[derive(Clone)]
 pub struct World {
     pub field: Arc<Field>,
     /// By the number of the house name in `field`.
@@ -90,8 +116,12 @@ pub struct World {
     pub durable: bool,
     /// Where decisions are written down, if anywhere.
     pub decisions: Option<Arc<Decisions>>,
-    vitals: ByEndpoint<Arc<Health>>,
+    vitals: Arc<ByEndpoint<Arc<Health>>>,
     all: Arc<Vitals>,
+    soil: Arc<own::Soil>,
+    outfits: Arc<own::Outfits>,
+    /// The keys of the workspace that sees it like this.
+    own: Option<Arc<own::Outfit>>,
     /// The same request always chooses the same way, whatever has happened before: a replay is not left to chance.
     pub steady: bool,
 }
@@ -119,33 +149,28 @@ impl World {
         for p in &conf.providers {
             let provider = Arc::new(provider(p)?);
             let first = seats.len();
-            seat(p, &provider, &vitals, &mut seats)?;
+            let keyed = &mut |base: &str, n: usize| {
+                // Several servers behind one key are one account; without keys each server is one.
+                let account = if p.keys.is_empty() { format!("{} {base}", p.slug) } else { format!("{} #{n}", p.slug) };
+                (vitals.breaker(&format!("key {} #{n}", p.slug)), vitals.account(&account))
+            };
+            seat(p, &provider, &vitals, keyed, &mut seats)?;
             let instances = seats[first..]
                 .iter()
                 .zip(weights(p))
                 .enumerate()
                 .map(|(n, (_, weight))| Instance { id: u32::try_from(first + n).unwrap_or(u32::MAX), weight })
                 .collect();
-            let policy = provider.policy;
-            at_table.push(ProviderSeat {
-                slug: provider.id.to_string(),
-                name: provider.title.to_string(),
-                dialect: provider.dialect,
-                ops: provider.ops(),
-                policy: Policy { trains: policy.trains, retains: policy.retains, zdr: policy.zdr },
-                instances,
-                only_declared: p.only_declared,
-                models: p.models.iter().map(|m| Declared { price: price(p, m, catalog), ..declared(m) }).collect(),
-            });
+            at_table.push(table_seat(p, &provider, instances, catalog));
             providers.push(provider);
         }
-        let houses = conf
+        let houses: Vec<House> = conf
             .houses
             .iter()
             .map(|h| House { name: h.name.clone(), endpoints: h.endpoints.clone(), balancer: h.load_balancer.clone() })
             .collect();
-        let field =
-            Field::build(catalog, at_table, houses).map_err(|e| BadWorld { at: e.at.clone(), why: e.why.clone() })?;
+        let field = Field::build(catalog, at_table.clone(), houses.clone())
+            .map_err(|e| BadWorld { at: e.at.clone(), why: e.why.clone() })?;
         let mut known = ByEndpoint::default();
         for endpoint in field.endpoints() {
             for instance in endpoint.pool.iter() {
@@ -164,8 +189,16 @@ impl World {
             durable: conf.durable,
             fetch: conf.fetch,
             decisions: conf.decision_log.clone().map(|conf| Arc::new(Decisions::new(conf))),
-            vitals: known,
+            vitals: Arc::new(known),
             all: vitals,
+            soil: Arc::new(own::Soil {
+                confs: conf.providers.clone(),
+                catalog: catalog.clone(),
+                table: at_table,
+                houses,
+            }),
+            outfits: Arc::default(),
+            own: None,
             steady: false,
         })
     }
@@ -228,7 +261,8 @@ impl World {
     }
 
     pub fn seat(&self, instance: u32) -> Result<&Seat, Failed> {
-        self.seats.get(instance as usize).ok_or_else(|| Failed {
+        let own = || self.own.as_ref()?.seat(instance).map(|(seat, _)| seat);
+        self.seats.get(instance as usize).or_else(own).ok_or_else(|| Failed {
             fault: Fault::upstream(FaultKind::Internal, Remedy::Elsewhere, "internal error"),
             sent: Sent::NotSent,
         })
@@ -236,6 +270,9 @@ impl World {
 
     /// The health of an endpoint through one instance. An endpoint made up from `provider/anything` shares one record per instance.
     pub fn health(&self, endpoint: &Endpoint, instance: u32) -> Arc<Health> {
+        if let Some((_, tended)) = self.own.as_ref().and_then(|own| own.seat(instance)) {
+            return tended.health(if endpoint.ad_hoc { 0 } else { endpoint.key });
+        }
         if let Some(health) = self.vitals.get(&(endpoint.key, instance)) {
             return health.clone();
         }
@@ -267,18 +304,31 @@ pub struct Moment<'a> {
     now_ms: u64,
 }
 
+impl Moment<'_> {
+    /// Look at the health of an endpoint through one instance. Says whether there is any.
+    fn known(&self, endpoint: u64, instance: u32, look: impl FnOnce(&Health)) -> bool {
+        let own = || self.world.own.as_ref()?.seat(instance)?.1.known(endpoint);
+        match self.world.vitals.get(&(endpoint, instance)) {
+            Some(health) => look(health),
+            None => match own() {
+                Some(health) => look(&health),
+                None => return false,
+            },
+        }
+        true
+    }
+}
+
 impl slip_route::Vitals for Moment<'_> {
     fn read(&self, endpoint: u64, instance: u32, vital: &mut Vital) {
-        let known = self.world.vitals.get(&(endpoint, instance)).filter(|_| !self.world.steady);
-        match known {
-            Some(health) => health.read(self.now_ms, vital),
-            None => *vital = Vital::default(),
+        if self.world.steady || !self.known(endpoint, instance, |health| health.read(self.now_ms, vital)) {
+            *vital = Vital::default();
         }
         if self.world.steady {
             return;
         }
         // Whoever else it depends on rests: so does it.
-        if let Some(seat) = self.world.seats.get(instance as usize) {
+        if let Ok(seat) = self.world.seat(instance) {
             for verdict in [seat.key.verdict(self.now_ms), seat.host.verdict(self.now_ms)] {
                 vital.cooldown_until_ms = vital.cooldown_until_ms.max(verdict.until_ms);
                 vital.half_open |= verdict.half_open;
@@ -294,7 +344,9 @@ impl slip_route::Vitals for Moment<'_> {
         if self.world.steady {
             return None;
         }
-        self.world.vitals.get(&(endpoint, instance))?.percentiles(metric, self.now_ms)
+        let mut found = None;
+        self.known(endpoint, instance, |health| found = health.percentiles(metric, self.now_ms));
+        found
     }
 }
 
@@ -331,6 +383,20 @@ fn provider(p: &ProviderConf) -> Result<Provider, BadWorld> {
         why: format!("`{}` is needed", unfilled.name),
     })?;
     Ok(provider)
+}
+
+fn table_seat(p: &ProviderConf, provider: &Provider, instances: Vec<Instance>, catalog: &Catalog) -> ProviderSeat {
+    let policy = provider.policy;
+    ProviderSeat {
+        slug: provider.id.to_string(),
+        name: provider.title.to_string(),
+        dialect: provider.dialect,
+        ops: provider.ops(),
+        policy: Policy { trains: policy.trains, retains: policy.retains, zdr: policy.zdr },
+        instances,
+        only_declared: p.only_declared,
+        models: p.models.iter().map(|m| Declared { price: price(p, m, catalog), ..declared(m) }).collect(),
+    }
 }
 
 /// A deployment under a name of its own costs what the catalogue knows of the provider's model.
@@ -370,7 +436,17 @@ fn versioned(prefix: String, dialect: Dialect) -> String {
     }
 }
 
-fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut Vec<Seat>) -> Result<(), BadWorld> {
+/// Whose key it is: what else may be to blame, and who waits for it, by the base URL and the number of the key.
+type Keyed<'a> = &'a mut dyn FnMut(&str, usize) -> (Arc<Breaker>, Arc<Account>);
+
+/// Every base URL with every key.
+fn seat(
+    p: &ProviderConf,
+    provider: &Arc<Provider>,
+    vitals: &Vitals,
+    keyed: Keyed<'_>,
+    seats: &mut Vec<Seat>,
+) -> Result<(), BadWorld> {
     let bad = |why: String| BadWorld { at: format!("providers.{}", p.slug), why };
     let keeper = p.credential.clone().map(|credential| Arc::new(Keeper::new(&provider.title, credential)));
     for base in bases(p, provider) {
@@ -411,8 +487,7 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut
             {
                 return Err(bad("no key: set `key`, or remove the provider".to_owned()));
             }
-            // Several servers behind one key are one account; without keys each server is one.
-            let account = if p.keys.is_empty() { format!("{} {base}", p.slug) } else { format!("{} #{n}", p.slug) };
+            let (key, account) = keyed(&base, n);
             seats.push(Seat {
                 provider: provider.clone(),
                 target: Target {
@@ -425,9 +500,9 @@ fn seat(p: &ProviderConf, provider: &Arc<Provider>, vitals: &Vitals, seats: &mut
                 patience: p.patience,
                 name: format!("{} {base} #{n}", p.slug),
                 probe: p.probe,
-                account: vitals.account(&account),
+                account,
                 limits: p.account,
-                key: vitals.breaker(&format!("key {} #{n}", p.slug)),
+                key,
                 host: vitals.breaker(&format!("host {}:{}", origin.host, origin.port)),
             });
         }

@@ -6,6 +6,7 @@ use crate::filed::Kept;
 use crate::guardrails::{Assignment, Guardrail, Whose};
 use crate::keys::{DEFAULT_WORKSPACE, Key, Reset};
 use crate::members::Member;
+use crate::provider_keys::ProviderKey;
 use crate::things::{Kind, Thing};
 use crate::workspaces::{DEFAULT_WORKSPACE_ID, Workspace, default_guardrail_id};
 use arc_swap::ArcSwap;
@@ -26,6 +27,8 @@ pub struct Snapshot {
     guardrails: BTreeMap<Arc<str>, Arc<Guardrail>>,
     /// By whom it holds for ([`Whose`], spelt).
     assignments: BTreeMap<Arc<str>, Arc<Assignment>>,
+    /// Shared, so that whoever derives much from them sees by its place whether any has changed.
+    provider_keys: Arc<BTreeMap<Arc<str>, Arc<ProviderKey>>>,
 }
 
 impl Default for Snapshot {
@@ -36,6 +39,7 @@ impl Default for Snapshot {
             members: BTreeMap::new(),
             guardrails: BTreeMap::new(),
             assignments: BTreeMap::new(),
+            provider_keys: Arc::default(),
         }
     }
 }
@@ -47,6 +51,7 @@ pub enum Edit {
     Member(Member),
     Guardrail(Guardrail),
     Assignment(Assignment),
+    ProviderKey(ProviderKey),
     /// By its id.
     Remove(Kind, Arc<str>),
 }
@@ -90,7 +95,8 @@ impl Directory {
         let edits = all(database)?.into_iter().map(Edit::Workspace);
         let edits = edits.chain(all(database)?.into_iter().map(Edit::Member));
         let edits = edits.chain(all(database)?.into_iter().map(Edit::Guardrail));
-        for edit in edits.chain(all(database)?.into_iter().map(Edit::Assignment)) {
+        let edits = edits.chain(all(database)?.into_iter().map(Edit::Assignment));
+        for edit in edits.chain(all(database)?.into_iter().map(Edit::ProviderKey)) {
             snapshot.apply(edit);
         }
         Ok(Directory(Arc::new(ArcSwap::from_pointee(snapshot))))
@@ -143,6 +149,7 @@ impl Edit {
             Edit::Member(one) => (Member::KIND, one.thing()?),
             Edit::Guardrail(one) => (Guardrail::KIND, one.thing()?),
             Edit::Assignment(one) => (Assignment::KIND, one.thing()?),
+            Edit::ProviderKey(one) => (ProviderKey::KIND, one.thing()?),
             Edit::Remove(..) => return Err(Error::Database("nothing to put".to_owned())),
         })
     }
@@ -165,12 +172,16 @@ impl Snapshot {
             Edit::Member(one) => drop(self.members.insert(one.filed.id.clone(), Arc::new(one))),
             Edit::Guardrail(one) => drop(self.guardrails.insert(one.filed.id.clone(), Arc::new(one))),
             Edit::Assignment(one) => drop(self.assignments.insert(one.filed.id.clone(), Arc::new(one))),
+            Edit::ProviderKey(one) => {
+                Arc::make_mut(&mut self.provider_keys).insert(one.filed.id.clone(), Arc::new(one));
+            }
             Edit::Remove(kind, id) => match kind {
                 Kind::Workspace => drop(self.workspaces.remove(&id)),
                 Kind::Member => drop(self.members.remove(&id)),
                 Kind::Guardrail => drop(self.guardrails.remove(&id)),
                 Kind::Assignment => drop(self.assignments.remove(&id)),
-                Kind::ProviderKey | Kind::AuthCode => {}
+                Kind::ProviderKey => drop(Arc::make_mut(&mut self.provider_keys).remove(&id)),
+                Kind::AuthCode => {}
             },
         }
     }
@@ -208,6 +219,15 @@ impl Snapshot {
 
     pub fn assignment(&self, whose: &Whose) -> Option<&Arc<Assignment>> {
         self.assignments.get(whose.to_string().as_str())
+    }
+
+    /// Keys at providers, by their ids.
+    pub fn provider_keys(&self) -> &Arc<BTreeMap<Arc<str>, Arc<ProviderKey>>> {
+        &self.provider_keys
+    }
+
+    pub fn provider_key(&self, id: &str) -> Option<&Arc<ProviderKey>> {
+        self.provider_keys.get(id)
     }
 
     /// Nothing here can concern any key.

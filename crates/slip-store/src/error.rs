@@ -19,6 +19,10 @@ pub enum Error {
     Pepper { path: PathBuf, why: &'static str },
     /// The keys in a database that several gateways share were made with another pepper.
     OtherPepper { database: String },
+    /// The master key cannot be used, and with it no stored provider key.
+    Master { path: PathBuf, why: &'static str },
+    /// The provider keys in a database that several gateways share were sealed with another master key.
+    OtherMaster { database: String },
     /// The database server could not be reached when the store was to be opened.
     Away { waited: std::time::Duration, why: String },
     /// A file or directory could not be read, made or written.
@@ -58,6 +62,11 @@ impl fmt::Display for Error {
             Error::OtherPepper { database } => write!(
                 f,
                 "the keys in {database} were made with another pepper, and none would open anything here: give every gateway of a database the same one, by `pepper_file` or SLIPSWITCH_PEPPER; the gateway that made the keys has it in its data directory, as the file `pepper`"
+            ),
+            Error::Master { path, why } => write!(f, "{why}: {}", path.display()),
+            Error::OtherMaster { database } => write!(
+                f,
+                "the provider keys in {database} were sealed with another master key: give every gateway of a database the same one, by `master_key_file` or SLIPSWITCH_MASTER_KEY; the gateway that sealed the first has it in its data directory, as the file `master-key`"
             ),
             Error::Away { waited, why } => {
                 write!(f, "the database was not to be had within {} seconds: {why}", waited.as_secs())

@@ -181,6 +181,9 @@ pub struct Attempt {
     /// Another was quicker, and this one was hung up on.
     #[serde(skip_serializing_if = "no")]
     pub cancelled: bool,
+    /// The id of the key of the caller's own that it was made with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_key: Option<Arc<str>>,
     /// Its answer broke off, and somebody was looked for who goes on with it.
     #[serde(skip_serializing_if = "no")]
     pub torn: bool,

@@ -18,6 +18,7 @@ use crate::scopes::{ScopeId, Standing};
 use crate::sqlite::Sqlite;
 use crate::things::{Kind, Thing};
 use crate::usage::{Between, Used};
+use crate::vault::{Masters, Vault};
 use crate::writer::{Letter, Sight, Writer};
 use slip_ir::Nano;
 use slip_quota::Caps;
@@ -52,6 +53,7 @@ struct Inner {
     ledger: Ledger,
     keyring: Keyring,
     directory: Directory,
+    vault: Vault,
     /// Absent in memory, where only the writer's connection sees the data.
     reader: Option<Mutex<Box<dyn Database>>>,
     sight: Arc<Sight>,
@@ -117,25 +119,38 @@ impl Opened {
 impl Store {
     /// Blocks while the database is opened: with Postgres, for seconds if it is not there.
     pub fn open(place: Place, observer: Option<Observer>) -> Result<Store, Error> {
-        Store::open_for(place, false, observer)
+        Store::open_with(place, None, false, observer)
     }
 
-    /// `durable`: what is said to be written outlives a loss of power, for which a request waits (see [`crate::OnDisk`]).
-    pub fn open_for(place: Place, durable: bool, observer: Option<Observer>) -> Result<Store, Error> {
-        if !matches!(place, Place::Postgres { .. }) {
-            return Store::open_here(place, durable, observer);
+    /// With master keys that are given; else they are in the directory. `durable`: what is said to be written outlives a loss of
+    /// power, for which a request waits (see [`crate::OnDisk`]).
+    pub fn open_with(
+        place: Place,
+        masters: Option<Masters>,
+        durable: bool,
+        observer: Option<Observer>,
+    ) -> Result<Store, Error> {
+        let postgres = matches!(place, Place::Postgres { .. });
+        let open = move || Store::open_here(place, masters, durable, observer);
+        if !postgres {
+            return open();
         }
         // A connection waits on a runtime of its own, which it may not on a thread that belongs to another.
-        let opening =
-            thread::Builder::new().name("slip-open".into()).spawn(move || Store::open_here(place, durable, observer));
+        let opening = thread::Builder::new().name("slip-open".into()).spawn(open);
         let opening = opening.map_err(|source| Error::Io { path: "slip-open".into(), source })?;
         opening.join().unwrap_or(Err(Error::Closed))
     }
 
-    fn open_here(place: Place, durable: bool, observer: Option<Observer>) -> Result<Store, Error> {
+    fn open_here(
+        place: Place,
+        masters: Option<Masters>,
+        durable: bool,
+        observer: Option<Observer>,
+    ) -> Result<Store, Error> {
         let Opened { dir, mut database, reader, pepper, shared } = Opened::at(&place, durable)?;
         let keyring = Keyring::new(&pepper.0);
         prove_pepper(&mut *database, &keyring, dir.as_ref(), shared.as_deref())?;
+        let vault = Vault::open(masters, dir.as_ref(), shared.as_deref(), &mut *database)?;
         // What is changed after this look is seen at the next one.
         let seen = database.changes()?.unwrap_or_default();
         keyring.replace(database.keys()?);
@@ -179,6 +194,7 @@ impl Store {
             cut_off: recovered,
             keyring,
             directory,
+            vault,
             reader: reader.map(Mutex::new),
             shared,
             sight,
@@ -198,6 +214,16 @@ impl Store {
 
     pub fn directory(&self) -> Directory {
         self.0.directory.clone()
+    }
+
+    pub fn vault(&self) -> Vault {
+        self.0.vault.clone()
+    }
+
+    /// The vault, with a master key that is this database's: to be asked for before anything is sealed.
+    pub async fn vault_to_seal(&self) -> Result<Vault, Error> {
+        let vault = self.vault();
+        self.write(move |db| Ok(vault.prepare(db).map(|()| vault))).await?
     }
 
     /// Change the directory: `decide` sees it as it is, nobody else changes it meanwhile, and what it decides on is done, wholly

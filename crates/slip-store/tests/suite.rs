@@ -2,6 +2,8 @@
 
 #[path = "suite/postgres.rs"]
 mod postgres;
+#[path = "suite/provider_keys.rs"]
+mod provider_keys;
 #[path = "suite/proxy.rs"]
 mod proxy;
 #[path = "suite/upkeep.rs"]
@@ -115,6 +117,7 @@ fn full_record() -> Generation {
                 fault: Some("upstream_overloaded"),
                 upstream_id: None,
                 hedge: true,
+                own_key: Some("own-1".into()),
                 cancelled: true,
                 torn: true,
                 continues: true,

@@ -41,6 +41,8 @@ pub enum Command {
     Explain(Explain),
     /// Keys of a running gateway: create, list, show, edit, rotate, revoke.
     Keys(manage::Keys),
+    /// Keys that workspaces have at providers: add, list, remove.
+    Byok(manage::Byok),
     /// What was used, by model, provider, key, day or workspace; or what it would have cost at other prices.
     Usage(manage::Usage),
     /// The records of a period, as CSV or a JSON object per line.

@@ -7,10 +7,14 @@ use serde_json::json;
 use slip_ir::Nano;
 use slip_server::config::Checked;
 use slip_store::upkeep::{self, Difference};
-use slip_store::{Error, Grain, Pepper, Place};
-use std::path::PathBuf;
+use slip_store::{Error, Grain, Masters, Pepper, Place};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 const PEPPER: &str = "SLIPSWITCH_PEPPER";
+const MASTER: &str = "SLIPSWITCH_MASTER_KEY";
+/// Others that still open what they sealed.
+const OLD_MASTERS: &str = "SLIPSWITCH_MASTER_KEY_OLD";
 /// Differences told to people; JSON has them all.
 const SHOWN: usize = 20;
 
@@ -45,10 +49,47 @@ pub fn place(conf: &Checked, env: &dyn Fn(&str) -> Option<String>) -> Result<Pla
     Ok(Place::Postgres { url, dir, pepper })
 }
 
+/// The master keys of provider keys, where they are given: by the environment or a file. Else they are kept in the data directory.
+pub fn masters(conf: &Checked, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Masters>, Ending> {
+    let bad = |says: String| Ending::new(Code::BadConfig, format!("error: {says}"));
+    let shape =
+        "64 hex digits are expected (openssl rand -hex 32 makes some), and one space, comma or line end between two";
+    let read = |bytes: &[u8], what: &str| {
+        Masters::read(bytes).ok_or_else(|| bad(format!("{what} is not a master key: {shape}")))
+    };
+    let of_env = |name: &str| {
+        let text = env(name).filter(|text| !text.trim().is_empty()).map(Zeroizing::new);
+        text.map(|text| read(text.as_bytes(), name)).transpose()
+    };
+    let of_file = |path: &Path| {
+        let bytes = std::fs::read(path).map(Zeroizing::new);
+        let bytes = bytes.map_err(|e| bad(format!("master_key_file cannot be read: {}: {e}", path.display())))?;
+        read(&bytes, &format!("what is in {}", path.display()))
+    };
+    let current = match (of_env(MASTER)?, &conf.master_key_file) {
+        (Some(_), Some(_)) => return Err(bad(format!("{MASTER} and master_key_file are both given: one is enough"))),
+        (Some(given), None) => Some(given),
+        (None, Some(path)) => Some(of_file(path)?),
+        (None, None) => None,
+    };
+    match (current, of_env(OLD_MASTERS)?) {
+        (Some(current), Some(old)) => Ok(Some(current.with_old(old))),
+        (None, Some(_)) => {
+            Err(bad(format!("{OLD_MASTERS} is given, and no master key that takes their place: {MASTER}")))
+        }
+        (current, None) => Ok(current),
+    }
+}
+
 /// Why a store cannot be opened, and what to do.
 pub fn unusable(place: &Place, error: &Error) -> Ending {
     let says = match place {
-        Place::Postgres { .. } if !matches!(error, Error::Locked { .. } | Error::Io { .. } | Error::Pepper { .. }) => {
+        Place::Postgres { .. }
+            if !matches!(
+                error,
+                Error::Locked { .. } | Error::Io { .. } | Error::Pepper { .. } | Error::Master { .. }
+            ) =>
+        {
             let hint = match error {
                 Error::Away { .. } => "\nhint: start it, or correct database_url (DATABASE_URL)",
                 _ => "",
@@ -107,6 +148,13 @@ pub fn backup(args: &cli::Backup) -> Result<(), Ending> {
         println!(
             "The pepper is not in it, and without it no key of the copy opens anything: keep {} as well.",
             pepper.display()
+        );
+    }
+    let master = dir.join("master-key");
+    if master.exists() {
+        println!(
+            "Nor is the master key, and without it no provider key of the copy can be used: keep {} too, apart from the copy.",
+            master.display()
         );
     }
     Ok(())

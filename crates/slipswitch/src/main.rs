@@ -1,6 +1,7 @@
 //! The binary: reads the command line and the environment, once, and hands over.
 
 mod asking;
+mod byok;
 mod cli;
 mod client;
 mod columns;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Explain(args) => runtime.block_on(explain::explain(args)),
         Command::Keys(args) => runtime.block_on(keys::keys(args)),
+        Command::Byok(args) => runtime.block_on(byok::byok(args)),
         Command::Usage(args) => runtime.block_on(usage::usage(args)),
         Command::Export(args) => runtime.block_on(export::export(args)),
         Command::ReadPdf => Ok(()),

@@ -19,7 +19,7 @@ use slip_server::clock;
 use slip_server::config::Checked;
 use slip_server::serve::Running;
 use slip_server::vitals::{Vitals, keep};
-use slip_store::Place;
+use slip_store::{Masters, Place};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     );
     let data_dir = conf.data_dir.clone();
     let (listen, drain) = (conf.listen, conf.drain_timeout);
-    let place = database::place(&conf, &crate::env)?;
+    let (place, masters) = (database::place(&conf, &crate::env)?, database::masters(&conf, &crate::env)?);
     if let Place::Postgres { url, .. } = &place {
         eprintln!("Database {url}");
     }
@@ -52,7 +52,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     keep::load(&vitals, &data_dir);
     let world = ground.world(vitals.clone())?;
     report(&found, &world);
-    let app = open(place, vitals.clone(), world, &mut interrupts).await?;
+    let app = open(place, masters, vitals.clone(), world, &mut interrupts).await?;
     let keys = first_run::keys(&app, &data_dir, &crate::env).await?;
     let running = start(app.clone(), listen, args.workers)?;
     let api = format!("http://{}/api/v1", running.address);
@@ -105,6 +105,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
 /// Open the store, which may wait for a database; who interrupts that need not wait.
 async fn open(
     place: Place,
+    masters: Option<Masters>,
     vitals: Arc<Vitals>,
     world: slip_server::world::World,
     interrupts: &mut Interrupts,
@@ -116,7 +117,7 @@ async fn open(
     let opener = std::thread::Builder::new().name("slip-start".into()).spawn(move || {
         let _inside = runtime.enter();
         // Nobody may want to know any more.
-        let _ = tell.send(App::new(opening, vitals, world));
+        let _ = tell.send(App::with(opening, masters, vitals, world));
     });
     opener.map_err(|e| broken(e.to_string()))?;
     tokio::select! {

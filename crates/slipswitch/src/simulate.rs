@@ -61,7 +61,7 @@ impl Replay<'_> {
         let asking = |moment: &Moment<'_>| {
             let Some(one) = self.log.requests.get(moment.request as usize) else { return Question::default() };
             let rules = one.rules.as_ref().and_then(|raw| Rules::parse(raw).ok()).unwrap_or_default();
-            let ask = Ask { models: one.models.clone(), rules, allow: None };
+            let ask = Ask { models: one.models.clone(), rules, ..Ask::default() };
             Question { ask, want: one.want.clone(), conversation: None }
         };
         let dawn = self.log.dawn_ms;

@@ -99,7 +99,7 @@ pub fn sites(field: &Field) -> Vec<(Arc<Endpoint>, Instance)> {
 impl<'a> Ours<'a> {
     pub fn new(fleet: &[Site], strategy: &str) -> Ours<'static> {
         let rules = Rules { balancer: strategy::find(strategy), ..Rules::default() };
-        let ask = Ask { models: vec![MODEL.to_owned()], rules, allow: None };
+        let ask = Ask { models: vec![MODEL.to_owned()], rules, ..Ask::default() };
         let asking = move |moment: &Moment<'_>| Question {
             ask: ask.clone(),
             want: want(moment.call),

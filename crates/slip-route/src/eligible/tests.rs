@@ -40,6 +40,7 @@ impl Case {
             want: &self.want,
             rules: &Rules::parse(&Raw::parse(self.rules).unwrap()).unwrap(),
             allow: self.allow.as_ref(),
+            own: None,
             view: View::of(vitals, 0),
             now_ms: 1_000,
         }));

@@ -72,7 +72,7 @@ mod tests {
     /// Who is tried, in order, and who chose the order.
     fn line(model: &str, tier: Option<&str>, provider: serde_json::Value) -> Result<(Vec<String>, By), NoRoute> {
         let rules = Rules::parse(&Raw::of(&provider).unwrap()).unwrap();
-        let ask = Ask { models: vec![model.to_owned()], rules, allow: None };
+        let ask = Ask { models: vec![model.to_owned()], rules, ..Ask::default() };
         let want = Want { tier: tier.and_then(Tier::parse), prompt_tokens: 10, ..Want::default() };
         let board = Board::default();
         let plan = choose(&field(), &ask, &want, &View::of(&board, 0), 0, &mut Rng::with_seed(1))?.plan;

@@ -16,6 +16,7 @@ fn told(models: &[&str], rules: &str, want: &Want, vitals: &dyn Vitals, allow: O
         models: models.iter().map(|m| (*m).to_owned()).collect(),
         rules: Rules::parse(&Raw::parse(rules).unwrap()).unwrap(),
         allow: allow.map(Arc::new),
+        ..Ask::default()
     };
     explain(&field(), &ask, want, &View::of(vitals, 0), 1_000, &mut Rng::with_seed(1), &mut |_| None)
 }

@@ -1,7 +1,9 @@
 //! The steps of a plan.
 
 use super::{Attempt, MAX_ATTEMPTS, MAX_SAME, Next, Past, Plan, Sent, Step, verdict};
+use crate::eligible::Candidate;
 use crate::field::{Endpoint, Instance};
+use crate::own::{self, Holder};
 use crate::strategy::Seat;
 use crate::view::{View, Vitals};
 use slip_ir::{Fault, FaultKind, Remedy};
@@ -25,7 +27,7 @@ impl Plan {
         }
         if let Next::Sibling(candidate) = self.next {
             self.next = Next::Open;
-            if self.tries(candidate) < MAX_SAME
+            if self.tries(candidate) < self.siblings(candidate)
                 && let Some(instance) = self.draw(candidate, now_ms, vitals)
             {
                 return self.attempt(candidate, instance);
@@ -95,11 +97,14 @@ impl Plan {
         for candidate in self.cursor..self.line.len() {
             let one = *self.line.get(candidate)?;
             let endpoint = self.endpoint(&one)?;
-            if usize::from(one.place) != first.place || one.cooled() {
+            // Nor is one paid by another than the first is: money is held for one of them.
+            let same = usize::from(one.place) == first.place && one.holder.is_own() == first.holder.is_own();
+            if !same || one.cooled() {
                 continue;
             }
             let well = |i: &&Instance| apart(**i) && !vitals.vital(endpoint.key, i.id).rests(now_ms, self.tokens);
-            let Some(instance) = endpoint.pool.iter().filter(well).max_by_key(|i| i.weight).copied() else { continue };
+            let pool = self.pool(&one, endpoint);
+            let Some(instance) = pool.iter().filter(well).max_by_key(|i| i.weight).copied() else { continue };
             self.hedged = Some(candidate);
             return match self.attempt(candidate, instance) {
                 Step::Try(attempt) => Some(attempt),
@@ -208,6 +213,7 @@ impl Plan {
             number: self.attempts,
             endpoint,
             instance,
+            holder: one.holder,
             place: usize::from(one.place),
             price: one.price,
             candidate,
@@ -218,6 +224,20 @@ impl Plan {
         let fault = verdict::last_word(&self.past);
         self.next = Next::Over(fault.clone());
         Step::Stop(fault)
+    }
+
+    /// Through what a candidate can be called.
+    fn pool(&self, one: &Candidate, endpoint: &Endpoint) -> Arc<[Instance]> {
+        match one.holder {
+            Holder::House => endpoint.pool.clone(),
+            own => own::pool(self.own.as_deref(), endpoint, own).into(),
+        }
+    }
+
+    /// How many of a candidate's keys are tried in a row when each is refused: of the caller's own, as many as there may be calls.
+    fn siblings(&self, candidate: usize) -> u32 {
+        let own = self.line.get(candidate).is_some_and(|one| one.holder.is_own());
+        if own { MAX_ATTEMPTS } else { MAX_SAME }
     }
 
     fn tries(&self, candidate: usize) -> u32 {
@@ -242,7 +262,7 @@ impl Plan {
     fn draw(&mut self, candidate: usize, now_ms: u64, vitals: &dyn Vitals) -> Option<Instance> {
         let one = *self.line.get(candidate)?;
         let endpoint = self.endpoint(&one)?;
-        let (key, pool) = (endpoint.key, endpoint.pool.clone());
+        let (key, pool) = (endpoint.key, self.pool(&one, endpoint));
         if let ([only], true) = (&*pool, self.past.is_empty() && self.full.is_empty()) {
             return Some(*only);
         }
@@ -255,7 +275,13 @@ impl Plan {
         for seat in pool.iter().filter(tried).map(seat) {
             if seat.live.rests(now_ms, self.tokens) { resting.push(seat) } else { awake.push(seat) }
         }
-        let seats = if awake.is_empty() { resting } else { awake };
+        let all_rest = awake.is_empty();
+        let seats = if all_rest { resting } else { awake };
+        if one.holder.is_own() {
+            // Their owner said in which order. One that rests waits until everybody else had a turn.
+            let early = all_rest && !one.cooled() && self.cursor < self.line.len();
+            return if early { None } else { seats.first().map(|seat| seat.instance) };
+        }
         if let Some(before) = self.sticky.filter(|s| s.endpoint == key && one.sticky)
             && let Some(seat) = seats.iter().find(|seat| seat.instance.id == before.instance)
         {

@@ -31,7 +31,7 @@ fn ask(models: &[&str], rules: &str) -> Ask {
     Ask {
         models: models.iter().map(|m| m.to_string()).collect(),
         rules: Rules::parse(&Raw::parse(rules).unwrap()).unwrap(),
-        allow: None,
+        ..Ask::default()
     }
 }
 

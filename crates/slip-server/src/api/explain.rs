@@ -3,6 +3,7 @@
 use super::usd;
 use crate::flow::admit::Caller;
 use crate::flow::read::Inbound;
+use crate::world::World;
 use serde_json::{Map, Value, json};
 use slip_ir::{Fault, MediaKind, Nano, Price, Tier, Want};
 use slip_route::eligible::{EXPECTED_OUTPUT, expected_output};
@@ -17,6 +18,7 @@ const HASH: usize = 12;
 pub struct Asked<'a> {
     pub inbound: &'a Inbound,
     pub caller: &'a Caller,
+    pub world: &'a World,
     /// What its key is held to.
     pub allow: Option<&'a Allow>,
     pub view: &'a View<'a>,
@@ -163,13 +165,21 @@ fn endpoint(one: &Told, told: &Explained, asked: &Asked<'_>) -> Value {
         "because": because,
         "rank": rank(one).map(|rank| rank + 1),
         "first": one.chance().map_or(0.0, |chance| chance.first),
-        "instances": e.pool.len(),
-        "instances_resting": e.pool.iter().filter(rests).count(),
+        "instances": one.pool.len(),
+        "instances_resting": one.pool.iter().filter(rests).count(),
+        "credential": one.holder.name(),
+        "own_keys": one.pool.iter().filter_map(|instance| own_key(asked.world, instance.id)).collect::<Vec<_>>(),
         "live": live(&one.live, asked.now_ms),
         "price": price(e.price.as_deref(), one.chance()),
         "score": one.chance().map(|chance| score(chance, strategy)),
         "sticky": one.chance().is_some_and(|chance| chance.candidate.sticky),
     })
+}
+
+/// Which of the workspace's keys, as far as it may be told.
+fn own_key(world: &World, instance: u32) -> Option<Value> {
+    let key = world.own_key(instance)?;
+    Some(json!({ "id": &*key.filed.id, "label": key.label, "name": key.name }))
 }
 
 fn live(live: &Vital, now_ms: u64) -> Value {

@@ -50,7 +50,8 @@ pub fn data(row: &Generation) -> Value {
                 "status": a.status,
                 "latency": a.latency_ms,
                 "id": a.upstream_id,
-                "is_byok": row.byok,
+                "is_byok": a.own_key.is_some(),
+                "own_key": a.own_key.as_deref(),
                 "model_permaslug": &*row.model,
                 "endpoint_id": &*a.endpoint,
                 "upstream_model": &*a.model,
@@ -154,6 +155,7 @@ fn own(row: &Generation) -> Value {
         "price": price,
         "tokens": Classes(t.clone()),
         "attempts": row.attempts.len(),
+        "own_key": row.attempts.last().and_then(|last| last.own_key.as_deref()),
         "hedges": row.attempts.iter().filter(|attempt| attempt.hedge).count(),
     });
     let own = json!({

@@ -63,6 +63,7 @@ pub fn check(
         database_url,
         pepper_file,
         durable: raw.durability.as_deref() == Some("disk"),
+        master_key_file: raw.master_key_file.as_deref().filter(|path| !path.is_empty()).map(Into::into),
         probe: raw.probe?,
         log: raw.log.clone()?,
         drain_timeout: drain_timeout?,

@@ -30,6 +30,7 @@ pub struct Checked {
     pub pepper_file: Option<PathBuf>,
     /// `durability` is `disk`.
     pub durable: bool,
+    pub master_key_file: Option<PathBuf>,
     pub probe: bool,
     /// One of [`LOG_LEVELS`].
     pub log: String,

@@ -26,6 +26,9 @@ pub struct Raw {
     /// which it waits twice for the disk.
     #[schemars(extend("enum" = ["process", "disk"]))]
     pub durability: Option<String>,
+    /// The master key that seals keys at providers: 64 hex digits; older ones, which still open, on the lines after it. Else it is in
+    /// `data_dir`.
+    pub master_key_file: Option<String>,
     /// Look for model servers on this machine (Ollama, LM Studio, vLLM, llama.cpp).
     pub probe: Option<bool>,
     /// How long running requests may finish after a stop was asked for: `120s`.

@@ -55,16 +55,18 @@ pub fn asking(inbound: &Inbound) -> Result<Asking, Fault> {
     let mut models = Vec::with_capacity(1 + peek.models.len());
     models.extend(peek.model.clone().filter(|m| !m.trim().is_empty()));
     models.extend(peek.models.iter().filter(|m| Some(*m) != peek.model.as_ref()).cloned());
-    Ok(Asking { ask: Ask { models, rules, allow: None }, affinity: peek.conversation(&inbound.raw) })
+    Ok(Asking { ask: Ask { models, rules, ..Ask::default() }, affinity: peek.conversation(&inbound.raw) })
 }
 
 impl Asking {
-    /// With what the caller's key is held to, and what its workspace is used to where the request says nothing.
-    pub fn within(mut self, app: &App, caller: &Caller, inbound: &Inbound) -> Asking {
+    /// With what the caller's key is held to, the keys its workspace has at providers, and what that is used to where the request says
+    /// nothing.
+    pub fn within(mut self, app: &App, caller: &Caller, world: &World, inbound: &Inbound) -> Asking {
         if let Some(key) = caller.key() {
             let bounds = bounds::of(app, key);
             self.ask.allow.clone_from(&bounds.allow);
             self.ask.rules.habit = bounds.sort;
+            self.ask.own = world.own_of(key);
             if self.ask.models.is_empty() {
                 self.ask.models.extend(bounds.model(inbound.peek.want.op).cloned());
             }
@@ -80,7 +82,7 @@ impl Asking {
 }
 
 pub fn choose(app: &App, inbound: &Inbound, caller: &Caller, world: &World) -> Result<Chosen, Nobody> {
-    let asking = asking(inbound).map_err(|fault| Nobody { fault, ruled_out: 0 })?.within(app, caller, inbound);
+    let asking = asking(inbound).map_err(|fault| Nobody { fault, ruled_out: 0 })?.within(app, caller, world, inbound);
     let now = clock::unix_ms();
     let conversation = asking.conversation(caller);
     let view = View {

@@ -33,7 +33,7 @@ pub async fn count(
     arrived: Instant,
 ) -> Response<Body> {
     let dialect = call.dialect;
-    let world = app.world();
+    let world = app.world_of(caller.key());
     let Some(_place) = InFlight::enter(&app, class::at_the_door(&caller, request.headers())) else {
         return refuse::refuse(dialect, &hold::full(), None);
     };

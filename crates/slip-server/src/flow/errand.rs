@@ -72,7 +72,8 @@ impl<'a> Errand<'a> {
         if terms.mends {
             outbound.lens = "translated";
         }
-        let stamp = Arc::new(lower::stamp(inbound, id, endpoint));
+        let byok = attempt.holder.is_own();
+        let stamp = Arc::new(Stamp { byok, ..lower::stamp(inbound, id, endpoint) });
         let stream = inbound.peek.stream;
         // A plain reply may rightly take all the time there is before its first byte; but a provider that hangs must leave
         // enough of it for another to answer.

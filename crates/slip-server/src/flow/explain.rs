@@ -30,7 +30,7 @@ const SEED: u64 = 1;
 
 /// `POST /explain`: any chat request; `surface` says whose, where it is not OpenAI's.
 pub async fn explain(app: Arc<App>, caller: Caller, request: Request<Incoming>) -> Result<Response<Body>, Fault> {
-    let world = app.world();
+    let world = app.world_of(caller.key());
     let Some(_place) = InFlight::enter(&app, class::at_the_door(&caller, request.headers())) else {
         return Err(hold::full());
     };
@@ -39,7 +39,7 @@ pub async fn explain(app: Arc<App>, caller: Caller, request: Request<Incoming>) 
     let mut inbound = understood(raw)?;
     inbound.heads.priority = class::header(&parts.headers)?;
     let turn = app.turn.load(Ordering::Relaxed);
-    let asking = asking(&inbound)?.within(&app, &caller, &inbound);
+    let asking = asking(&inbound)?.within(&app, &caller, &world, &inbound);
     let told = at_this_moment(&world, &mut inbound, asking, &caller, turn, Some(&app.conversations));
     Ok(refuse::json(http::StatusCode::OK, told.to_string().into_bytes()))
 }
@@ -75,7 +75,7 @@ fn at_this_moment(
     let queue = turn::told(world, class, &told, want.prompt_tokens, now);
     let hedge = hedge::told(world, inbound, asking.ask.rules.hedge, &told);
     let allow = asking.ask.allow.as_deref();
-    let asked = api::explain::Asked { inbound, caller, allow, view: &view, hedge, queue, now_ms: now, nobody };
+    let asked = api::explain::Asked { inbound, caller, world, allow, view: &view, hedge, queue, now_ms: now, nobody };
     api::explain::shown(&told, &asked)
 }
 

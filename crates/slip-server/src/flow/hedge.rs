@@ -94,7 +94,8 @@ impl Trip {
             // What is wrong with the request in the eyes of the second, the first may not mind.
             Err(failed) if ended.hedge || failed.fault.remedy != Remedy::Stop => {
                 // One is down, and the other goes on alone.
-                self.book.attempt(&ended.attempt.endpoint, ended.attempt.instance.id, self.spoken(&ended.attempt));
+                let own = self.world.own_key(ended.attempt.instance.id);
+                self.book.attempt(&ended.attempt, own, self.spoken(&ended.attempt));
                 self.book.hedge(ended.hedge);
                 self.fell(&ended.attempt, ended.began, Some(flight), failed);
                 let (outcome, flight) = other.run.as_mut().await;
@@ -119,7 +120,7 @@ impl Trip {
         drop(run);
         self.flight = Some(flight);
         self.pace = self.pace.of_attempt(&self.world, &self.plan, &attempt, began);
-        self.book.attempt(&attempt.endpoint, attempt.instance.id, self.spoken(&attempt));
+        self.book.attempt(&attempt, self.world.own_key(attempt.instance.id), self.spoken(&attempt));
         self.book.hedge(hedge);
         Raced { attempt, began, outcome }
     }
@@ -221,19 +222,20 @@ pub(super) fn told(world: &World, inbound: &Inbound, wish: Option<bool>, told: &
         Ok(leave) => leave,
         Err(why) => return off(why),
     };
-    let hosts = |endpoint: &Endpoint| -> Vec<&Origin> {
-        let seats = endpoint.pool.iter().filter_map(|instance| world.seat(instance.id).ok());
+    let hosts = |one: &Told| -> Vec<&Origin> {
+        let seats = one.pool.iter().filter_map(|instance| world.seat(instance.id).ok());
         seats.map(|seat| &*seat.target.origin).collect()
     };
-    let at = hosts(&first.endpoint);
+    let at = hosts(first);
     let well = |one: &Told| one.chance().is_some_and(|chance| !chance.candidate.cooled());
-    let elsewhere = |one: &Told| hosts(&one.endpoint).iter().any(|host| !at.contains(host));
-    let apart = |one: &&&Told| one.place == first.place && well(one) && elsewhere(one);
+    let elsewhere = |one: &Told| hosts(one).iter().any(|host| !at.contains(host));
+    let alike = |one: &Told| one.place == first.place && one.holder.is_own() == first.holder.is_own();
+    let apart = |one: &&&Told| alike(one) && well(one) && elsewhere(one);
     let Some(second) = ranked.iter().skip(1).map(|(_, one)| one).find(apart) else {
         return off("nobody at another host may serve it");
     };
     let timeouts = world.timeouts.with(route.patience);
-    let health = first.endpoint.pool.first().map(|instance| world.health(&first.endpoint, instance.id));
+    let health = first.pool.first().map(|instance| world.health(&first.endpoint, instance.id));
     let after = health.map(|health| patience(hedge, &health, inbound.peek.stream, timeouts.first_content));
     json!({
         "state": "on",

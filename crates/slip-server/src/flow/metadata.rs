@@ -71,7 +71,7 @@ fn account(inbound: &Inbound, plan: &Plan, refused: u32, answers: Option<&Attemp
         "region": null,
         "summary": format!("available={}, selected={name}", plan.line().len()),
         "attempt": answers.map_or(attempts.len(), |attempt| attempt.number as usize),
-        "is_byok": false,
+        "is_byok": answers.is_some_and(|attempt| attempt.holder.is_own()),
         "endpoints": { "total": plan.line().len() + refused as usize, "available": available },
         "attempts": attempts,
     })

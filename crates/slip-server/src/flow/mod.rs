@@ -226,7 +226,7 @@ async fn travel(
     invoked: &mut Option<Asked>,
 ) -> Response<Body> {
     let dialect = call.dialect;
-    let world = app.world();
+    let world = app.world_of(caller.key());
     // Counted before it is asked whether to drain: the drain asks the other way round.
     let mut request = request.map(Upload::from);
     let class = class::at_the_door(&caller, request.headers());
@@ -437,7 +437,7 @@ impl Trip {
                         continue;
                     }
                     self.flight = Some(flight);
-                    self.book.attempt(&attempt.endpoint, attempt.instance.id, self.spoken(&attempt));
+                    self.book.attempt(&attempt, self.world.own_key(attempt.instance.id), self.spoken(&attempt));
                     if !self.book.sends(&attempt.endpoint, self.inbound.peek.want.prompt_tokens)?.await {
                         return Err(hold::unwritable());
                     }
@@ -494,7 +494,7 @@ impl Trip {
     /// Is there money for it? Where there is not enough for all of the answer it asks for, a shorter one is asked for.
     fn afford(&mut self, attempt: &slip_route::Attempt) -> Result<(), Fault> {
         let (want, stream) = (&self.inbound.peek.want, self.inbound.peek.stream);
-        match self.book.afford(&attempt.endpoint, want, stream)? {
+        match self.book.afford(attempt, want, stream)? {
             Some(tokens) => self.inbound.limit(tokens),
             None => Ok(()),
         }
@@ -514,6 +514,12 @@ impl Trip {
         let endpoint = &attempt.endpoint;
         if fault.origin != Origin::Caller {
             fault.provider.get_or_insert_with(|| endpoint.provider_name.to_string());
+        }
+        if let Ok(seat) = self.world.seat(attempt.instance.id) {
+            seat.hush(&mut fault);
+        }
+        if let Some(key) = self.world.own_key(attempt.instance.id) {
+            refuse::of_own_key(&mut fault, key);
         }
         match fault.kind {
             FaultKind::NoEndpoint => self.book.refused(endpoint, &fault),

@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use slip_ir::{Dialect, Fault, FaultKind};
+use slip_store::ProviderKey;
 use slip_wire::stamp::signed;
 use slip_wire::wire;
 use std::time::Duration;
@@ -81,6 +82,16 @@ pub fn provider(headers: &mut HeaderMap, name: &str) {
     if let Ok(value) = HeaderValue::from_str(name) {
         headers.insert(PROVIDER, value);
     }
+}
+
+/// What went wrong is wrong with a key of the caller's own: it is told by its label, so that somebody can mend it.
+pub fn of_own_key(fault: &mut Fault, key: &ProviderKey) {
+    let what = match fault.kind {
+        FaultKind::UpstreamAuth => "refused your workspace's own key",
+        FaultKind::UpstreamQuota => "says that there is no money left for your workspace's own key",
+        _ => return,
+    };
+    fault.says = format!("the provider {what} {}", key.label).into();
 }
 
 /// The error body and status of a fault. `id` once the request was routed.

@@ -92,6 +92,13 @@ impl Mender {
             if attempt.endpoint.key == self.attempt.endpoint.key && attempt.instance == self.attempt.instance {
                 break;
             }
+            if attempt.holder.is_own() != self.attempt.holder.is_own() {
+                // One answer is paid for by one.
+                let says = "what was begun with a key of the caller's own is not gone on with on the house's account, nor the other way";
+                let fault = Fault::new(FaultKind::NoEndpoint, Origin::House, Remedy::Elsewhere, says);
+                self.plan.failed(&attempt, &fault, Sent::NotSent, now);
+                continue;
+            }
             let mut began = clock::now();
             let mut way = self.way(&attempt, &torn);
             let mut asked = self.ask(&attempt, began, &torn, way).await;

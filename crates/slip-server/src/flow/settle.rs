@@ -19,7 +19,7 @@ use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Tier, Usage}
 use slip_quota::Pass;
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
-use slip_store::{Attempt, Charged, Failure, Generation, OnDisk, Opening, Ruled, Slot};
+use slip_store::{Attempt, Charged, Failure, Generation, OnDisk, Opening, ProviderKey, Ruled, Slot};
 use slip_wire::lens::Torn;
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
@@ -104,6 +104,8 @@ pub struct Book {
     sent: Option<Sent>,
     /// The attempt under way was made beside another.
     hedge: bool,
+    /// The key of the caller's own that the attempt under way is made with.
+    own: Option<Arc<str>>,
     /// What was said and paid for before somebody else went on.
     before: Option<(Usage, Nano)>,
     first: Option<Instant>,
@@ -176,6 +178,7 @@ impl Book {
             at: None,
             sent: None,
             hedge: false,
+            own: None,
             before: None,
             first: None,
             began: started,
@@ -271,13 +274,16 @@ impl Book {
     }
 
     /// An attempt begins: from now on this is who the record is about.
-    pub fn attempt(&mut self, endpoint: &Endpoint, instance: u32, spoken: Dialect) {
+    pub fn attempt(&mut self, attempt: &slip_route::Attempt, own: Option<&Arc<ProviderKey>>, spoken: Dialect) {
+        let (endpoint, instance) = (&attempt.endpoint, attempt.instance.id);
         let rates = endpoint.price.as_ref().map(|p| &p.rates);
         let cheaper = rates.is_some_and(|r| r.cache_read.is_some_and(|read| read < r.input));
         // Claude caches what it is told to, and says so; where else a read is cheaper, everything is cached unasked.
         let unasked = !matches!(spoken, Dialect::Anthropic | Dialect::Bedrock);
         self.at = Some(Stop { endpoint: endpoint.key, instance, caches: unasked && cheaper });
         self.hedge = false;
+        self.own = own.map(|key| key.filed.id.clone());
+        self.row.byok = attempt.holder.is_own();
         self.row.model = endpoint.model.canonical.clone();
         self.row.provider_slug = endpoint.provider.clone();
         self.row.provider_name = endpoint.provider_name.clone();
@@ -345,6 +351,7 @@ impl Book {
             latency_ms: clock::ms(spent),
             fault: fault.map(|f| f.kind.reason()),
             hedge: self.hedge,
+            own_key: self.own.clone(),
             ..Attempt::default()
         });
     }
@@ -558,10 +565,11 @@ fn price(row: &mut Generation, stamp: Option<&Stamp>, usage: Usage) {
         row.charged = stamp.price.as_ref().and_then(|price| Charged::of(price, &usage));
         row.cost_known = row.charged.is_some();
         // A caller's own provider key is billed by the provider, not by us.
-        row.cost = match &stamp.price {
-            Some(price) if !stamp.byok => price.cost(&usage).total,
-            _ => Nano(0),
-        };
+        let cost = stamp.price.as_ref().map(|price| price.cost(&usage).total);
+        row.cost = cost.filter(|_| !stamp.byok).unwrap_or_default();
+        if stamp.byok {
+            row.upstream_cost = row.upstream_cost.or(cost);
+        }
     }
     row.tokens = usage;
 }

@@ -56,6 +56,11 @@ impl Schema {
         Place::Postgres { url, dir: scratch.0.clone(), pepper: Some(pepper.clone()) }
     }
 
+    /// The same with the pepper the first gateway made.
+    pub fn place_beside(&self, scratch: &Scratch) -> Place {
+        self.beside(scratch, &self.pepper())
+    }
+
     pub fn open(&self) -> Result<Store, Error> {
         Store::open(self.place(), None)
     }

@@ -264,3 +264,75 @@ pub struct Export {
     #[command(flatten)]
     pub asking: Asking,
 }
+
+#[derive(Args)]
+pub struct Byok {
+    #[command(subcommand)]
+    pub what: ByokWhat,
+}
+
+#[derive(Subcommand)]
+pub enum ByokWhat {
+    /// Put in a key, which is read from standard input. It is stored sealed and never shown.
+    Add(ByokAdd),
+    /// The keys of a workspace, in the order in which they are tried.
+    List(ByokList),
+    /// Remove a key, secret and all.
+    Remove(ByokOne),
+}
+
+#[derive(Args)]
+pub struct ByokAdd {
+    /// The provider it opens.
+    pub provider: String,
+
+    /// What it is for.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// The workspace it belongs to; else the default one.
+    #[arg(long, value_name = "NAME")]
+    pub workspace: Option<String>,
+
+    /// Only where the house's own key came to nothing.
+    #[arg(long)]
+    pub fallback: bool,
+
+    /// Print what is known of it as JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+#[derive(Args)]
+pub struct ByokList {
+    /// Of this workspace; else of the default one.
+    #[arg(long, value_name = "NAME")]
+    pub workspace: Option<String>,
+
+    /// Of this provider.
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub asking: Asking,
+}
+
+#[derive(Args)]
+pub struct ByokOne {
+    /// Its id.
+    pub id: String,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub asking: Asking,
+}

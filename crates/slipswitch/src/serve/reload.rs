@@ -48,11 +48,12 @@ pub async fn watch(app: Arc<App>, args: cli::Serve, mut ground: Ground, mut seen
 async fn again(app: &Arc<App>, args: &cli::Serve, old: &Ground) -> Result<Ground, crate::exit::Ending> {
     let (conf, _) = super::configure(args).await?;
     let fixed = |conf: &Checked| {
-        (conf.listen, conf.data_dir.clone(), conf.database_url.clone(), conf.pepper_file.clone(), conf.durable)
+        let files = (conf.pepper_file.clone(), conf.master_key_file.clone());
+        (conf.listen, conf.data_dir.clone(), conf.database_url.clone(), files, conf.durable)
     };
     if fixed(&conf) != fixed(old.conf()) {
         eprintln!(
-            "note: `listen`, `data_dir`, `database_url`, `pepper_file` and `durability` take effect at the next start"
+            "note: `listen`, `data_dir`, `database_url`, `pepper_file`, `master_key_file` and `durability` take effect at the next start"
         );
     }
     let ground = Ground::prepare(conf).await?.recorded_by(old.recording());

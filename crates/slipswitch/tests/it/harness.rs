@@ -127,6 +127,11 @@ impl Gateway {
         started.unwrap_or_else(|said| panic!("the gateway did not start: {said}"))
     }
 
+    /// The same, or what it said instead.
+    pub fn try_start_there(dir: PathBuf, config: &str, env: &[(&str, &str)]) -> Result<Gateway, String> {
+        Gateway::try_run_in(&[], dir, config, "serve", &[], env)
+    }
+
     fn try_run(config: &str, how: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Gateway, String> {
         Gateway::try_run_in(&[], scratch(), config, how, args, env)
     }

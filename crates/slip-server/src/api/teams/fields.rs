@@ -5,6 +5,8 @@ use super::bad;
 use crate::api::shown;
 use serde_json::{Map, Value};
 use slip_ir::{Fault, FaultKind, Nano};
+use std::ops::RangeInclusive;
+use zeroize::Zeroizing;
 
 /// Entries of a list, and characters of one of them.
 const MAX_NAMES: usize = 256;
@@ -80,6 +82,27 @@ impl Fields {
 
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
         self.never_null(name, self.maybe_flag(name)?)
+    }
+
+    /// Not empty, and repeated in no message.
+    pub fn secret(&self, name: &str, most: usize) -> Result<Option<Zeroizing<String>>, Fault> {
+        let read = |value: &Value| match value.as_str().map(str::trim) {
+            None => Err(bad(name, "must be a string")),
+            Some("") => Err(bad(name, "must not be empty")),
+            Some(text) if text.len() > most => Err(bad(name, format!("must have at most {most} characters"))),
+            Some(text) => Ok(Zeroizing::new(text.to_owned())),
+        };
+        self.never_null(name, self.said(name).map(|said| said.map(read).transpose()).transpose()?)
+    }
+
+    pub fn whole(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, Fault> {
+        let read = |value: &Value| {
+            let (least, most) = (range.start(), range.end());
+            let whole = value.as_i64().filter(|number| range.contains(number));
+            whole
+                .ok_or_else(|| bad(name, format!("must be a whole number from {least} to {most}, not {}", kind(value))))
+        };
+        self.never_null(name, self.said(name).map(|said| said.map(read).transpose()).transpose()?)
     }
 
     /// One of a closed list.

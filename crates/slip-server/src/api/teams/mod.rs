@@ -1,8 +1,9 @@
-//! Workspaces, members and guardrails: the management API as OpenRouter has it. Members are made here too, which it leaves to its
+//! Workspaces, members, guardrails and keys at providers: the management API as OpenRouter has it. Members are made here too, which it leaves to its
 //! sign-up.
 
 mod assignments;
 mod budgets;
+mod byok;
 mod fields;
 mod guardrails;
 mod joined;
@@ -53,6 +54,11 @@ pub enum Team {
     Guardrail,
     ChangeGuardrail,
     RemoveGuardrail,
+    ProviderKeys,
+    MakeProviderKey,
+    ProviderKey,
+    ChangeProviderKey,
+    RemoveProviderKey,
     /// Assignments of every guardrail, to keys and to members.
     AllKeys,
     AllMembers,
@@ -109,6 +115,11 @@ pub async fn answer(
         Team::Guardrail => guardrails::one(&call),
         Team::ChangeGuardrail => guardrails::change(&call).await,
         Team::RemoveGuardrail => guardrails::remove(&call).await,
+        Team::ProviderKeys => byok::list(&call),
+        Team::MakeProviderKey => byok::make(&call).await,
+        Team::ProviderKey => byok::one(&call),
+        Team::ChangeProviderKey => byok::change(&call).await,
+        Team::RemoveProviderKey => byok::remove(&call).await,
         Team::AllKeys => assignments::keys(&call, None),
         Team::AllMembers => assignments::members(&call, None),
         Team::Keys => assignments::keys(&call, Some(call.name(0))),

@@ -99,6 +99,8 @@ pub async fn remove(call: &Call<'_>) -> Result<Response<Body>, Fault> {
         let assignments = directory.assignments().into_iter().filter(falls);
         let edits = assignments.map(|assignment| Edit::Remove(Kind::Assignment, assignment.filed.id.clone()));
         let edits = edits.chain(guardrails.iter().map(|g| Edit::Remove(Kind::Guardrail, g.filed.id.clone())));
+        let owned = directory.provider_keys().values().filter(|key| key.workspace == workspace.filed.id);
+        let edits = edits.chain(owned.map(|key| Edit::Remove(Kind::ProviderKey, key.filed.id.clone())));
         let itself = Edit::Remove(Kind::Workspace, workspace.filed.id.clone());
         Ok((edits.chain([itself]).collect(), ()))
     });

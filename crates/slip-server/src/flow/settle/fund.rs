@@ -4,7 +4,7 @@ use super::Book;
 use crate::clock;
 use crate::flow::afford::{self, Bill, QUANTUM};
 use slip_ir::{Fault, Nano, Want};
-use slip_route::Endpoint;
+use slip_route::Attempt;
 
 /// The money that is held for an answer.
 pub(super) struct Fund {
@@ -18,24 +18,30 @@ pub(super) struct Fund {
 impl Book {
     /// Hold the money an attempt may cost, or as much as there is if that pays for an answer worth having. Says how many tokens the
     /// answer may have, where that is fewer than are asked for.
-    pub fn afford(&mut self, endpoint: &Endpoint, want: &Want, stream: bool) -> Result<Option<u64>, Fault> {
+    pub fn afford(&mut self, attempt: &Attempt, want: &Want, stream: bool) -> Result<Option<u64>, Fault> {
         self.fund = None;
         let Some(slot) = self.slot.as_mut().filter(|_| self.capped) else { return Ok(None) };
         let Some(standing) = slot.standing().cloned() else { return Ok(None) };
+        let (endpoint, byok) = (&attempt.endpoint, attempt.holder.is_own());
+        let now = clock::unix_ms_signed();
+        // What is paid with the caller's own key is the concern of those limits that count it.
+        let tightest = || {
+            let every = standing.quota.accounts().iter().flat_map(|account| account.left(now));
+            every.filter(|left| !byok || left.include_byok).map(|left| left.left).min()
+        };
+        if tightest().is_none() {
+            slot.hold(Nano(0), Nano(0), byok, now).map_err(|denied| afford::too_little(&denied, &standing))?;
+            return Ok(None);
+        }
         let price = endpoint.price.as_ref().ok_or_else(afford::unpriced)?;
         let bill = Bill::of(endpoint, price, want, stream);
-        let now = clock::unix_ms_signed();
-        let left = || {
-            let every = standing.quota.accounts().iter().filter_map(|account| account.tightest(now));
-            every.map(|left| left.left).min().unwrap_or(Nano(i64::MAX))
-        };
+        let left = || tightest().unwrap_or(Nano(i64::MAX));
         let mut full = bill.cost(bill.first);
         if !stream && want.max_tokens.is_none() {
             // Who does not say how long its answer may be leaves something for others who ask at the same time.
             full = full.min(bill.cost(bill.first.min(QUANTUM)).max(Nano(left().0 / 4)));
         }
-        let held =
-            slot.hold(full, bill.least(), false, now).map_err(|denied| afford::too_little(&denied, &standing))?;
+        let held = slot.hold(full, bill.least(), byok, now).map_err(|denied| afford::too_little(&denied, &standing))?;
         if price.is_free() || bill.longest == 0 {
             return Ok(None);
         }
