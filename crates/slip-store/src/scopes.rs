@@ -7,9 +7,10 @@ use crate::keys::{Key, Reset};
 use crate::usage::Whose as Spent;
 use arc_swap::ArcSwap;
 use slip_quota::sums::{Amount, Usage};
-use slip_quota::{Cap, Caps, Quota, Scope};
+use slip_quota::{Account, Cap, Caps, Quota, Scope};
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a scope is the scope of.
@@ -56,6 +57,10 @@ pub struct Standing {
 #[derive(Default)]
 pub(crate) struct Scopes {
     all: Mutex<HashMap<ScopeId, Arc<Scope>>>,
+    /// Other gateways spend from the same limits.
+    shared: AtomicBool,
+    /// How many they are, beyond the first.
+    others: AtomicU32,
     /// By the hash of the key. Read by every request, changed when keys are.
     standings: ArcSwap<HashMap<Arc<str>, Arc<Standing>>>,
 }
@@ -91,11 +96,14 @@ impl Scopes {
                 }
             }
         }
+        let others = self.others.load(Ordering::Relaxed);
         for key in keys {
             let scope = self.scope(&ScopeId::Key(key.hash.clone()));
-            scope.requests.set_limit(key.detail.requests_per_minute.map(Into::into));
-            scope.tokens.set_limit(key.detail.tokens_per_minute);
-            scope.gate.set_limit(key.detail.concurrent.map(Into::into));
+            // An equal part of it for each gateway, and never nothing.
+            let part = |limit: u64| limit.div_ceil(u64::from(others) + 1);
+            scope.requests.set_limit(key.detail.requests_per_minute.map(Into::into).map(part));
+            scope.tokens.set_limit(key.detail.tokens_per_minute.map(part));
+            scope.gate.set_limit(key.detail.concurrent.map(Into::into).map(part));
         }
         let standings =
             keys.iter().map(|key| (key.hash.clone(), self.make(&key.hash, &key.workspace, key.detail.member.as_ref())));
@@ -105,6 +113,22 @@ impl Scopes {
                 scope.account.set_caps(caps.get(id).copied().unwrap_or_default());
             }
         }
+    }
+
+    /// From now on no more is spent of any limit than is lent to this gateway.
+    pub fn share(&self) {
+        let all = self.lock();
+        self.shared.store(true, Ordering::Relaxed);
+        all.values().for_each(|scope| scope.account.share());
+    }
+
+    /// So many gateways there are. In force when keys are arranged again.
+    pub fn divide(&self, gateways: u32) {
+        self.others.store(gateways.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    pub fn account(&self, id: &ScopeId) -> Option<Arc<Account>> {
+        self.lock().get(id).map(|scope| scope.account.clone())
     }
 
     /// Where the key of this hash stands. One that is not known (any more) has no limits of its own.
@@ -157,7 +181,15 @@ impl Scopes {
     }
 
     fn scope(&self, id: &ScopeId) -> Arc<Scope> {
-        self.lock().entry(id.clone()).or_default().clone()
+        let mut all = self.lock();
+        let made = || {
+            let scope = Arc::<Scope>::default();
+            if self.shared.load(Ordering::Relaxed) {
+                scope.account.share();
+            }
+            scope
+        };
+        all.entry(id.clone()).or_insert_with(made).clone()
     }
 
     /// A map is changed in one step, so a panic elsewhere leaves nothing half done.

@@ -10,6 +10,7 @@ use crate::generations::Page;
 use crate::journal::{Journal, replay};
 use crate::keyring::Keyring;
 use crate::keys::{Before, DEFAULT_WORKSPACE, Key, NewKey, SecretKey, hex};
+use crate::leases::{Keeper, Leases};
 use crate::ledger::{CAPACITY, Hot, Ledger};
 use crate::pepper::Pepper;
 use crate::place::{Dir, Place};
@@ -20,10 +21,10 @@ use crate::things::{Kind, Thing};
 use crate::usage::{Between, Used};
 use crate::writer::{Letter, Sight, Writer};
 use slip_ir::Nano;
-use slip_quota::Caps;
+use slip_quota::{Account, Caps};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -36,6 +37,8 @@ pub type Observer = Box<dyn FnMut(&Generation) + Send>;
 const CHANGE: Duration = Duration::from_secs(6);
 /// The same of [`Store::flush`], which waits for everybody's records.
 const FLUSH: Duration = Duration::from_secs(20);
+/// The same of a keeper's round, for which somebody may be waiting.
+const ROUND: Duration = Duration::from_secs(2);
 /// Records found in the journal are put away in batches of the writer's size.
 const REPLAYED: usize = 512;
 
@@ -65,6 +68,10 @@ struct Inner {
 
 /// What is to be known of a database that others change too.
 struct Shared {
+    /// The name of this gateway.
+    gateway: String,
+    /// Once there is a keeper.
+    leases: OnceLock<Leases>,
     seen: Mutex<Changes>,
     /// The keyring may lack what others have done: the last look failed.
     doubtful: AtomicBool,
@@ -85,8 +92,8 @@ struct Opened {
     database: Box<dyn Database>,
     reader: Option<Box<dyn Database>>,
     pepper: Pepper,
-    /// Who it is that several gateways share, for people.
-    shared: Option<String>,
+    /// What it is that several gateways share, for people, and which of them this is.
+    shared: Option<(String, String)>,
 }
 
 impl Opened {
@@ -106,8 +113,10 @@ impl Opened {
             Place::Postgres { url, dir, pepper } => {
                 let dir = Dir::without_database(dir, pepper.clone())?;
                 let (database, reader) = Postgres::open(url)?;
-                let (pepper, shared) = (dir.pepper.clone(), Some(url.to_string()));
-                Opened { dir: Some(dir), database: Box::new(database), reader: Some(Box::new(reader)), pepper, shared }
+                let gateway = dir.gateway()?;
+                let database = Box::new(database.of_gateway(&gateway));
+                let (pepper, shared) = (dir.pepper.clone(), Some((url.to_string(), gateway)));
+                Opened { dir: Some(dir), database, reader: Some(Box::new(reader)), pepper, shared }
             }
         })
     }
@@ -128,11 +137,16 @@ impl Store {
     fn open_here(place: Place, observer: Option<Observer>) -> Result<Store, Error> {
         let Opened { dir, mut database, reader, pepper, shared } = Opened::at(&place)?;
         let keyring = Keyring::new(&pepper.0);
-        prove_pepper(&mut *database, &keyring, dir.as_ref(), shared.as_deref())?;
+        prove_pepper(&mut *database, &keyring, dir.as_ref(), shared.as_ref().map(|(database, _)| &**database))?;
         // What is changed after this look is seen at the next one.
         let seen = database.changes()?.unwrap_or_default();
         keyring.replace(database.keys()?);
-        let shared = shared.map(|_| Shared { seen: Mutex::new(seen), doubtful: AtomicBool::new(false) });
+        let shared = shared.map(|(_, gateway)| Shared {
+            gateway,
+            seen: Mutex::new(seen),
+            doubtful: AtomicBool::new(false),
+            leases: OnceLock::new(),
+        });
         let hot = Arc::new(Hot::default());
         let directory = Directory::read(&mut *database)?;
         let (journal, recovered) = match &dir {
@@ -216,6 +230,39 @@ impl Store {
     /// asked.
     pub fn is_doubtful(&self) -> bool {
         self.0.shared.as_ref().is_some_and(|shared| shared.doubtful.load(Ordering::Relaxed))
+    }
+
+    /// Spend from limits that other gateways spend from as well: from now on no more than is lent to this one, which is the keeper's
+    /// work. `lasts` is how long the others wait for a sign of life before they take what it has. `None` where there are no others.
+    pub fn lend(&self, lasts: Duration) -> Option<Keeper> {
+        let shared = self.0.shared.as_ref()?;
+        let keeper = Keeper::new(self.clone(), shared.gateway.clone(), lasts);
+        shared.leases.set(keeper.leases()).ok()?;
+        self.0.ledger.hot.scopes.share();
+        Some(keeper)
+    }
+
+    /// Where to ask for more of a limit that is lent.
+    pub fn leases(&self) -> Option<&Leases> {
+        self.0.shared.as_ref()?.leases.get()
+    }
+
+    pub(crate) fn account(&self, id: &ScopeId) -> Option<Arc<Account>> {
+        self.0.ledger.hot.scopes.account(id)
+    }
+
+    /// So many gateways share what is limited by the minute or at once.
+    pub(crate) fn divide(&self, gateways: u32) {
+        self.0.ledger.hot.scopes.divide(gateways);
+        self.arrange();
+    }
+
+    /// A keeper's work on the database, after every record handed in so far.
+    pub(crate) async fn of_database<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Database) -> Told<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.write_within(ROUND, work).await
     }
 
     /// See what other gateways have changed. To be called every second or so; costs one short question to the database.

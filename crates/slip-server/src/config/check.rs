@@ -141,6 +141,7 @@ impl Checker<'_> {
     fn limits(&mut self, raw: Option<&raw::Limits>) -> Option<Limits> {
         let raw = raw?;
         let body = self.read(&Path::of(&["limits", "body"]), raw.body.as_deref(), words::size);
+        let lease = self.wait(&Path::of(&["limits", "lease"]), raw.lease.as_deref());
         let mut caps = Caps::none();
         for (name, text, reset) in [
             ("daily_usd", &raw.daily_usd, Some(Reset::Daily)),
@@ -153,7 +154,7 @@ impl Checker<'_> {
                 caps = caps.with(reset, Cap { limit, include_byok: false });
             }
         }
-        Some(Limits { body: body?, max_concurrent: raw.max_concurrent?, caps })
+        Some(Limits { body: body?, max_concurrent: raw.max_concurrent?, lease: lease?, caps })
     }
 
     fn decision_log(&mut self, raw: &raw::DecisionLog) -> Option<DecisionLog> {

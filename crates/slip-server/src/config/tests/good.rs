@@ -131,6 +131,7 @@ fn every_member_is_understood() {
         Limits {
             body: 1 << 20,
             max_concurrent: 4096,
+            lease: Duration::from_secs(60),
             caps: Caps::none().with(Some(Reset::Daily), Cap { limit: Nano(50_500_000_000), include_byok: false })
         }
     );
@@ -349,6 +350,7 @@ keepalive = "10s"  # default
 [limits]
 body = "32MiB"  # default
 max_concurrent = 4096  # default
+lease = "60s"  # default
 
 [fetch]
 allow_private = false  # default

@@ -3,6 +3,7 @@
 use super::Book;
 use crate::clock;
 use crate::flow::afford::{self, Bill, QUANTUM};
+use crate::flow::lend;
 use slip_ir::{Fault, Nano, Want};
 use slip_route::Endpoint;
 
@@ -18,24 +19,21 @@ pub(super) struct Fund {
 impl Book {
     /// Hold the money an attempt may cost, or as much as there is if that pays for an answer worth having. Says how many tokens the
     /// answer may have, where that is fewer than are asked for.
-    pub fn afford(&mut self, endpoint: &Endpoint, want: &Want, stream: bool) -> Result<Option<u64>, Fault> {
+    pub async fn afford(&mut self, endpoint: &Endpoint, want: &Want, stream: bool) -> Result<Option<u64>, Fault> {
         self.fund = None;
+        let app = &self.in_flight.0;
         let Some(slot) = self.slot.as_mut().filter(|_| self.capped) else { return Ok(None) };
         let Some(standing) = slot.standing().cloned() else { return Ok(None) };
         let price = endpoint.price.as_ref().ok_or_else(afford::unpriced)?;
         let bill = Bill::of(endpoint, price, want, stream);
-        let now = clock::unix_ms_signed();
-        let left = || {
-            let every = standing.quota.accounts().iter().filter_map(|account| account.tightest(now));
-            every.map(|left| left.left).min().unwrap_or(Nano(i64::MAX))
-        };
+        lend::ready(app, &standing, bill.least()).await;
+        let left = || lend::left(&standing);
         let mut full = bill.cost(bill.first);
         if !stream && want.max_tokens.is_none() {
             // Who does not say how long its answer may be leaves something for others who ask at the same time.
             full = full.min(bill.cost(bill.first.min(QUANTUM)).max(Nano(left().0 / 4)));
         }
-        let held =
-            slot.hold(full, bill.least(), false, now).map_err(|denied| afford::too_little(&denied, &standing))?;
+        let held = lend::hold(app, slot, full, bill.least()).await?;
         if price.is_free() || bill.longest == 0 {
             return Ok(None);
         }
@@ -63,12 +61,17 @@ impl Book {
         }
         let more = fund.covers.max(tokens) + QUANTUM;
         let want = Nano(fund.bill.cost(more).0.saturating_sub(fund.bill.cost(fund.covers).0));
-        match slot.top_up(want, want, clock::unix_ms_signed()) {
+        match slot.top_up(want, want, clock::moment()) {
             Ok(_) => fund.covers = more,
-            Err(_) if tokens < fund.covers => fund.last = true,
             Err(denied) => {
                 let Some(standing) = slot.standing() else { return Ok(()) };
-                let fault = afford::too_little(&denied, standing);
+                let fault = lend::top_up(&self.in_flight.0, standing, &denied, want);
+                if tokens < fund.covers {
+                    // Where more may come it is asked for again, as long as what is held lasts.
+                    fund.last = fault.is_some();
+                    return Ok(());
+                }
+                let fault = fault.unwrap_or_else(lend::unsure);
                 return Err(Fault { says: format!("budget exhausted: {}", fault.says).into(), ..fault });
             }
         }

@@ -1,0 +1,131 @@
+//! Money from limits that several gateways spend from: taken from what is lent to this one, and where that is too little, a moment's
+//! wait for more. Only who finds too little waits, and never for longer than [`PATIENCE`].
+
+use super::afford;
+use crate::{App, clock};
+use slip_ir::{Fault, FaultKind, Nano};
+use slip_quota::{Denied, Left};
+use slip_store::{Answer, Leases, ScopeId, Slot, Standing};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a request waits for more of a limit that is lent.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What was heard of a limit lately may be gone by.
+const LATELY_MS: i64 = 250;
+/// Who is refused by that has it looked at again, but not each of many.
+const AGAIN_MS: i64 = 50;
+
+/// What all caps over a request leave, as far as it is known here.
+pub fn left(standing: &Standing) -> Nano {
+    let now = clock::moment();
+    let every = standing.quota.accounts().iter().flat_map(|account| account.left(now));
+    every.map(|left| left.whole()).min().unwrap_or(Nano(i64::MAX))
+}
+
+/// See that something is known of each limit over a request: of one nobody has used lately nothing is lent to this gateway yet.
+pub async fn ready(app: &App, standing: &Standing, amount: Nano) {
+    let Some(leases) = app.store.leases() else { return };
+    let now = clock::moment();
+    let mut round = None;
+    for (account, id) in standing.quota.accounts().iter().zip(&standing.ids) {
+        for unknown in account.left(now).filter(Left::is_unknown) {
+            round = Some(leases.ask(id, unknown.reset, amount, amount));
+        }
+    }
+    if let Some(round) = round {
+        // What comes of it is seen when the money is held.
+        wait(app, leases, round, PATIENCE).await;
+    }
+}
+
+/// Hold `full`, or what there is if that is `least` or more. Says how much is held.
+pub async fn hold(app: &App, slot: &mut Slot, full: Nano, least: Nano) -> Result<Nano, Fault> {
+    let Some(standing) = slot.standing().cloned() else { return Ok(full) };
+    let Some(leases) = app.store.leases() else {
+        let held = slot.hold(full, least, false, clock::moment());
+        return held.map_err(|denied| afford::too_little(&denied, &standing));
+    };
+    let (began, since_ms) = (clock::now(), clock::moment().steady_ms - LATELY_MS);
+    loop {
+        let now = clock::moment();
+        let Err(denied) = slot.hold(full, full, false, now) else { return Ok(full) };
+        let heard = denied.by.as_of_ms >= since_ms;
+        let whole = denied.by.whole();
+        if heard && whole < full {
+            // The limit itself does not leave that much.
+            match slot.hold(full, least, false, now) {
+                Ok(held) => return Ok(held),
+                Err(denied) if is_reached(&denied, least) && denied.by.as_of_ms >= since_ms => {
+                    if denied.by.as_of_ms < now.steady_ms - AGAIN_MS {
+                        leases.ask(whose(&standing, &denied), denied.by.reset, least, least);
+                    }
+                    return Err(reached(&denied, &standing));
+                }
+                Err(_) => {}
+            }
+        }
+        let amount = if heard { full.min(whole).max(least) } else { full };
+        let round = leases.ask(whose(&standing, &denied), denied.by.reset, amount, least);
+        let answer = wait(app, leases, round, left_of(began)).await;
+        if answer == Answer::Told && left_of(began) > Duration::ZERO {
+            continue;
+        }
+        // It has to do with what there is.
+        return slot.hold(full, least, false, clock::moment()).map_err(|denied| {
+            // What was known while the lease was in force is known.
+            let known = denied.by.as_of_ms > i64::MIN && answer == Answer::Away;
+            if known && is_reached(&denied, least) { reached(&denied, &standing) } else { unsure() }
+        });
+    }
+}
+
+async fn wait(app: &App, leases: &Leases, round: u64, patience: Duration) -> Answer {
+    // Writing fails: asking would.
+    if app.store.trouble().is_some() { Answer::Away } else { leases.wait(round, patience).await }
+}
+
+fn left_of(began: Instant) -> Duration {
+    PATIENCE.saturating_sub(clock::now().duration_since(began))
+}
+
+fn whose<'a>(standing: &'a Arc<Standing>, denied: &Denied) -> &'a ScopeId {
+    standing.ids.get(denied.which).unwrap_or(&ScopeId::Instance)
+}
+
+/// The limit itself leaves too little, and not this gateway's part of it alone.
+fn is_reached(denied: &Denied, least: Nano) -> bool {
+    !denied.by.leased || denied.by.as_of_ms > i64::MIN && denied.by.whole() < least
+}
+
+/// The limit is reached. Told as everybody sees it.
+pub fn reached(denied: &Denied, standing: &Standing) -> Fault {
+    let by = &denied.by;
+    if !by.leased {
+        return afford::too_little(denied, standing);
+    }
+    let spent = Nano(by.cap.0.saturating_sub(by.whole().0));
+    let whole = Left { limit: by.cap, spent, held: Nano(0), ..*by };
+    afford::too_little(&Denied { by: whole, ..*denied }, standing)
+}
+
+/// Nobody can say at this moment whether the limit leaves enough.
+pub fn unsure() -> Fault {
+    let says = "what is left of this budget cannot be asked for at this moment; try again";
+    let mut fault = Fault::house(FaultKind::Busy, says);
+    fault.retry_after = Some(Duration::from_secs(1));
+    fault
+}
+
+/// More of a stream's money is not to be had here: ask for it, without waiting. `Some` when it is known that there is none.
+pub fn top_up(app: &App, standing: &Standing, denied: &Denied, amount: Nano) -> Option<Fault> {
+    let Some(leases) = app.store.leases().filter(|_| denied.by.leased) else {
+        return Some(afford::too_little(denied, standing));
+    };
+    let lately = denied.by.as_of_ms >= clock::moment().steady_ms - LATELY_MS;
+    if lately && denied.by.whole() < amount {
+        return Some(reached(denied, standing));
+    }
+    leases.ask(standing.ids.get(denied.which).unwrap_or(&ScopeId::Instance), denied.by.reset, amount, amount);
+    None
+}
