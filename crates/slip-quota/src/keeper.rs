@@ -120,9 +120,9 @@ pub fn lend(whole: Whole, others: &[Lent], mine: Lent, ask: &Ask) -> Told {
     let has = wide(mine.allowed.max(mine.used));
     let room = has - wide(mine.used);
     let mut give = if ask.spare { (slice - room).max(0) } else { 0 };
-    if ask.is_waiting() && rest >= wide(ask.least) {
+    if ask.is_waiting() && room + rest >= wide(ask.least) {
         let share = wide(ask.crowd).min(rest / gateways);
-        give = give.max(wide(ask.most)).max(share).max(slice).min(rest);
+        give = give.max(wide(ask.most).max(share).max(slice) - room).min(rest);
     }
     let pending = others.iter().map(Lent::pending).sum::<Wide>() + mine.pending();
     let free = (unsettled - pending).max(0);

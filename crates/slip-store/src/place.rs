@@ -71,7 +71,8 @@ impl Dir {
             _ => {}
         }
         let mut chance = [0; 16];
-        getrandom::fill(&mut chance).map_err(|e| Error::Io { path: path.clone(), source: std::io::Error::other(e.to_string()) })?;
+        getrandom::fill(&mut chance)
+            .map_err(|e| Error::Io { path: path.clone(), source: std::io::Error::other(e.to_string()) })?;
         let name = crate::keys::hex(&chance);
         let mut file = private().write(true).create(true).truncate(true).open(path).map_err(io(path))?;
         file.write_all(name.as_bytes()).and_then(|()| file.sync_all()).map_err(io(path))?;

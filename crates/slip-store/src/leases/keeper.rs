@@ -376,12 +376,13 @@ impl Open {
     }
 
     fn item(&mut self, spot: &Spot, ask: Ask) -> Option<Item> {
-        if ask.is_waiting() {
-            // What did not serve those who wait goes back first: with what others give back it may serve somebody.
-            self.account.give_back(spot.reset, Nano(0));
-        }
         self.cap = self.account.caps().of(spot.reset)?;
-        let used = self.account.lease_use(spot.reset)?;
+        let mut used = self.account.lease_use(spot.reset)?;
+        if ask.is_waiting() && used.unused < ask.most {
+            // What does not serve those who wait goes back first: with what others give back it may serve somebody.
+            self.account.give_back(spot.reset, Nano(0));
+            used = self.account.lease_use(spot.reset)?;
+        }
         let name = match &spot.scope {
             ScopeId::Key(name) | ScopeId::Member(name) | ScopeId::Workspace(name) => name.to_string(),
             ScopeId::Instance => String::new(),

@@ -122,6 +122,11 @@ impl Gateway {
         started.unwrap_or_else(|said| panic!("the gateway did not start: {said}"))
     }
 
+    /// The same with an environment of its own.
+    pub fn try_start_in(dir: PathBuf, config: &str, env: &[(&str, &str)]) -> Result<Gateway, String> {
+        Gateway::try_run_in(dir, config, "serve", &[], env)
+    }
+
     fn try_run(config: &str, how: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Gateway, String> {
         Gateway::try_run_in(scratch(), config, how, args, env)
     }
