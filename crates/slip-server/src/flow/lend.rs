@@ -23,6 +23,11 @@ pub fn left(standing: &Standing) -> Nano {
     every.map(|left| left.whole()).min().unwrap_or(Nano(i64::MAX))
 }
 
+/// Others spend from the same limits.
+pub fn is_lent(app: &App) -> bool {
+    app.store.leases().is_some()
+}
+
 /// See that something is known of each limit over a request: of one nobody has used lately nothing is lent to this gateway yet.
 pub async fn ready(app: &App, standing: &Standing, amount: Nano) {
     let Some(leases) = app.store.leases() else { return };
@@ -39,13 +44,20 @@ pub async fn ready(app: &App, standing: &Standing, amount: Nano) {
     }
 }
 
-/// Hold `full`, or what there is if that is `least` or more. Says how much is held.
+/// Hold `full`, or, where nothing is lent, what there is if that is `least` or more. `None` where too little is lent: see [`hold`].
+pub fn hold_at_once(app: &App, slot: &mut Slot, full: Nano, least: Nano) -> Option<Result<Nano, Fault>> {
+    let lent = is_lent(app);
+    let held = slot.hold(full, if lent { full } else { least }, false, clock::moment());
+    match held {
+        Ok(held) => Some(Ok(held)),
+        Err(_) if lent => None,
+        Err(denied) => Some(Err(slot.standing().map_or_else(unsure, |standing| afford::too_little(&denied, standing)))),
+    }
+}
+
+/// Hold `full`, or what there is if that is `least` or more, and the limit itself leaves no more. Says how much is held.
 pub async fn hold(app: &App, slot: &mut Slot, full: Nano, least: Nano) -> Result<Nano, Fault> {
-    let Some(standing) = slot.standing().cloned() else { return Ok(full) };
-    let Some(leases) = app.store.leases() else {
-        let held = slot.hold(full, least, false, clock::moment());
-        return held.map_err(|denied| afford::too_little(&denied, &standing));
-    };
+    let Some((standing, leases)) = slot.standing().cloned().zip(app.store.leases()) else { return Err(unsure()) };
     let (began, since_ms) = (clock::now(), clock::moment().steady_ms - LATELY_MS);
     loop {
         let now = clock::moment();
@@ -73,9 +85,8 @@ pub async fn hold(app: &App, slot: &mut Slot, full: Nano, least: Nano) -> Result
         }
         // It has to do with what there is.
         return slot.hold(full, least, false, clock::moment()).map_err(|denied| {
-            // What was known while the lease was in force is known.
-            let known = denied.by.as_of_ms > i64::MIN && answer == Answer::Away;
-            if known && is_reached(&denied, least) { reached(&denied, &standing) } else { unsure() }
+            // What is known while the lease is in force.
+            if is_reached(&denied, least) { reached(&denied, &standing) } else { unsure() }
         });
     }
 }

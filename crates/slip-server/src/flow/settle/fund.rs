@@ -26,14 +26,20 @@ impl Book {
         let Some(standing) = slot.standing().cloned() else { return Ok(None) };
         let price = endpoint.price.as_ref().ok_or_else(afford::unpriced)?;
         let bill = Bill::of(endpoint, price, want, stream);
-        lend::ready(app, &standing, bill.least()).await;
+        if lend::is_lent(app) {
+            // Boxed because it is rare: it must not be room that every request carries.
+            Box::pin(lend::ready(app, &standing, bill.least())).await;
+        }
         let left = || lend::left(&standing);
         let mut full = bill.cost(bill.first);
         if !stream && want.max_tokens.is_none() {
             // Who does not say how long its answer may be leaves something for others who ask at the same time.
             full = full.min(bill.cost(bill.first.min(QUANTUM)).max(Nano(left().0 / 4)));
         }
-        let held = lend::hold(app, slot, full, bill.least()).await?;
+        let held = match lend::hold_at_once(app, slot, full, bill.least()) {
+            Some(held) => held?,
+            None => Box::pin(lend::hold(app, slot, full, bill.least())).await?,
+        };
         if price.is_free() || bill.longest == 0 {
             return Ok(None);
         }
