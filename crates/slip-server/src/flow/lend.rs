@@ -9,7 +9,7 @@ use slip_store::{Answer, Leases, ScopeId, Slot, Standing};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a request waits for more of a limit that is lent.
+/// How long a request waits for more of a limit that is lent, in all.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// What was heard of a limit lately may be gone by.
 const LATELY_MS: i64 = 250;
@@ -29,7 +29,7 @@ pub fn is_lent(app: &App) -> bool {
 }
 
 /// See that something is known of each limit over a request: of one nobody has used lately nothing is lent to this gateway yet.
-pub async fn ready(app: &App, standing: &Standing, amount: Nano) {
+pub async fn ready(app: &App, standing: &Standing, amount: Nano, began: Instant) {
     let Some(leases) = app.store.leases() else { return };
     let now = clock::moment();
     let mut round = None;
@@ -40,7 +40,7 @@ pub async fn ready(app: &App, standing: &Standing, amount: Nano) {
     }
     if let Some(round) = round {
         // What comes of it is seen when the money is held.
-        wait(app, leases, round, PATIENCE).await;
+        wait(app, leases, round, left_of(began)).await;
     }
 }
 
@@ -56,9 +56,9 @@ pub fn hold_at_once(app: &App, slot: &mut Slot, full: Nano, least: Nano) -> Opti
 }
 
 /// Hold `full`, or what there is if that is `least` or more, and the limit itself leaves no more. Says how much is held.
-pub async fn hold(app: &App, slot: &mut Slot, full: Nano, least: Nano) -> Result<Nano, Fault> {
+pub async fn hold(app: &App, slot: &mut Slot, full: Nano, least: Nano, began: Instant) -> Result<Nano, Fault> {
     let Some((standing, leases)) = slot.standing().cloned().zip(app.store.leases()) else { return Err(unsure()) };
-    let (began, since_ms) = (clock::now(), clock::moment().steady_ms - LATELY_MS);
+    let since_ms = clock::moment().steady_ms - LATELY_MS;
     loop {
         let now = clock::moment();
         let Err(denied) = slot.hold(full, full, false, now) else { return Ok(full) };

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How often it looks for leases that are nearly used up. Who waits for one does not wait for this.
 const LOOK: Duration = Duration::from_millis(25);
+/// The same while there are none.
+const QUIET_LOOK: Duration = Duration::from_secs(1);
 /// How often, while there are leases, others hear what is used of them, and it is heard what others want.
 const TICK_MS: i64 = 200;
 /// The same without any: the gateway is there.
@@ -112,7 +114,8 @@ impl Keeper {
     pub async fn wait(&self, after: Duration) {
         tokio::time::sleep(after).await;
         // Who asks before this is heard as well.
-        let _ = tokio::time::timeout(LOOK, self.leases.0.bell.notified()).await;
+        let look = if self.open.is_empty() { (self.lasts / 8).min(QUIET_LOOK) } else { LOOK };
+        let _ = tokio::time::timeout(look, self.leases.0.bell.notified()).await;
     }
 
     /// See to everything there is to see to, or say why the database could not be asked.

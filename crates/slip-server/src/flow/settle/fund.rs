@@ -26,9 +26,10 @@ impl Book {
         let Some(standing) = slot.standing().cloned() else { return Ok(None) };
         let price = endpoint.price.as_ref().ok_or_else(afford::unpriced)?;
         let bill = Bill::of(endpoint, price, want, stream);
+        let began = clock::now();
         if lend::is_lent(app) {
             // Boxed because it is rare: it must not be room that every request carries.
-            Box::pin(lend::ready(app, &standing, bill.least())).await;
+            Box::pin(lend::ready(app, &standing, bill.least(), began)).await;
         }
         let left = || lend::left(&standing);
         let mut full = bill.cost(bill.first);
@@ -38,7 +39,7 @@ impl Book {
         }
         let held = match lend::hold_at_once(app, slot, full, bill.least()) {
             Some(held) => held?,
-            None => Box::pin(lend::hold(app, slot, full, bill.least())).await?,
+            None => Box::pin(lend::hold(app, slot, full, bill.least(), began)).await?,
         };
         if price.is_free() || bill.longest == 0 {
             return Ok(None);
