@@ -22,18 +22,18 @@ struct Fleet {
     gateways: Vec<Gateway>,
 }
 
-fn config(sim: &Sim, lease: &str) -> String {
+fn config(sim: &Sim, limits: &str) -> String {
     let lab = provider("lab", Dialect::OpenAiChat, &sim.base_url(), &["lab/one"]);
     let lab = lab.replace("price = { input = \"2\", output = \"8\" }", FLAT);
-    format!("[limits]\nlease = \"{lease}\"\n\n{lab}")
+    format!("[limits]\n{limits}\n\n{lab}")
 }
 
 impl Fleet {
     /// So many gateways, of which the last may be cut off from the database.
-    async fn of(name: &str, gateways: usize, lease: &str, proxy: Option<&mut Option<Proxy>>) -> Option<Fleet> {
+    async fn of(name: &str, gateways: usize, limits: &str, proxy: Option<&mut Option<Proxy>>) -> Option<Fleet> {
         let schema = Schema::new(name).await?;
         let sim = Sim::start(SimConfig::default()).await.expect("a socket");
-        let config = config(&sim, lease);
+        let config = config(&sim, limits);
         let mut urls = vec![schema.url(); gateways];
         if let (Some(place), Some(last)) = (proxy, urls.last_mut()) {
             *last = schema.url_through(place.insert(Proxy::to(schema.host())));
@@ -124,7 +124,7 @@ fn good(came: &BTreeMap<u16, usize>) -> usize {
 
 #[tokio::test]
 async fn of_a_cent_three_gateways_spend_a_cent() {
-    let Some(fleet) = Fleet::of("cent", 3, "60s", None).await else { return };
+    let Some(fleet) = Fleet::of("cent", 3, "lease = '60s'", None).await else { return };
     for (stream, reset) in [(false, "daily"), (true, "monthly")] {
         let key = fleet.key(json!({ "limit": 0.01, "limit_reset": reset })).await;
         let before = fleet.sim.journal().total();
@@ -157,6 +157,23 @@ async fn of_a_cent_three_gateways_spend_a_cent() {
     fleet.end().await;
 }
 
+/// One of two keys could spend all that the installation may, the other half of it.
+#[tokio::test]
+async fn limits_lie_in_one_another_wherever_they_are_spent() {
+    let Some(fleet) = Fleet::of("nested", 3, "daily_usd = '0.01'", None).await else { return };
+    let keys = [fleet.key(json!({ "limit": 0.01 })).await, fleet.key(json!({ "limit": 0.005 })).await];
+    let none = json!({});
+    let (one, other) =
+        tokio::join!(fleet.rush(&[0, 1, 2], &keys[0], 150, &none), fleet.rush(&[0, 1, 2], &keys[1], 150, &none),);
+    assert!(good(&other) <= 50 && good(&one) + good(&other) <= 100, "{one:?} {other:?}");
+    let rest = drain(&fleet, &[0, 1, 2], &keys[0]).await;
+    assert_eq!(good(&one) + good(&other) + rest, 100, "{one:?} {other:?}");
+    let got = fleet.chat(1, &keys[0]).await;
+    assert!(got.status == 402 && got.text().contains("the daily limit of this installation"), "{}", got.text());
+    fleet.is_sound().await;
+    fleet.end().await;
+}
+
 /// Ask one after the other until the limit is reached. What cannot be said yet is asked again.
 async fn drain(fleet: &Fleet, gateways: &[usize], key: &Key) -> usize {
     let (began, mut served) = (Instant::now(), 0);
@@ -175,7 +192,7 @@ async fn drain(fleet: &Fleet, gateways: &[usize], key: &Key) -> usize {
 
 #[tokio::test]
 async fn what_was_lent_to_a_gateway_that_was_killed_is_had_by_the_others() {
-    let Some(mut fleet) = Fleet::of("killed", 3, "3s", None).await else { return };
+    let Some(mut fleet) = Fleet::of("killed", 3, "lease = '3s'", None).await else { return };
     let key = fleet.key(json!({ "limit": 0.01 })).await;
     for gateway in [0, 1, 2, 2, 2] {
         assert_eq!(fleet.chat(gateway, &key).await.status, 200);
@@ -196,7 +213,7 @@ async fn what_was_lent_to_a_gateway_that_was_killed_is_had_by_the_others() {
     // Started again it has nothing of what it had, and everybody may have what is new.
     let url = fleet.schema.url();
     let env = [("SLIPSWITCH_DATABASE_URL", url.as_str()), ("SLIPSWITCH_PEPPER", PEPPER)];
-    fleet.gateways.push(Gateway::try_start_in(dir, &config(&fleet.sim, "3s"), &env).expect("starts again"));
+    fleet.gateways.push(Gateway::try_start_in(dir, &config(&fleet.sim, "lease = '3s'"), &env).expect("starts again"));
     assert_eq!(fleet.chat(2, &key).await.status, 402);
     let path = format!("/api/v1/keys/{}", key.hash);
     assert_eq!(fleet.gateways[2].manage(Method::PATCH, &path, json!({ "limit": 0.011 })).await.status, 200);
@@ -207,7 +224,7 @@ async fn what_was_lent_to_a_gateway_that_was_killed_is_had_by_the_others() {
 
 #[tokio::test]
 async fn a_gateway_that_was_stopped_spends_nothing_of_what_it_had() {
-    let Some(fleet) = Fleet::of("stopped", 2, "2s", None).await else { return };
+    let Some(fleet) = Fleet::of("stopped", 2, "lease = '2s'", None).await else { return };
     let key = fleet.key(json!({ "limit": 0.01 })).await;
     for gateway in [0, 1] {
         assert_eq!(fleet.chat(gateway, &key).await.status, 200);
@@ -234,7 +251,7 @@ async fn a_gateway_that_was_stopped_spends_nothing_of_what_it_had() {
 #[tokio::test]
 async fn without_the_database_a_budget_is_spent_as_far_as_it_is_lent_and_nobody_is_told_it_is_reached() {
     let mut proxy = None;
-    let Some(fleet) = Fleet::of("lent", 2, "4s", Some(&mut proxy)).await else { return };
+    let Some(fleet) = Fleet::of("lent", 2, "lease = '4s'", Some(&mut proxy)).await else { return };
     let proxy = proxy.expect("a proxy");
     let key = fleet.key(json!({ "limit": 1.0 })).await;
     assert_eq!(fleet.chat(1, &key).await.status, 200);
@@ -270,7 +287,7 @@ async fn without_the_database_a_budget_is_spent_as_far_as_it_is_lent_and_nobody_
 
 #[tokio::test]
 async fn limits_by_the_minute_are_divided_and_what_is_left_is_given_back_at_the_end() {
-    let Some(mut fleet) = Fleet::of("divided", 3, "60s", None).await else { return };
+    let Some(mut fleet) = Fleet::of("divided", 3, "lease = '60s'", None).await else { return };
     let key = fleet.key(json!({ "limit": 0.01, "requests_per_minute": 30 })).await;
     // They hear of each other with their rounds.
     tokio::time::sleep(Duration::from_secs(6)).await;
