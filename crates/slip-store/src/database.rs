@@ -83,6 +83,10 @@ pub trait Database: Send {
     /// Everything `work` reads is as it was at one moment.
     fn at_one_moment(&mut self, work: &mut dyn FnMut(&mut dyn Database) -> Result<()>) -> Result<()>;
 
+    /// Per day what a key spent, by whichever gateway.
+    fn spent(&mut self, _key_hash: &str) -> Result<Vec<Whose>> {
+        Err(alone())
+    }
     /// Be one of several who spend from the same limits, for so long unless heard of again. `first`: it has nothing any more of what
     /// it had in an earlier life. Says its epoch.
     fn enrol(&mut self, _gateway: &str, _lasts_ms: i64, _first: bool) -> Result<i64> {

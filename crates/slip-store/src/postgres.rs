@@ -258,6 +258,11 @@ impl Database for Postgres {
         done
     }
 
+    fn spent(&mut self, key_hash: &str) -> Result<Vec<Whose>> {
+        let found = self.rows(query!("postgres/usage_of_key"), &[text(&key_hash)])?;
+        self.unreadable(found.iter().map(|row| rows::whose(row, i64::MIN)).collect())
+    }
+
     fn enrol(&mut self, gateway: &str, lasts_ms: i64, first: bool) -> Result<i64> {
         self.enrol_as(gateway, lasts_ms, first)
     }

@@ -6,12 +6,15 @@ use crate::guardrails::Whose;
 use crate::keys::{Key, Reset};
 use crate::usage::Whose as Spent;
 use arc_swap::ArcSwap;
-use slip_quota::sums::{Amount, Usage};
+use slip_quota::sums::{Amount, Sums, Usage};
 use slip_quota::{Account, Cap, Caps, Quota, Scope};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Keys of which it is remembered what they spent elsewhere. What is forgotten is asked again.
+const MOST_LEARNT: usize = 10_000;
 
 /// What a scope is the scope of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +64,8 @@ pub(crate) struct Scopes {
     shared: AtomicBool,
     /// How many they are, beyond the first.
     others: AtomicU32,
+    /// What keys had spent on all of them together when somebody last wanted to know.
+    learnt: Mutex<HashMap<Arc<str>, Sums>>,
     /// By the hash of the key. Read by every request, changed when keys are.
     standings: ArcSwap<HashMap<Arc<str>, Arc<Standing>>>,
 }
@@ -144,7 +149,23 @@ impl Scopes {
 
     pub fn usage(&self, id: &ScopeId, now_ms: i64) -> Usage {
         let scope = self.lock().get(id).cloned();
-        scope.map_or(Usage::default(), |scope| scope.account.usage(now_ms))
+        let here = scope.map_or(Usage::default(), |scope| scope.account.usage(now_ms));
+        let ScopeId::Key(hash) = id else { return here };
+        let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        learnt.get(hash).map_or(here, |sums| most(here, sums.usage(slip_quota::day_of(now_ms))))
+    }
+
+    /// What the database says a key has spent.
+    pub fn learn(&self, hash: &Arc<str>, days: &[Spent]) {
+        let mut sums = Sums::default();
+        for spent in days {
+            sums.add(spent.day, Amount { own: spent.cost, byok: spent.byok }, spent.requests);
+        }
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        if learnt.len() >= MOST_LEARNT {
+            learnt.clear();
+        }
+        learnt.insert(hash.clone(), sums);
     }
 
     /// What requests under way hold.
@@ -195,5 +216,20 @@ impl Scopes {
     /// A map is changed in one step, so a panic elsewhere leaves nothing half done.
     fn lock(&self) -> MutexGuard<'_, HashMap<ScopeId, Arc<Scope>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Two who know a part each of what only grows: neither knows too much.
+fn most(one: Usage, other: Usage) -> Usage {
+    Usage {
+        total: one.total.max(other.total),
+        daily: one.daily.max(other.daily),
+        weekly: one.weekly.max(other.weekly),
+        monthly: one.monthly.max(other.monthly),
+        byok_total: one.byok_total.max(other.byok_total),
+        byok_daily: one.byok_daily.max(other.byok_daily),
+        byok_weekly: one.byok_weekly.max(other.byok_weekly),
+        byok_monthly: one.byok_monthly.max(other.byok_monthly),
+        requests: one.requests.max(other.requests),
     }
 }

@@ -305,6 +305,17 @@ impl Store {
         Ok(self.read(move |db| db.generation(&id)).await?.map(Arc::new))
     }
 
+    /// See what a key has spent by other gateways as well. What cannot be asked stays as it was known.
+    pub async fn learn(&self, key_hash: &Arc<str>) {
+        if !self.is_shared() {
+            return;
+        }
+        let hash = key_hash.clone();
+        if let Ok(days) = self.read(move |db| db.spent(&hash)).await {
+            self.0.ledger.hot.scopes.learn(key_hash, &days);
+        }
+    }
+
     /// What was spent by or within this.
     pub fn usage(&self, id: &ScopeId, now_ms: i64) -> KeyUsage {
         self.0.ledger.hot.scopes.usage(id, now_ms)

@@ -1,6 +1,6 @@
 //! Several gateways on one Postgres spend from the same limits: never more than they are, whoever dies, stops or is cut off.
 
-use super::{FLAT, Key, ask};
+use super::{FLAT, Key, ask, nano};
 use crate::databases::proxy::Proxy;
 use crate::databases::{PEPPER, Schema, soon, start};
 use crate::harness::{Gateway, Got, KEY, provider, run, scratch};
@@ -147,6 +147,12 @@ async fn of_a_cent_three_gateways_spend_a_cent() {
             assert!(got.text().contains("of $0.01 "), "{}", got.text());
         }
         assert_eq!(all, 100, "every last one of them");
+        fleet.spent(&key, 100).await;
+        for gateway in &fleet.gateways {
+            let now = gateway.manage(Method::GET, &format!("/api/v1/keys/{}", key.hash), Value::Null).await.json();
+            let told = (nano(&now["data"]["usage"]), nano(&now["data"]["limit_remaining"]));
+            assert_eq!(told, (100 * COST, 0), "whichever is asked");
+        }
         // More is allowed, and had at once where that was said.
         let path = format!("/api/v1/keys/{}", key.hash);
         let raised = fleet.gateways[0].manage(Method::PATCH, &path, json!({ "limit": 0.0102 })).await;
