@@ -28,6 +28,7 @@ mod tests;
 pub use cap::{Cap, Caps, Lease, LeaseUse, Left};
 pub use hold::{Denied, Held, hold};
 
+use crate::moment::Moment;
 use crate::period::{Reset, day_of};
 use crate::sums::{Amount, Sums, Usage};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -53,6 +54,8 @@ struct Books {
     held: Wide,
     held_byok: Wide,
     limits: [Option<Limit>; SLOTS.len()],
+    /// Others spend under the same caps: what is not leased is not to be spent.
+    shared: bool,
 }
 
 /// A limit in force, and what counts against it.
@@ -78,10 +81,15 @@ impl Account {
     /// Put other caps in force. What is spent and held stays; under a cap that is lower than that nothing more is granted. A lease
     /// ends when its cap is taken away.
     pub fn set_caps(&self, caps: Caps) {
+        self.lock().set_caps(caps);
+    }
+
+    /// From now on others spend under the same caps: of each no more is to be had here than is leased, which is nothing yet.
+    pub fn share(&self) {
         let mut books = self.lock();
-        for (limit, cap) in books.limits.iter_mut().zip(caps.0) {
-            *limit = cap.map(|cap| Limit { cap, lease: limit.and_then(|l| l.lease) });
-        }
+        books.shared = true;
+        let caps = Caps(books.limits.map(|limit| limit.map(|l| l.cap)));
+        books.set_caps(caps);
     }
 
     pub fn caps(&self) -> Caps {
@@ -110,13 +118,13 @@ impl Account {
     }
 
     /// What each cap leaves, in the order for ever, day, week, month.
-    pub fn left(&self, now_ms: i64) -> impl Iterator<Item = Left> + use<> {
-        self.lock().every_left(now_ms)
+    pub fn left<M: Into<Moment>>(&self, now: M) -> impl Iterator<Item = Left> + use<M> {
+        self.lock().every_left(now.into())
     }
 
     /// The cap that leaves least to a request paid from the balance.
-    pub fn tightest(&self, now_ms: i64) -> Option<Left> {
-        self.left(now_ms).min_by_key(Left::rank)
+    pub fn tightest(&self, now: impl Into<Moment>) -> Option<Left> {
+        self.left(now).min_by_key(Left::rank)
     }
 
     /// From now on a cap's limit is what this process was granted of it. What is spent counts against the lease from the moment
@@ -124,6 +132,48 @@ impl Account {
     /// or the lease is older than the one in force.
     pub fn set_lease(&self, reset: Option<Reset>, lease: Lease) -> bool {
         self.lock().limits[slot(reset)].as_mut().is_some_and(|limit| limit.renew(lease))
+    }
+
+    /// What was heard of a lease: as [`Account::set_lease`], but only while it is of the epoch in force and of this cap. What came
+    /// meanwhile has ended the one or the other, and then nothing changes.
+    pub fn renew_lease(&self, reset: Option<Reset>, cap: Cap, lease: Lease) -> bool {
+        let mut books = self.lock();
+        let limit = books.limits[slot(reset)].as_mut();
+        let same = |limit: &&mut Limit| limit.cap == cap && limit.lease.is_some_and(|(l, _)| l.epoch == lease.epoch);
+        limit.filter(same).is_some_and(|limit| limit.renew(lease))
+    }
+
+    /// A lease lasts longer; nothing else changes.
+    pub fn extend_lease(&self, reset: Option<Reset>, epoch: u64, until: Moment) -> bool {
+        let mut books = self.lock();
+        let lease = books.limits[slot(reset)].as_mut().and_then(|limit| limit.lease.as_mut());
+        let Some((lease, _)) = lease.filter(|(lease, _)| lease.epoch == epoch) else { return false };
+        lease.until = until;
+        true
+    }
+
+    /// Give back what is not used of a lease, but for so much. It is not to be had here from this moment on. Says how much of the
+    /// lease is left.
+    pub fn give_back(&self, reset: Option<Reset>, keep: Nano) -> Option<Nano> {
+        let mut books = self.lock();
+        let limit = books.limits[slot(reset)]?;
+        let held = books.counted_hold(limit.cap);
+        let (mut lease, spent) = limit.lease?;
+        let used = Wide::from(spent.counted(limit.cap.include_byok).0) + held;
+        lease.granted = lease.granted.min(nano(used + Wide::from(keep.0.max(0))));
+        books.limits[slot(reset)] = Some(Limit { lease: Some((lease, spent)), ..limit });
+        Some(lease.granted)
+    }
+
+    /// Begin a lease anew, with nothing in it, if nothing is held under it.
+    pub fn retire_lease(&self, reset: Option<Reset>, epoch: u64) -> bool {
+        let mut books = self.lock();
+        let Some(limit) = books.limits[slot(reset)] else { return false };
+        if books.counted_hold(limit.cap) > 0 {
+            return false;
+        }
+        books.limits[slot(reset)] = Some(Limit { lease: Some((Lease::none(epoch), Amount::default())), ..limit });
+        true
     }
 
     /// What was used of a cap's lease, for whoever keeps the whole.
@@ -162,43 +212,57 @@ impl fmt::Debug for Account {
 }
 
 impl Books {
+    fn set_caps(&mut self, caps: Caps) {
+        for (at, cap) in caps.0.into_iter().enumerate() {
+            self.limits[at] = cap.map(|cap| match self.limits[at] {
+                Some(limit) if limit.lease.is_some() || !self.shared => limit.under(cap, self.counted_hold(cap)),
+                _ => Limit { cap, lease: self.shared.then(|| (Lease::none(0), Amount::default())) },
+            });
+        }
+    }
+
     /// What is held that a cap counts.
     fn counted_hold(&self, cap: Cap) -> Wide {
         self.held + if cap.include_byok { self.held_byok } else { 0 }
     }
 
     /// What may still be held; nothing when no cap concerns such money.
-    fn room(&self, byok: bool, now_ms: i64) -> Option<Wide> {
+    fn room(&self, byok: bool, now: Moment) -> Option<Wide> {
         let caps = self.limits.iter().enumerate().filter_map(|(at, limit)| Some((at, limit.as_ref()?)));
         let concerned = caps.filter(|(_, limit)| !byok || limit.cap.include_byok);
-        concerned.map(|(at, limit)| self.terms(at, limit, now_ms).room()).min()
+        concerned.map(|(at, limit)| self.terms(at, limit, now).room()).min()
     }
 
     /// What a cap comes to.
-    fn terms(&self, at: usize, limit: &Limit, now_ms: i64) -> Terms {
+    fn terms(&self, at: usize, limit: &Limit, now: Moment) -> Terms {
         let (upper, spent) = match limit.lease {
-            Some((lease, spent)) => (lease.in_force(now_ms), spent),
-            None => (limit.cap.limit, self.sums.within(SLOTS[at], day_of(now_ms))),
+            Some((lease, spent)) if lease.is_in_force(now) => (lease.granted, spent),
+            Some((_, spent)) => (Nano(0), spent),
+            None => (limit.cap.limit, self.sums.within(SLOTS[at], day_of(now.unix_ms))),
         };
         Terms { limit: upper, spent: spent.counted(limit.cap.include_byok), held: self.counted_hold(limit.cap) }
     }
 
-    fn every_left(&self, now_ms: i64) -> impl Iterator<Item = Left> + use<> {
-        let left: [Option<Left>; SLOTS.len()] = std::array::from_fn(|at| self.left(at, now_ms));
+    fn every_left(&self, now: Moment) -> impl Iterator<Item = Left> + use<> {
+        let left: [Option<Left>; SLOTS.len()] = std::array::from_fn(|at| self.left(at, now));
         left.into_iter().flatten()
     }
 
-    fn left(&self, at: usize, now_ms: i64) -> Option<Left> {
+    fn left(&self, at: usize, now: Moment) -> Option<Left> {
         let limit = self.limits[at].as_ref()?;
-        let terms = self.terms(at, limit, now_ms);
+        let terms = self.terms(at, limit, now);
+        let lease = limit.lease.map(|(lease, _)| lease).filter(|lease| lease.is_in_force(now));
         Some(Left {
             reset: SLOTS[at],
             limit: terms.limit,
             spent: terms.spent,
             held: nano(terms.held),
             left: nano(terms.room()),
-            resets_at_ms: SLOTS[at].map(|reset| reset.ends_ms(now_ms)),
+            resets_at_ms: SLOTS[at].map(|reset| reset.ends_ms(now.unix_ms)),
             leased: limit.lease.is_some(),
+            cap: limit.cap.limit,
+            beyond: lease.map_or(Nano(0), |lease| lease.beyond),
+            as_of_ms: lease.map_or(i64::MIN, |lease| lease.as_of_ms),
             include_byok: limit.cap.include_byok,
         })
     }

@@ -7,6 +7,7 @@
 //! | [`window`] | requests or tokens in any minute, wherever it begins | requests, tokens |
 //! | [`gate`] | how many at once | requests under way |
 //! | [`quota`] | all of these of nested scopes (key, member, workspace, instance), taken together or not at all | |
+//! | [`keeper`] | how a limit is lent out to several processes | |
 //! | [`mod@line`] | who waits, and who is next | |
 //! | [`period`], [`sums`] | days, weeks and months of UTC, and sums over them | days since 1970-01-01 |
 //!
@@ -33,7 +34,10 @@ pub mod account;
 #[cfg(not(loom))]
 pub mod gate;
 #[cfg(not(loom))]
+pub mod keeper;
+#[cfg(not(loom))]
 pub mod line;
+pub mod moment;
 pub mod period;
 #[cfg(not(loom))]
 pub mod quota;
@@ -49,6 +53,7 @@ pub use account::{Account, Cap, Caps, Denied, Held, Lease, LeaseUse, Left, hold}
 pub use gate::{Gate, Inside};
 #[cfg(not(loom))]
 pub use line::{Class, Line, May, Ticket};
+pub use moment::Moment;
 pub use period::{Reset, day_of};
 #[cfg(not(loom))]
 pub use quota::{Kind, Pass, Quota, Refused, Scope};

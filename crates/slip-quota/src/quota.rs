@@ -24,6 +24,7 @@
 
 use crate::account::{Account, Denied, Held, hold};
 use crate::gate::{Gate, Shut};
+use crate::moment::Moment;
 use crate::rate::{Rate, Wait};
 use slip_ir::Nano;
 use std::fmt;
@@ -124,8 +125,8 @@ impl Quota {
     }
 
     /// Set money aside in every scope, or in none: [`hold`].
-    pub fn hold(&self, want: Nano, least: Nano, byok: bool, now_ms: i64) -> Result<Held, Denied> {
-        hold(&self.accounts, want, least, byok, now_ms)
+    pub fn hold(&self, want: Nano, least: Nano, byok: bool, now: impl Into<Moment>) -> Result<Held, Denied> {
+        hold(&self.accounts, want, least, byok, now)
     }
 
     /// Take one request, an estimate of tokens and a place in every scope, or nothing in any. All are asked before anything is

@@ -1,5 +1,7 @@
 //! The one place that reads a clock. Everything else takes `now` as an argument.
 
+use slip_quota::Moment;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Unix time in milliseconds.
@@ -12,6 +14,13 @@ pub fn unix_ms() -> u64 {
 #[allow(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Now, by both clocks.
+pub fn moment() -> Moment {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let began = *BEGAN.get_or_init(now);
+    Moment { unix_ms: unix_ms_signed(), steady_ms: i64::try_from(ms(now().duration_since(began))).unwrap_or(i64::MAX) }
 }
 
 /// Milliseconds of a duration, saturating.

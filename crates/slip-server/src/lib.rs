@@ -12,6 +12,7 @@ pub mod decisions;
 pub mod files;
 pub mod flow;
 mod fnv;
+pub mod leasing;
 pub mod listing;
 pub mod probing;
 pub mod queue;

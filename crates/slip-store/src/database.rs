@@ -4,6 +4,7 @@ use crate::Error;
 use crate::content::Content;
 use crate::generations::{Generation, Page};
 use crate::keys::Key;
+use crate::leases::{Kept, Round};
 use crate::things::{Kind, Thing};
 use crate::usage::{Between, Used, Whose};
 use std::fmt;
@@ -36,6 +37,10 @@ pub type Sheet<'a> = (&'a Generation, Option<&'a str>);
 pub struct Changes {
     pub keys: i64,
     pub things: i64,
+}
+
+fn alone() -> Trouble {
+    Trouble("this database has one gateway, which needs no leases".to_owned())
 }
 
 /// One connection. Whatever changes several rows changes all of them or none.
@@ -77,6 +82,24 @@ pub trait Database: Send {
     fn changes(&mut self) -> Result<Option<Changes>>;
     /// Everything `work` reads is as it was at one moment.
     fn at_one_moment(&mut self, work: &mut dyn FnMut(&mut dyn Database) -> Result<()>) -> Result<()>;
+
+    /// Per day what a key spent, by whichever gateway.
+    fn spent(&mut self, _key_hash: &str) -> Result<Vec<Whose>> {
+        Err(alone())
+    }
+    /// Be one of several who spend from the same limits, for so long unless heard of again. `first`: it has nothing any more of what
+    /// it had in an earlier life. Says its epoch.
+    fn enrol(&mut self, _gateway: &str, _lasts_ms: i64, _first: bool) -> Result<i64> {
+        Err(alone())
+    }
+    /// One round of its keeper.
+    fn keep(&mut self, _round: &Round) -> Result<Kept> {
+        Err(alone())
+    }
+    /// It spends no more, and all it spent has been put away.
+    fn leave(&mut self, _gateway: &str) -> Result<()> {
+        Err(alone())
+    }
 
     /// Before the connection ends.
     fn tidy(&mut self);

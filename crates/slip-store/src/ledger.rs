@@ -6,7 +6,7 @@ use crate::journal::{Journal, OnDisk, Opening, Segment};
 use crate::scopes::{Scopes, Standing};
 use crate::writer::{Letter, Sheet};
 use slip_ir::Nano;
-use slip_quota::{Denied, Held};
+use slip_quota::{Denied, Held, Moment};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,18 +90,18 @@ impl Slot {
 
     /// Set money aside in every scope the request lies in, or in none: `want`, or what there is if that is `least` or more. What was
     /// held before is given back first. Says how much is held.
-    pub fn hold(&mut self, want: Nano, least: Nano, byok: bool, now_ms: i64) -> Result<Nano, Denied> {
+    pub fn hold(&mut self, want: Nano, least: Nano, byok: bool, now: impl Into<Moment>) -> Result<Nano, Denied> {
         self.held = None;
         let Some(standing) = &self.standing else { return Ok(want) };
-        let held = standing.quota.hold(want, least, byok, now_ms)?;
+        let held = standing.quota.hold(want, least, byok, now)?;
         let amount = held.amount();
         self.held = Some(held);
         Ok(amount)
     }
 
     /// Hold more. Says how much more.
-    pub fn top_up(&mut self, want: Nano, least: Nano, now_ms: i64) -> Result<Nano, Denied> {
-        self.held.as_mut().map_or(Ok(want), |held| held.top_up(want, least, now_ms))
+    pub fn top_up(&mut self, want: Nano, least: Nano, now: impl Into<Moment>) -> Result<Nano, Denied> {
+        self.held.as_mut().map_or(Ok(want), |held| held.top_up(want, least, now))
     }
 
     /// Say that the request is about to be sent upstream, or how far its answer has come: what is known of it should this process

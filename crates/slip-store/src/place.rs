@@ -21,6 +21,8 @@ const LOCK: &str = "lock";
 pub(crate) const PEPPER: &str = "pepper";
 pub(crate) const DATABASE: &str = "slipswitch.db";
 const JOURNAL: &str = "journal";
+/// By which a gateway is known to those it shares a database with.
+const GATEWAY: &str = "gateway";
 
 /// An opened data directory. The lock is held until this is dropped.
 pub(crate) struct Dir {
@@ -29,6 +31,7 @@ pub(crate) struct Dir {
     pub journal: PathBuf,
     pub pepper: Pepper,
     pub pepper_path: PathBuf,
+    gateway: PathBuf,
 }
 
 impl Dir {
@@ -45,7 +48,35 @@ impl Dir {
         let lock = hold(dir)?;
         let pepper_path = dir.join(PEPPER);
         let pepper = given.map_or_else(|| pepper(&pepper_path), Ok)?;
-        Ok(Dir { _lock: lock, database: dir.join(DATABASE), journal: dir.join(JOURNAL), pepper, pepper_path })
+        Ok(Dir {
+            _lock: lock,
+            database: dir.join(DATABASE),
+            journal: dir.join(JOURNAL),
+            pepper,
+            pepper_path,
+            gateway: dir.join(GATEWAY),
+        })
+    }
+}
+
+impl Dir {
+    /// The name of the gateway that lives here. Made by chance the first time.
+    pub fn gateway(&self) -> Result<String, Error> {
+        let path = &self.gateway;
+        match std::fs::read_to_string(path) {
+            Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Io { path: path.clone(), source });
+            }
+            _ => {}
+        }
+        let mut chance = [0; 16];
+        getrandom::fill(&mut chance)
+            .map_err(|e| Error::Io { path: path.clone(), source: std::io::Error::other(e.to_string()) })?;
+        let name = crate::keys::hex(&chance);
+        let mut file = private().write(true).create(true).truncate(true).open(path).map_err(io(path))?;
+        file.write_all(name.as_bytes()).and_then(|()| file.sync_all()).map_err(io(path))?;
+        Ok(name)
     }
 }
 

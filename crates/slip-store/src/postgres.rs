@@ -4,6 +4,7 @@
 //! as one array per column: see [`batch`].
 
 mod batch;
+mod leases;
 mod link;
 mod rows;
 mod schema;
@@ -17,6 +18,7 @@ use crate::content::Content;
 use crate::database::{Changes, Database, Result, Sheet, Trouble};
 use crate::generations::{Generation, Page};
 use crate::keys::{Key, Reset};
+use crate::leases::{Kept, Round};
 use crate::things::{Kind, Thing};
 use crate::usage::{Between, Used, Whose};
 use link::{Link, Server, alone};
@@ -34,8 +36,8 @@ const RUNNING_DAYS: i64 = 31;
 const START: Duration = Duration::from_secs(15);
 const START_RETRY: Duration = Duration::from_millis(250);
 
-/// One connection.
-pub(crate) struct Postgres(Link);
+/// One connection, and the name of the gateway whose records it puts away.
+pub(crate) struct Postgres(Link, Arc<str>);
 
 /// A parameter and its type: told along, the server need not be asked, and no statement has a name that a pooler might not know.
 type Param<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -69,7 +71,13 @@ impl Postgres {
             }
             std::thread::sleep(START_RETRY);
         }
-        Ok((Postgres(writer), Postgres(Link::new(server))))
+        Ok((Postgres(writer, Arc::default()), Postgres(Link::new(server), Arc::default())))
+    }
+
+    /// Records that are put away from now on are this gateway's.
+    pub fn of_gateway(mut self, name: &str) -> Postgres {
+        self.1 = name.into();
+        self
     }
 
     /// The schema that is there, and the one this release knows.
@@ -116,7 +124,8 @@ impl Database for Postgres {
         }
         let cleaned = batch::clean_records(records);
         let columns = batch::Columns::of(&cleaned, records)?;
-        self.0.run(async |client, _| columns.put(client).await)
+        let gateway = self.1.clone();
+        self.0.run(async |client, _| columns.put(client, &gateway).await)
     }
 
     fn generation(&mut self, id: &str) -> Result<Option<Generation>> {
@@ -247,6 +256,23 @@ impl Database for Postgres {
         let done = work(self);
         self.0.end_snapshot();
         done
+    }
+
+    fn spent(&mut self, key_hash: &str) -> Result<Vec<Whose>> {
+        let found = self.rows(query!("postgres/usage_of_key"), &[text(&key_hash)])?;
+        self.unreadable(found.iter().map(|row| rows::whose(row, i64::MIN)).collect())
+    }
+
+    fn enrol(&mut self, gateway: &str, lasts_ms: i64, first: bool) -> Result<i64> {
+        self.enrol_as(gateway, lasts_ms, first)
+    }
+
+    fn keep(&mut self, round: &Round) -> Result<Kept> {
+        self.keep_round(round)
+    }
+
+    fn leave(&mut self, gateway: &str) -> Result<()> {
+        self.leave_as(gateway)
     }
 
     /// The server does it by itself.

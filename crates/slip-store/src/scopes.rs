@@ -7,11 +7,15 @@ use crate::keys::{Key, Reset};
 use crate::usage::Whose as Spent;
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-use slip_quota::sums::{Amount, Usage};
-use slip_quota::{Cap, Caps, Quota, Scope};
+use slip_quota::sums::{Amount, Sums, Usage};
+use slip_quota::{Account, Cap, Caps, Quota, Scope};
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Keys of which it is remembered what they spent elsewhere. What is forgotten is asked again.
+const MOST_LEARNT: usize = 10_000;
 
 /// What a scope is the scope of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +61,12 @@ pub struct Standing {
 #[derive(Default)]
 pub(crate) struct Scopes {
     all: Mutex<HashMap<ScopeId, Arc<Scope>>>,
+    /// Other gateways spend from the same limits.
+    shared: AtomicBool,
+    /// How many they are, beyond the first.
+    others: AtomicU32,
+    /// What keys had spent on all of them together when somebody last wanted to know.
+    learnt: Mutex<HashMap<Arc<str>, Sums>>,
     /// By the hash of the key. Read by every request, changed when keys are.
     standings: ArcSwap<HashMap<Arc<str>, Arc<Standing>, RandomState>>,
 }
@@ -92,11 +102,14 @@ impl Scopes {
                 }
             }
         }
+        let others = self.others.load(Ordering::Relaxed);
         for key in keys {
             let scope = self.scope(&ScopeId::Key(key.hash.clone()));
-            scope.requests.set_limit(key.detail.requests_per_minute.map(Into::into));
-            scope.tokens.set_limit(key.detail.tokens_per_minute);
-            scope.gate.set_limit(key.detail.concurrent.map(Into::into));
+            // An equal part of it for each gateway, and never nothing.
+            let part = |limit: u64| limit.div_ceil(u64::from(others) + 1);
+            scope.requests.set_limit(key.detail.requests_per_minute.map(Into::into).map(part));
+            scope.tokens.set_limit(key.detail.tokens_per_minute.map(part));
+            scope.gate.set_limit(key.detail.concurrent.map(Into::into).map(part));
         }
         let standings = keys.iter().map(|key| {
             let (parent, member) = (key.detail.parent.as_ref(), key.detail.member.as_ref());
@@ -108,6 +121,22 @@ impl Scopes {
                 scope.account.set_caps(caps.get(id).copied().unwrap_or_default());
             }
         }
+    }
+
+    /// From now on no more is spent of any limit than is lent to this gateway.
+    pub fn share(&self) {
+        let all = self.lock();
+        self.shared.store(true, Ordering::Relaxed);
+        all.values().for_each(|scope| scope.account.share());
+    }
+
+    /// So many gateways there are. In force when keys are arranged again.
+    pub fn divide(&self, gateways: u32) {
+        self.others.store(gateways.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    pub fn account(&self, id: &ScopeId) -> Option<Arc<Account>> {
+        self.lock().get(id).map(|scope| scope.account.clone())
     }
 
     /// Where the key of this hash stands. One that is not known (any more) has no limits of its own.
@@ -123,7 +152,23 @@ impl Scopes {
 
     pub fn usage(&self, id: &ScopeId, now_ms: i64) -> Usage {
         let scope = self.lock().get(id).cloned();
-        scope.map_or(Usage::default(), |scope| scope.account.usage(now_ms))
+        let here = scope.map_or(Usage::default(), |scope| scope.account.usage(now_ms));
+        let ScopeId::Key(hash) = id else { return here };
+        let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        learnt.get(hash).map_or(here, |sums| most(here, sums.usage(slip_quota::day_of(now_ms))))
+    }
+
+    /// What the database says a key has spent.
+    pub fn learn(&self, hash: &Arc<str>, days: &[Spent]) {
+        let mut sums = Sums::default();
+        for spent in days {
+            sums.add(spent.day, Amount { own: spent.cost, byok: spent.byok }, spent.requests);
+        }
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        if learnt.len() >= MOST_LEARNT {
+            learnt.clear();
+        }
+        learnt.insert(hash.clone(), sums);
     }
 
     /// What requests under way hold.
@@ -171,11 +216,34 @@ impl Scopes {
     }
 
     fn scope(&self, id: &ScopeId) -> Arc<Scope> {
-        self.lock().entry(id.clone()).or_default().clone()
+        let mut all = self.lock();
+        let made = || {
+            let scope = Arc::<Scope>::default();
+            if self.shared.load(Ordering::Relaxed) {
+                scope.account.share();
+            }
+            scope
+        };
+        all.entry(id.clone()).or_insert_with(made).clone()
     }
 
     /// A map is changed in one step, so a panic elsewhere leaves nothing half done.
     fn lock(&self) -> MutexGuard<'_, HashMap<ScopeId, Arc<Scope>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Two who know a part each of what only grows: neither knows too much.
+fn most(one: Usage, other: Usage) -> Usage {
+    Usage {
+        total: one.total.max(other.total),
+        daily: one.daily.max(other.daily),
+        weekly: one.weekly.max(other.weekly),
+        monthly: one.monthly.max(other.monthly),
+        byok_total: one.byok_total.max(other.byok_total),
+        byok_daily: one.byok_daily.max(other.byok_daily),
+        byok_weekly: one.byok_weekly.max(other.byok_weekly),
+        byok_monthly: one.byok_monthly.max(other.byok_monthly),
+        requests: one.requests.max(other.requests),
     }
 }

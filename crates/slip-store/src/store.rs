@@ -10,6 +10,7 @@ use crate::generations::Page;
 use crate::journal::{Journal, replay};
 use crate::keyring::Keyring;
 use crate::keys::{Before, DEFAULT_WORKSPACE, Key, NewKey, SecretKey, hex};
+use crate::leases::{Keeper, Leases};
 use crate::ledger::{CAPACITY, Hot, Ledger};
 use crate::pepper::Pepper;
 use crate::place::{Dir, Place};
@@ -21,10 +22,10 @@ use crate::usage::{Between, Used};
 use crate::vault::{Masters, Vault};
 use crate::writer::{Letter, Sight, Writer};
 use slip_ir::Nano;
-use slip_quota::Caps;
+use slip_quota::{Account, Caps};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -37,6 +38,8 @@ pub type Observer = Box<dyn FnMut(&Generation) + Send>;
 const CHANGE: Duration = Duration::from_secs(6);
 /// The same of [`Store::flush`], which waits for everybody's records.
 const FLUSH: Duration = Duration::from_secs(20);
+/// The same of a keeper's round, for which somebody may be waiting.
+const ROUND: Duration = Duration::from_secs(2);
 /// Records found in the journal are put away in batches of the writer's size.
 const REPLAYED: usize = 512;
 
@@ -67,6 +70,10 @@ struct Inner {
 
 /// What is to be known of a database that others change too.
 struct Shared {
+    /// The name of this gateway.
+    gateway: String,
+    /// Once there is a keeper.
+    leases: OnceLock<Leases>,
     seen: Mutex<Changes>,
     /// The keyring may lack what others have done: the last look failed.
     doubtful: AtomicBool,
@@ -87,8 +94,8 @@ struct Opened {
     database: Box<dyn Database>,
     reader: Option<Box<dyn Database>>,
     pepper: Pepper,
-    /// Who it is that several gateways share, for people.
-    shared: Option<String>,
+    /// What it is that several gateways share, for people, and which of them this is.
+    shared: Option<(String, String)>,
 }
 
 impl Opened {
@@ -109,8 +116,10 @@ impl Opened {
             Place::Postgres { url, dir, pepper } => {
                 let dir = Dir::without_database(dir, pepper.clone())?;
                 let (database, reader) = Postgres::open(url)?;
-                let (pepper, shared) = (dir.pepper.clone(), Some(url.to_string()));
-                Opened { dir: Some(dir), database: Box::new(database), reader: Some(Box::new(reader)), pepper, shared }
+                let gateway = dir.gateway()?;
+                let database = Box::new(database.of_gateway(&gateway));
+                let (pepper, shared) = (dir.pepper.clone(), Some((url.to_string(), gateway)));
+                Opened { dir: Some(dir), database, reader: Some(Box::new(reader)), pepper, shared }
             }
         })
     }
@@ -149,12 +158,18 @@ impl Store {
     ) -> Result<Store, Error> {
         let Opened { dir, mut database, reader, pepper, shared } = Opened::at(&place, durable)?;
         let keyring = Keyring::new(&pepper.0);
-        prove_pepper(&mut *database, &keyring, dir.as_ref(), shared.as_deref())?;
-        let vault = Vault::open(masters, dir.as_ref(), shared.as_deref(), &mut *database)?;
+        let database_name = shared.as_ref().map(|(database, _)| &**database);
+        prove_pepper(&mut *database, &keyring, dir.as_ref(), database_name)?;
+        let vault = Vault::open(masters, dir.as_ref(), database_name, &mut *database)?;
         // What is changed after this look is seen at the next one.
         let seen = database.changes()?.unwrap_or_default();
         keyring.replace(database.keys()?);
-        let shared = shared.map(|_| Shared { seen: Mutex::new(seen), doubtful: AtomicBool::new(false) });
+        let shared = shared.map(|(_, gateway)| Shared {
+            gateway,
+            seen: Mutex::new(seen),
+            doubtful: AtomicBool::new(false),
+            leases: OnceLock::new(),
+        });
         let hot = Arc::new(Hot::default());
         let directory = Directory::read(&mut *database)?;
         let (journal, recovered) = match &dir {
@@ -260,6 +275,39 @@ impl Store {
         self.0.shared.as_ref().is_some_and(|shared| shared.doubtful.load(Ordering::Relaxed))
     }
 
+    /// Spend from limits that other gateways spend from as well: from now on no more than is lent to this one, which is the keeper's
+    /// work. `lasts` is how long the others wait for a sign of life before they take what it has. `None` where there are no others.
+    pub fn lend(&self, lasts: Duration) -> Option<Keeper> {
+        let shared = self.0.shared.as_ref()?;
+        let keeper = Keeper::new(self.clone(), shared.gateway.clone(), lasts);
+        shared.leases.set(keeper.leases()).ok()?;
+        self.0.ledger.hot.scopes.share();
+        Some(keeper)
+    }
+
+    /// Where to ask for more of a limit that is lent.
+    pub fn leases(&self) -> Option<&Leases> {
+        self.0.shared.as_ref()?.leases.get()
+    }
+
+    pub(crate) fn account(&self, id: &ScopeId) -> Option<Arc<Account>> {
+        self.0.ledger.hot.scopes.account(id)
+    }
+
+    /// So many gateways share what is limited by the minute or at once.
+    pub(crate) fn divide(&self, gateways: u32) {
+        self.0.ledger.hot.scopes.divide(gateways);
+        self.arrange();
+    }
+
+    /// A keeper's work on the database, after every record handed in so far.
+    pub(crate) async fn of_database<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Database) -> Told<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.write_within(ROUND, work).await
+    }
+
     /// See what other gateways have changed. To be called every second or so; costs one short question to the database.
     pub async fn refresh(&self) -> Result<Changed, Error> {
         let Some(shared) = &self.0.shared else { return Ok(Changed::default()) };
@@ -298,6 +346,17 @@ impl Store {
         }
         let id = id.to_owned();
         Ok(self.read(move |db| db.generation(&id)).await?.map(Arc::new))
+    }
+
+    /// See what a key has spent by other gateways as well. What cannot be asked stays as it was known.
+    pub async fn learn(&self, key_hash: &Arc<str>) {
+        if !self.is_shared() {
+            return;
+        }
+        let hash = key_hash.clone();
+        if let Ok(days) = self.read(move |db| db.spent(&hash)).await {
+            self.0.ledger.hot.scopes.learn(key_hash, &days);
+        }
     }
 
     /// What was spent by or within this.

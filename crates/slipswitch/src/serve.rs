@@ -54,7 +54,10 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     report(&found, &world);
     let app = open(place, masters, vitals.clone(), world, &mut interrupts).await?;
     let keys = first_run::keys(&app, &data_dir, &crate::env).await?;
+    let keeper = slip_server::leasing::begin(&app, app.world().limits.lease);
     let running = start(app.clone(), listen, args.workers)?;
+    let (stop_leasing, stopped) = tokio::sync::oneshot::channel();
+    let leasing = keeper.map(|keeper| tokio::spawn(slip_server::leasing::keep(app.clone(), keeper, stopped)));
     let api = format!("http://{}/api/v1", running.address);
     if args.json {
         let line = json!({
@@ -92,6 +95,10 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
             Err(Ending::new(Code::Failure, "Stopped at once: what was still running was cut."))
         }
     };
+    if let Some(leasing) = leasing {
+        let _ = stop_leasing.send(());
+        let _ = leasing.await;
+    }
     reloading.abort();
     probing.abort();
     refreshing.abort();

@@ -1,5 +1,7 @@
 //! Caps: how much may be spent for ever, or in a day, a week, a month; and leases, a process's share of one.
 
+use super::{Wide, nano};
+use crate::moment::Moment;
 use crate::period::Reset;
 use crate::sums::Amount;
 use slip_ir::Nano;
@@ -53,13 +55,27 @@ pub struct Lease {
     pub epoch: u64,
     /// What may be spent in this epoch.
     pub granted: Nano,
-    /// From this instant on nothing more is granted under it.
-    pub until_ms: i64,
+    /// From this instant on, by either clock, nothing more is granted under it.
+    pub until: Moment,
+    /// What the cap left beside it when that was last heard of: unspent, and lent to nobody or to others.
+    pub beyond: Nano,
+    /// When that was, by the steady clock.
+    pub as_of_ms: i64,
 }
 
 impl Lease {
-    pub(super) const fn in_force(&self, now_ms: i64) -> Nano {
-        if now_ms < self.until_ms { self.granted } else { Nano(0) }
+    /// Of which nothing is known but what was granted and for how long.
+    pub fn new(epoch: u64, granted: Nano, until: impl Into<Moment>) -> Lease {
+        Lease { epoch, granted, until: until.into(), beyond: Nano(0), as_of_ms: i64::MIN }
+    }
+
+    /// Nothing, and nothing known.
+    pub(super) const fn none(epoch: u64) -> Lease {
+        Lease { epoch, granted: Nano(0), until: Moment::NEVER, beyond: Nano(0), as_of_ms: i64::MIN }
+    }
+
+    pub(super) const fn is_in_force(&self, now: Moment) -> bool {
+        now.is_before(self.until)
     }
 }
 
@@ -92,6 +108,18 @@ impl Limit {
         self.lease = Some((lease, spent));
         true
     }
+
+    /// Another cap in its place. Of a lease what is not used is no longer to be had when the terms change: it was granted under the
+    /// old ones.
+    pub fn under(self, cap: Cap, held: Wide) -> Limit {
+        let lease = self.lease.map(|(lease, spent)| {
+            let used = Wide::from(spent.counted(cap.include_byok).0) + held;
+            let kept = if cap == self.cap { lease.granted } else { lease.granted.min(nano(used)) };
+            let as_of_ms = if cap == self.cap { lease.as_of_ms } else { i64::MIN };
+            (Lease { granted: kept, as_of_ms, ..lease }, spent)
+        });
+        Limit { cap, lease }
+    }
 }
 
 /// What one cap leaves.
@@ -111,10 +139,26 @@ pub struct Left {
     pub resets_at_ms: Option<i64>,
     /// More may be had by asking whoever keeps the whole.
     pub leased: bool,
+    /// The cap's own limit, whatever was leased of it.
+    pub cap: Nano,
+    /// What a cap left beside its lease, when that was last heard of.
+    pub beyond: Nano,
+    /// When that was, by the steady clock; never, while no lease is in force.
+    pub as_of_ms: i64,
     pub include_byok: bool,
 }
 
 impl Left {
+    /// What the whole cap leaves, as far as that is known here.
+    pub fn whole(&self) -> Nano {
+        self.left + self.beyond
+    }
+
+    /// Nobody has said yet what it leaves.
+    pub const fn is_unknown(&self) -> bool {
+        self.leased && self.as_of_ms == i64::MIN
+    }
+
     /// What to name in a refusal comes first: the cap that leaves least. Of equals it is one that more of a lease would not help,
     /// and of those the one that resets last: nobody is told to ask or to wait for what will not help.
     pub(super) fn rank(&self) -> impl Ord + use<> {

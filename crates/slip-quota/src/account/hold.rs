@@ -3,6 +3,7 @@
 use super::cap::Left;
 use super::few::{Few, Locked};
 use super::{Account, Wide, nano};
+use crate::moment::Moment;
 use crate::period::day_of;
 use crate::sums::Amount;
 use crate::sync::Arc;
@@ -51,20 +52,26 @@ impl std::error::Error for Denied {}
 /// An account may be named twice and counts once. Below zero is zero; `least` above `want` is `want`. A hold of nothing is always
 /// granted, also when more is spent than a cap allows: ask [`Account::tightest`] where that must not be. `byok` money is what the
 /// caller's own provider key will be charged: only caps that include it are asked.
-pub fn hold(accounts: &[Arc<Account>], want: Nano, least: Nano, byok: bool, now_ms: i64) -> Result<Held, Denied> {
+pub fn hold(
+    accounts: &[Arc<Account>],
+    want: Nano,
+    least: Nano,
+    byok: bool,
+    now: impl Into<Moment>,
+) -> Result<Held, Denied> {
     let accounts = Few::of(accounts);
-    let granted = grant(&accounts, want, least, byok, now_ms)?;
+    let granted = grant(&accounts, want, least, byok, now.into())?;
     Ok(Held { accounts, amount: granted.0, byok })
 }
 
-fn grant(accounts: &Few, want: Nano, least: Nano, byok: bool, now_ms: i64) -> Result<Nano, Denied> {
+fn grant(accounts: &Few, want: Nano, least: Nano, byok: bool, now: Moment) -> Result<Nano, Denied> {
     let want = want.0.max(0);
     let least = least.0.clamp(0, want);
     let mut all = accounts.lock();
-    let room = all.iter().filter_map(|books| books.room(byok, now_ms)).min();
+    let room = all.iter().filter_map(|books| books.room(byok, now)).min();
     let granted = room.map_or(want, |room| want.min(nano(room).0));
     if granted < least
-        && let Some((by, which)) = tightest(accounts, &all, byok, now_ms)
+        && let Some((by, which)) = tightest(accounts, &all, byok, now)
     {
         return Err(Denied { which, by, missing: Nano(least.saturating_sub(by.left.0)) });
     }
@@ -76,10 +83,10 @@ fn grant(accounts: &Few, want: Nano, least: Nano, byok: bool, now_ms: i64) -> Re
 
 /// The tightest cap of all, and whose it is, of equals the one first in the caller's list; without a cap nobody is denied.
 #[cold]
-fn tightest(accounts: &Few, all: &Locked<'_>, byok: bool, now_ms: i64) -> Option<(Left, usize)> {
+fn tightest(accounts: &Few, all: &Locked<'_>, byok: bool, now: Moment) -> Option<(Left, usize)> {
     let every = all.iter().enumerate().flat_map(|(place, books)| {
         let which = accounts.stood(place);
-        books.every_left(now_ms).map(move |left| (left, which))
+        books.every_left(now).map(move |left| (left, which))
     });
     every.filter(|(left, _)| !byok || left.include_byok).min_by_key(|(left, which)| (left.rank(), *which))
 }
@@ -104,10 +111,10 @@ impl Held {
     }
 
     /// Hold more, as [`hold`] does: `want`, or what every cap leaves if that is `least` or more. Says how much more it is.
-    pub fn top_up(&mut self, want: Nano, least: Nano, now_ms: i64) -> Result<Nano, Denied> {
+    pub fn top_up(&mut self, want: Nano, least: Nano, now: impl Into<Moment>) -> Result<Nano, Denied> {
         // What one hold cannot count it does not ask for.
         let want = Nano(want.0.clamp(0, i64::MAX - self.amount));
-        let more = grant(&self.accounts, want, least, self.byok, now_ms)?;
+        let more = grant(&self.accounts, want, least, self.byok, now.into())?;
         self.amount += more.0;
         Ok(more)
     }

@@ -83,7 +83,7 @@ impl Ledger {
     fn limit(&self, slot: usize, now: i64) -> Option<i64> {
         let cap = self.caps[slot]?;
         Some(match self.leases[slot] {
-            Some((lease, _)) if now >= lease.until_ms => 0,
+            Some((lease, _)) if now >= lease.until.unix_ms => 0,
             Some((lease, _)) => lease.granted.0,
             None => cap.limit.0,
         })
@@ -153,8 +153,15 @@ impl World {
         let pick = |hold: &usize, open: &Vec<Open>| (!open.is_empty()).then(|| hold % open.len());
         match step {
             Step::Cap { account, slot, cap } => {
+                let cap = cap.map(|(limit, include_byok)| Cap { limit: Nano(limit), include_byok });
+                let byok = cap.is_some_and(|cap| cap.include_byok);
+                let held = self.held(*account, false) + if byok { self.held(*account, true) } else { 0 };
                 let ledger = &mut self.ledgers[*account];
-                ledger.caps[*slot] = cap.map(|(limit, include_byok)| Cap { limit: Nano(limit), include_byok });
+                if let (Some((lease, since)), true) = (&mut ledger.leases[*slot], ledger.caps[*slot] != cap) {
+                    let used = Ledger::sum(&ledger.records[*since..], byok) + held;
+                    lease.granted = Nano(lease.granted.0.min(used));
+                }
+                ledger.caps[*slot] = cap;
                 if cap.is_none() {
                     ledger.leases[*slot] = None;
                 }
@@ -162,7 +169,7 @@ impl World {
                 prop_assert_eq!(self.accounts[*account].caps(), Caps(ledger.caps));
             }
             Step::Lease { account, slot, epoch, granted, lasts } => {
-                let lease = Lease { epoch: *epoch, granted: Nano(*granted), until_ms: self.now + lasts };
+                let lease = Lease::new(*epoch, Nano(*granted), self.now + lasts);
                 let ledger = &mut self.ledgers[*account];
                 let old = ledger.leases[*slot];
                 let taken = ledger.caps[*slot].is_some() && old.is_none_or(|(old, _)| old.epoch <= *epoch);
@@ -280,7 +287,7 @@ proptest! {
         accounts[0].load(numbers[0], Amount { own: n(1), byok: n(2) }, u64::MAX);
         accounts[1].set_caps(Caps::none().with(reset, Cap { limit: n(3), include_byok }));
         accounts[2].set_caps(Caps::none().with(reset, Cap { limit: n(3), include_byok }));
-        accounts[2].set_lease(reset, Lease { epoch: 1, granted: n(4), until_ms: numbers[5] });
+        accounts[2].set_lease(reset, Lease::new(1, n(4), numbers[5]));
         for some in [&accounts[..3], &accounts[..]] {
             let mut held: Vec<_> = (0..3).filter_map(|_| hold(some, n(6), n(7), byok, numbers[8]).ok()).collect();
             held.push(Account::rehold(some, n(9), byok));

@@ -65,7 +65,7 @@ fn a_refusal_names_what_waiting_or_asking_will_not_help() {
         assert_eq!(denied.by.reset, named, "{lifetime} {daily} {monthly}");
     }
     let (leased, plain) = (capped(Some(Reset::Daily), 100), capped(Some(Reset::Daily), 0));
-    assert!(leased.set_lease(Some(Reset::Daily), Lease { epoch: 1, granted: Nano(0), until_ms: i64::MAX }));
+    assert!(leased.set_lease(Some(Reset::Daily), Lease::new(1, Nano(0), i64::MAX)));
     let denied = take(&[leased.clone(), plain], 10, 10).expect_err("nothing is left");
     assert_eq!((denied.which, denied.by.leased), (1, false));
     let denied = take(&[leased], 10, 7).expect_err("nothing was leased");
@@ -156,7 +156,7 @@ fn what_a_process_left_held_is_held_again() {
 fn a_lease_stands_in_for_its_cap() {
     let day = Some(Reset::Daily);
     let account = capped(day, 1_000);
-    let lease = |epoch, granted, until_ms| Lease { epoch, granted: Nano(granted), until_ms };
+    let lease = |epoch, granted, until_ms: i64| Lease::new(epoch, Nano(granted), until_ms);
     let used = || account.lease_use(day).map(|u| (u.lease.epoch, u.spent.0, u.held.0, u.unused.0));
     account.load(day_of(MONDAY), Amount::own(Nano(900)), 1);
     assert!(!account.set_lease(None, lease(1, 50, i64::MAX)), "no such cap");
@@ -181,8 +181,10 @@ fn a_lease_stands_in_for_its_cap() {
     held.settle(Nano(7), Nano(0), MONDAY);
     assert_eq!(used(), Some((2, 7, 0, 13)));
 
+    account.set_caps(Caps::none().with(day, cap(1_000)));
+    assert_eq!(used(), Some((2, 7, 0, 13)), "the same limit again");
     account.set_caps(Caps::none().with(day, cap(2_000)));
-    assert_eq!(used(), Some((2, 7, 0, 13)), "another limit is no reason to end it");
+    assert_eq!(used(), Some((2, 7, 0, 0)), "under another limit what is not used has to be asked for again");
     account.set_caps(Caps::none());
     assert_eq!(used(), None);
 }

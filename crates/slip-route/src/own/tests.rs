@@ -38,7 +38,7 @@ fn calls(ask: &Ask, board: &Board, kind: FaultKind) -> Vec<u32> {
                 plan.failed(&attempt, &Fault::upstream(kind, Remedy::Elsewhere, "no"), Sent::Rejected, now);
             }
             Step::Wait(pause) => now += pause.as_millis() as u64,
-            Step::Stop(_) => return called,
+            Step::Stop(_) | Step::Full => return called,
         }
     }
 }

@@ -57,7 +57,10 @@ pub async fn answer(
     let read = async |known: &[&str]| Fields::read(&parts.headers, body, known).await;
     match what {
         Keys::List => list(&app, &Query::of(parts.uri.query().unwrap_or_default())),
-        Keys::One => Ok(ok(&json!({ "data": shown_key(&app, one()?.as_ref()) }))),
+        Keys::One => {
+            app.store.learn(&one()?.hash).await;
+            Ok(ok(&json!({ "data": shown_key(&app, one()?.as_ref()) })))
+        }
         Keys::Create => {
             let extra = ["expires_at", "workspace_id", "creator_user_id", "is_management_key"];
             create(&app, &read(&known(&extra)).await?).await

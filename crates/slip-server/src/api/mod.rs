@@ -69,8 +69,14 @@ pub async fn answer(
         To::Generations => generations::generations(app, caller, &query).await,
         To::GenerationContent => content::content(app, caller, &query).await,
         To::AnalyticsMeta => Ok(analytics::meta()),
-        To::KeyInfo => key::key(app, caller),
-        To::Credits => credits::credits(app, caller),
+        To::KeyInfo => {
+            learn(app, caller).await;
+            key::key(app, caller)
+        }
+        To::Credits => {
+            learn(app, caller).await;
+            credits::credits(app, caller)
+        }
         To::Activity => activity::activity(app, &query).await,
         To::Health => Ok(system::health()),
         To::Ready => Ok(system::ready(app, &world)),
@@ -87,6 +93,13 @@ pub async fn answer(
         | To::Team(_)
         | To::SignIn(_)
         | To::AnalyticsQuery => Err(Fault::house(FaultKind::Internal, "internal error")),
+    }
+}
+
+/// What other gateways spent of the caller's key.
+async fn learn(app: &App, caller: &Caller) {
+    if let Some(key) = caller.key() {
+        app.store.learn(&key.hash).await;
     }
 }
 

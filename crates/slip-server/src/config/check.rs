@@ -8,6 +8,7 @@ use super::words;
 use slip_ir::Nano;
 use slip_quota::{Cap, Caps, Reset};
 use slip_store::DatabaseUrl;
+use std::time::Duration;
 
 /// What the rest of the house knows and a configuration may refer to.
 pub struct Facts<'a> {
@@ -144,6 +145,11 @@ impl Checker<'_> {
         let queue = self.queue(raw.queue.as_ref());
         let raw = raw.limits.as_ref()?;
         let body = self.read(&Path::of(&["limits", "body"]), raw.body.as_deref(), words::size);
+        let lease = self.read(&Path::of(&["limits", "lease"]), raw.lease.as_deref(), |text| {
+            let lease = words::duration(text)?;
+            let few = Duration::from_secs(1)..=Duration::from_secs(600);
+            if few.contains(&lease) { Ok(lease) } else { Err(format!("must be between 1s and 10m: {text:?}")) }
+        });
         let mut caps = Caps::none();
         for (name, text, reset) in [
             ("daily_usd", &raw.daily_usd, Some(Reset::Daily)),
@@ -156,7 +162,7 @@ impl Checker<'_> {
                 caps = caps.with(reset, Cap { limit, include_byok: false });
             }
         }
-        Some(Limits { body: body?, max_concurrent: raw.max_concurrent?, caps, queue: queue? })
+        Some(Limits { body: body?, max_concurrent: raw.max_concurrent?, lease: lease?, caps, queue: queue? })
     }
 
     fn decision_log(&mut self, raw: &raw::DecisionLog) -> Option<DecisionLog> {

@@ -98,6 +98,8 @@ pub enum After {
 pub struct Limits {
     pub body: u64,
     pub max_concurrent: u32,
+    /// For how long what is lent of a limit to one of several gateways is its own.
+    pub lease: Duration,
     /// What all keys together may spend.
     pub caps: Caps,
     /// Of every line there is.

@@ -106,6 +106,10 @@ pub struct Limits {
     /// Requests under way at once; more wait as `queue` says, and beyond that are answered 503.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_concurrent: Option<u32>,
+    /// How long gateways that share a database wait for a sign of life of one of them, before they take what was lent to it of limits
+    /// on spending.
+    #[schemars(example = "60s")]
+    pub lease: Option<String>,
     /// What all keys together may spend in dollars on a day, in a week (from Monday), in a month (all UTC), and ever: `"50"`.
     #[schemars(example = "50")]
     pub daily_usd: Option<String>,

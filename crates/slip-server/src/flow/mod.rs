@@ -16,6 +16,7 @@ pub mod hold;
 mod invoked;
 pub mod judge;
 mod keeping;
+mod lend;
 pub mod lower;
 pub mod metadata;
 mod pace;
@@ -429,7 +430,7 @@ impl Trip {
             match step {
                 Step::Try(mut attempt) => {
                     let Some(flight) = self.take_off(&attempt, now) else { continue };
-                    if let Err(fault) = self.afford(&attempt) {
+                    if let Err(fault) = self.afford(&attempt).await {
                         drop(flight);
                         self.book.refused(&attempt.endpoint, &fault);
                         let fault = self.broke.insert(fault).clone();
@@ -492,9 +493,9 @@ impl Trip {
     }
 
     /// Is there money for it? Where there is not enough for all of the answer it asks for, a shorter one is asked for.
-    fn afford(&mut self, attempt: &slip_route::Attempt) -> Result<(), Fault> {
+    async fn afford(&mut self, attempt: &slip_route::Attempt) -> Result<(), Fault> {
         let (want, stream) = (&self.inbound.peek.want, self.inbound.peek.stream);
-        match self.book.afford(attempt, want, stream)? {
+        match self.book.afford(attempt, want, stream).await? {
             Some(tokens) => self.inbound.limit(tokens),
             None => Ok(()),
         }

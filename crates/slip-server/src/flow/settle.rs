@@ -160,7 +160,7 @@ impl Book {
         };
         let Hold { slot, pass } = held;
         let capped = slot.standing().is_some_and(|standing| {
-            let now = clock::unix_ms_signed();
+            let now = clock::moment();
             standing.quota.accounts().iter().any(|account| account.tightest(now).is_some())
         });
         Box::new(Book {

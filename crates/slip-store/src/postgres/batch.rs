@@ -4,6 +4,7 @@ use super::link::BEGIN;
 use super::{Param, query};
 use crate::database::{Result, Sheet, Trouble};
 use crate::generations::Generation;
+use crate::spans::Settled;
 use crate::usage::Batch;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -70,7 +71,7 @@ impl<'a> Columns<'a> {
     }
 
     /// All or nothing; only what was not there yet is counted, so doing it again does no harm.
-    pub async fn put(&self, client: &Client) -> std::result::Result<(), Error> {
+    pub async fn put(&self, client: &Client, gateway: &str) -> std::result::Result<(), Error> {
         let params: [Param<'_>; 9] = [
             (&self.id, Type::TEXT_ARRAY),
             (&self.created_ms, Type::INT8_ARRAY),
@@ -92,18 +93,55 @@ impl<'a> Columns<'a> {
         let mut fresh: HashSet<&str> = fresh.iter().filter_map(|row| row.try_get(0).ok()).collect();
         let mut batch = Batch::default();
         // Taken out as it is counted: two records of one name are one row.
-        self.records.iter().filter(|g| fresh.remove(&*g.id)).for_each(|g| batch.add(g));
+        let (mut settled, mut of_leases) = (Settled::default(), Settled::default());
+        for g in self.records.iter().filter(|g| fresh.remove(&*g.id)) {
+            batch.add(g);
+            settled.add(g);
+            if g.key_hash.is_some() {
+                // What belongs to no key is counted against no lease.
+                of_leases.add(g);
+            }
+        }
         let sums = Added::of(&batch);
         let params = sums.params();
         let added = client.execute_typed(query!("postgres/usage_add"), &params);
-        let (added, ended) = tokio::join!(biased; added, client.batch_execute("COMMIT"));
+        let settled = settle(client, gateway, &settled, &of_leases);
+        let (added, settled, ended) = tokio::join!(biased; added, settled, client.batch_execute("COMMIT"));
         added?;
+        settled?;
         ended
     }
 }
 
+/// What is spent of budgets, and of leases. Sent before it first waits.
+async fn settle(client: &Client, gateway: &str, budgets: &Settled, leases: &Settled) -> std::result::Result<(), Error> {
+    if budgets.is_empty() {
+        return Ok(());
+    }
+    let (scopes, spans, own, byok) = budgets.columns();
+    let sums: [Param<'_>; 4] =
+        [(&scopes, Type::TEXT_ARRAY), (&spans, Type::TEXT_ARRAY), (&own, Type::INT8_ARRAY), (&byok, Type::INT8_ARRAY)];
+    let (scopes, spans, own, byok) = leases.columns();
+    let lent: [Param<'_>; 5] = [
+        (&gateway, Type::TEXT),
+        (&scopes, Type::TEXT_ARRAY),
+        (&spans, Type::TEXT_ARRAY),
+        (&own, Type::INT8_ARRAY),
+        (&byok, Type::INT8_ARRAY),
+    ];
+    let (locked, settled, told) = tokio::join!(
+        biased;
+        client.execute_typed(query!("postgres/budget_lock"), &sums[..2]),
+        client.execute_typed(query!("postgres/budget_settle"), &sums),
+        client.execute_typed(query!("postgres/lease_settle"), &lent),
+    );
+    locked?;
+    settled?;
+    told.map(drop)
+}
+
 /// The connection is used again, so nothing may stay open on it.
-async fn rolled_back(client: &Client, why: Error) -> Error {
+pub(super) async fn rolled_back(client: &Client, why: Error) -> Error {
     // A connection that is gone has nothing open.
     let _ = client.batch_execute("ROLLBACK").await;
     why

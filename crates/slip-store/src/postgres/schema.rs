@@ -6,7 +6,10 @@ use crate::database::Trouble;
 use tokio_postgres::Client;
 
 /// Schema `n` is made by the first `n` of these. Append only.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_start.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_start.sql"),
+    include_str!("../../migrations/postgres/0002_leases.sql"),
+];
 
 /// Several gateways may start at once: whoever has this lock migrates, and the others find it done. The number is ours alone
 /// ("slipswch", read as one).

@@ -2,7 +2,7 @@
 //! SLIPSWITCH_TEST_PG, which `cargo xtask test` brings along.
 
 #[path = "../../../slip-store/tests/suite/proxy.rs"]
-mod proxy;
+pub mod proxy;
 
 mod disk;
 
@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const SERVER: &str = "SLIPSWITCH_TEST_PG";
-const PEPPER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub const PEPPER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 /// Stands in addresses of databases, and must be seen nowhere.
 const PASSWORD: &str = "pg-s3cret-0123456789";
 
@@ -40,13 +40,13 @@ fn house(sim: &Sim) -> String {
 }
 
 /// A schema of this test's own.
-struct Schema {
+pub struct Schema {
     server: String,
     name: String,
 }
 
 impl Schema {
-    async fn new(name: &str) -> Option<Schema> {
+    pub async fn new(name: &str) -> Option<Schema> {
         let Some((_, server)) = std::env::vars().find(|(variable, _)| variable == SERVER) else {
             // Not by a macro: what those say is only shown when a test fails.
             let _ = writeln!(std::io::stderr(), "skipped, for {SERVER} names no Postgres: {name}");
@@ -59,21 +59,21 @@ impl Schema {
         Some(schema)
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         let joint = if self.server.contains('?') { '&' } else { '?' };
         format!("{}{joint}options=-csearch_path%3D{}", self.server, self.name)
     }
 
-    fn host(&self) -> String {
+    pub fn host(&self) -> String {
         let rest = self.server.split_once('@').expect("a user").1;
         rest.split(['/', '?']).next().expect("a host").to_owned()
     }
 
-    fn url_through(&self, proxy: &Proxy) -> String {
+    pub fn url_through(&self, proxy: &Proxy) -> String {
         self.url().replace(&self.host(), &format!("127.0.0.1:{}", proxy.port))
     }
 
-    async fn number(&self, sql: &str) -> i64 {
+    pub async fn number(&self, sql: &str) -> i64 {
         let connected = tokio_postgres::connect(&self.server, tokio_postgres::NoTls).await;
         let (client, connection) = connected.expect("the server of the tests");
         let driver = tokio::spawn(connection);
@@ -87,18 +87,18 @@ impl Schema {
         rows.last().unwrap_or(0)
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.number(&format!("DROP SCHEMA {} CASCADE", self.name)).await;
     }
 }
 
-fn start(config: &str, url: &str) -> Gateway {
+pub fn start(config: &str, url: &str) -> Gateway {
     let env = [("SLIPSWITCH_DATABASE_URL", url), ("SLIPSWITCH_PEPPER", PEPPER)];
     Gateway::try_start(config, &env).unwrap_or_else(|said| panic!("the gateway did not start: {said}"))
 }
 
 /// Whether something comes true within two seconds, which is what is promised of changes made elsewhere.
-async fn soon(what: &str, mut met: impl AsyncFnMut() -> bool) {
+pub async fn soon(what: &str, mut met: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !met().await {
         assert!(began.elapsed() < Duration::from_secs(2), "not within two seconds: {what}");
@@ -132,7 +132,7 @@ async fn a_gateway_on_postgres_keeps_what_it_recorded_over_a_restart() {
     let verified: Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!((&verified["records"], &verified["differences"]), (&json!(1), &json!([])));
     let said = run(&["migrate", "--check"], &[("DATABASE_URL", &schema.url())]);
-    assert_eq!((said.code, said.out.as_str()), (Some(0), "Schema 1: up to date.\n"), "{}", said.err);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "Schema 2: up to date.\n"), "{}", said.err);
     let said = run(&["backup", "/nonexistent/file"], &[("DATABASE_URL", &schema.url())]);
     assert!(said.code == Some(2) && said.err.contains("pg_dump") && !said.err.contains(PASSWORD), "{}", said.err);
     drop(gateway);

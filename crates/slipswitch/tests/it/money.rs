@@ -5,6 +5,7 @@ mod kills;
 mod limits;
 mod nested;
 mod races;
+mod several;
 mod shorter;
 
 use crate::harness::{Gateway, Got, provider};

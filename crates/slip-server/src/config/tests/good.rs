@@ -132,6 +132,7 @@ fn every_member_is_understood() {
         Limits {
             body: 1 << 20,
             max_concurrent: 4096,
+            lease: Duration::from_secs(60),
             caps: Caps::none().with(Some(Reset::Daily), Cap { limit: Nano(50_500_000_000), include_byok: false }),
             queue: Terms {
                 most: [256, 2_048, 2_048],
@@ -356,6 +357,7 @@ keepalive = "10s"  # default
 [limits]
 body = "32MiB"  # default
 max_concurrent = 4096  # default
+lease = "60s"  # default
 
 [queue.interactive]
 length = 256  # default

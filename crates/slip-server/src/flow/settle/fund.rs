@@ -3,6 +3,7 @@
 use super::Book;
 use crate::clock;
 use crate::flow::afford::{self, Bill, QUANTUM};
+use crate::flow::lend;
 use slip_ir::{Fault, Nano, Want};
 use slip_route::Attempt;
 
@@ -18,30 +19,34 @@ pub(super) struct Fund {
 impl Book {
     /// Hold the money an attempt may cost, or as much as there is if that pays for an answer worth having. Says how many tokens the
     /// answer may have, where that is fewer than are asked for.
-    pub fn afford(&mut self, attempt: &Attempt, want: &Want, stream: bool) -> Result<Option<u64>, Fault> {
+    pub async fn afford(&mut self, attempt: &Attempt, want: &Want, stream: bool) -> Result<Option<u64>, Fault> {
         self.fund = None;
+        let app = self.in_flight.app();
         let Some(slot) = self.slot.as_mut().filter(|_| self.capped) else { return Ok(None) };
         let Some(standing) = slot.standing().cloned() else { return Ok(None) };
         let (endpoint, byok) = (&attempt.endpoint, attempt.holder.is_own());
-        let now = clock::unix_ms_signed();
-        // What is paid with the caller's own key is the concern of those limits that count it.
-        let tightest = || {
-            let every = standing.quota.accounts().iter().flat_map(|account| account.left(now));
-            every.filter(|left| !byok || left.include_byok).map(|left| left.left).min()
-        };
-        if tightest().is_none() {
-            slot.hold(Nano(0), Nano(0), byok, now).map_err(|denied| afford::too_little(&denied, &standing))?;
+        if lend::left(&standing, byok).is_none() {
+            let held = slot.hold(Nano(0), Nano(0), byok, clock::moment());
+            held.map_err(|denied| afford::too_little(&denied, &standing))?;
             return Ok(None);
         }
         let price = endpoint.price.as_ref().ok_or_else(afford::unpriced)?;
         let bill = Bill::of(endpoint, price, want, stream);
-        let left = || tightest().unwrap_or(Nano(i64::MAX));
+        let began = clock::now();
+        if lend::is_lent(app) {
+            // Boxed because it is rare: it must not be room that every request carries.
+            Box::pin(lend::ready(app, &standing, bill.least(), byok, began)).await;
+        }
+        let left = || lend::left(&standing, byok).unwrap_or(Nano(i64::MAX));
         let mut full = bill.cost(bill.first);
         if !stream && want.max_tokens.is_none() {
             // Who does not say how long its answer may be leaves something for others who ask at the same time.
             full = full.min(bill.cost(bill.first.min(QUANTUM)).max(Nano(left().0 / 4)));
         }
-        let held = slot.hold(full, bill.least(), byok, now).map_err(|denied| afford::too_little(&denied, &standing))?;
+        let held = match lend::hold_at_once(app, slot, full, bill.least(), byok) {
+            Some(held) => held?,
+            None => Box::pin(lend::hold(app, slot, full, bill.least(), byok, began)).await?,
+        };
         if price.is_free() || bill.longest == 0 {
             return Ok(None);
         }
@@ -69,12 +74,17 @@ impl Book {
         }
         let more = fund.covers.max(tokens) + QUANTUM;
         let want = Nano(fund.bill.cost(more).0.saturating_sub(fund.bill.cost(fund.covers).0));
-        match slot.top_up(want, want, clock::unix_ms_signed()) {
+        match slot.top_up(want, want, clock::moment()) {
             Ok(_) => fund.covers = more,
-            Err(_) if tokens < fund.covers => fund.last = true,
             Err(denied) => {
                 let Some(standing) = slot.standing() else { return Ok(()) };
-                let fault = afford::too_little(&denied, standing);
+                let fault = lend::top_up(self.in_flight.app(), standing, &denied, want);
+                if tokens < fund.covers {
+                    // Where more may come it is asked for again, as long as what is held lasts.
+                    fund.last = fault.is_some();
+                    return Ok(());
+                }
+                let fault = fault.unwrap_or_else(lend::unsure);
                 return Err(Fault { says: format!("budget exhausted: {}", fault.says).into(), ..fault });
             }
         }

@@ -1,0 +1,1 @@
+DELETE FROM leases WHERE gateway = $1 AND (scope, span) IN (SELECT * FROM unnest($2, $3))
