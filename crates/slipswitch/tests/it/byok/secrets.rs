@@ -85,6 +85,9 @@ async fn an_envelope_in_another_row_is_told_of_and_never_used() {
     assert_eq!(door.shown(), [HOUSE]);
 }
 
+/// The environment of a start, and what is said where it is refused.
+type Round<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+
 #[tokio::test]
 async fn the_master_key_may_come_from_outside_and_be_replaced() {
     let door = Door::open().await;
@@ -92,7 +95,7 @@ async fn the_master_key_may_come_from_outside_and_be_replaced() {
     let config = config(&[("lab", &door)]);
     let mut dir = scratch();
     let start = |dir: &Path, env: &[(&str, &str)]| Gateway::try_start_there(dir.to_owned(), &config, env);
-    let rounds: [(&[(&str, &str)], Option<&str>); 5] = [
+    let rounds: [Round<'_>; 5] = [
         (&[("SLIPSWITCH_MASTER_KEY", &old)], None),
         (&[("SLIPSWITCH_MASTER_KEY", &new), ("SLIPSWITCH_MASTER_KEY_OLD", &old)], None),
         (&[("SLIPSWITCH_MASTER_KEY", &new)], None),
