@@ -102,14 +102,13 @@ impl Scopes {
                 }
             }
         }
-        let others = self.others.load(Ordering::Relaxed);
         for key in keys {
-            let scope = self.scope(&ScopeId::Key(key.hash.clone()));
-            // An equal part of it for each gateway, and never nothing.
-            let part = |limit: u64| limit.div_ceil(u64::from(others) + 1);
-            scope.requests.set_limit(key.detail.requests_per_minute.map(Into::into).map(part));
-            scope.tokens.set_limit(key.detail.tokens_per_minute.map(part));
-            scope.gate.set_limit(key.detail.concurrent.map(Into::into).map(part));
+            let (id, detail) = (ScopeId::Key(key.hash.clone()), &key.detail);
+            self.pace(&id, detail.requests_per_minute, detail.tokens_per_minute, detail.concurrent);
+        }
+        for workspace in directory.workspaces() {
+            let id = ScopeId::Workspace(workspace.filed.id.clone());
+            self.pace(&id, workspace.requests_per_minute, workspace.tokens_per_minute, workspace.concurrent);
         }
         let standings = keys.iter().map(|key| {
             let (parent, member) = (key.detail.parent.as_ref(), key.detail.member.as_ref());
@@ -121,6 +120,16 @@ impl Scopes {
                 scope.account.set_caps(caps.get(id).copied().unwrap_or_default());
             }
         }
+    }
+
+    /// How fast, and how many at once: an equal part of it for each gateway, and never nothing.
+    fn pace(&self, id: &ScopeId, requests: Option<u32>, tokens: Option<u64>, concurrent: Option<u32>) {
+        let gateways = u64::from(self.others.load(Ordering::Relaxed)) + 1;
+        let part = |limit: u64| limit.div_ceil(gateways);
+        let scope = self.scope(id);
+        scope.requests.set_limit(requests.map(Into::into).map(part));
+        scope.tokens.set_limit(tokens.map(part));
+        scope.gate.set_limit(concurrent.map(Into::into).map(part));
     }
 
     /// From now on no more is spent of any limit than is lent to this gateway.

@@ -31,6 +31,13 @@ pub struct Workspace {
     /// What is paid with keys of its own counts as spent.
     pub include_byok: bool,
     pub budgets: BTreeMap<Interval, Budget>,
+    /// Of all its keys together, in any minute; and at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent: Option<u32>,
     /// By member.
     pub members: BTreeMap<Arc<str>, Joined>,
 }

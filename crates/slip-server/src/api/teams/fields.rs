@@ -95,14 +95,18 @@ impl Fields {
         self.never_null(name, self.said(name).map(|said| said.map(read).transpose()).transpose()?)
     }
 
-    pub fn whole(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, Fault> {
+    pub fn maybe_whole(&self, name: &str, range: RangeInclusive<i64>) -> Result<Said<i64>, Fault> {
         let read = |value: &Value| {
             let (least, most) = (range.start(), range.end());
             let whole = value.as_i64().filter(|number| range.contains(number));
             whole
                 .ok_or_else(|| bad(name, format!("must be a whole number from {least} to {most}, not {}", kind(value))))
         };
-        self.never_null(name, self.said(name).map(|said| said.map(read).transpose()).transpose()?)
+        self.said(name).map(|said| said.map(read).transpose()).transpose()
+    }
+
+    pub fn whole(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, Fault> {
+        self.never_null(name, self.maybe_whole(name, range)?)
     }
 
     /// One of a closed list.

@@ -24,6 +24,10 @@ const KNOWN: &[&str] = &[
     "io_logging_api_key_ids",
     "is_observability_broadcast_enabled",
     "is_data_discount_logging_enabled",
+    // Ours.
+    "requests_per_minute",
+    "tokens_per_minute",
+    "max_concurrent",
 ];
 const SORTS: &[&str] = &["price", "throughput", "latency", "exacto"];
 const MAX_NAME: usize = 100;
@@ -161,6 +165,16 @@ fn apply(fields: &Fields, workspace: &mut Workspace) -> Result<(), Fault> {
     if let Some(keys) = fields.maybe_numbers("io_logging_api_key_ids")? {
         workspace.io_keys = keys;
     }
+    let small = |count: Option<i64>| count.and_then(|count| u32::try_from(count).ok());
+    if let Some(most) = fields.maybe_whole("requests_per_minute", 1..=u32::MAX.into())? {
+        workspace.requests_per_minute = small(most);
+    }
+    if let Some(most) = fields.maybe_whole("tokens_per_minute", 1..=i64::MAX >> 16)? {
+        workspace.tokens_per_minute = most.map(i64::unsigned_abs);
+    }
+    if let Some(most) = fields.maybe_whole("max_concurrent", 1..=u32::MAX.into())? {
+        workspace.concurrent = small(most);
+    }
     Ok(())
 }
 
@@ -170,7 +184,7 @@ fn is_slug(text: &str) -> bool {
 }
 
 fn told(workspace: &Workspace) -> Value {
-    json!({
+    let mut told = json!({
         "id": workspace.public_id(),
         "name": workspace.name,
         "slug": workspace.slug,
@@ -188,5 +202,16 @@ fn told(workspace: &Workspace) -> Value {
         "created_at": iso(workspace.filed.created_ms),
         "created_by": null,
         "updated_at": workspace.filed.updated_ms.map(iso),
-    })
+    });
+    // Beyond OpenRouter's, where they say something: a client that knows its API exactly shall not stumble over them.
+    for (name, most) in [
+        ("requests_per_minute", workspace.requests_per_minute.map(u64::from)),
+        ("tokens_per_minute", workspace.tokens_per_minute),
+        ("max_concurrent", workspace.concurrent.map(u64::from)),
+    ] {
+        if let Some(most) = most {
+            told[name] = most.into();
+        }
+    }
+    told
 }

@@ -27,6 +27,38 @@ async fn requests_per_minute_are_told_and_kept() {
     assert_eq!(lab.chat(&other, json!({})).await.status, 200);
 }
 
+/// All keys of a workspace have its requests between them, and each its own beside.
+#[tokio::test]
+async fn a_workspaces_requests_per_minute_are_its_keys_together() {
+    let lab = Lab::at(FLAT).await;
+    let manage = |method: http::Method, path: &str, body| {
+        let path = format!("/api/v1/workspaces{path}");
+        let gateway = &lab.gateway;
+        async move { gateway.manage(method, &path, body).await }
+    };
+    let team = json!({ "name": "Team", "slug": "team", "requests_per_minute": 3, "max_concurrent": 9 });
+    let made = manage(http::Method::POST, "", team).await;
+    assert_eq!((made.status, &made.json()["data"]["requests_per_minute"]), (201, &json!(3)), "{}", made.text());
+    let id = made.json()["data"]["id"].clone();
+    let (one, two) = (
+        lab.key(json!({ "workspace_id": id })).await,
+        lab.key(json!({ "workspace_id": id, "requests_per_minute": 1 })).await,
+    );
+    let rows = [(&one, 200, "2"), (&two, 200, "0"), (&two, 429, "0"), (&one, 200, "0"), (&one, 429, "0")];
+    for (n, (key, status, left)) in rows.into_iter().enumerate() {
+        let got = lab.chat(key, json!({})).await;
+        assert_eq!((got.status, got.header("x-ratelimit-remaining-requests")), (status, left), "{n}: {}", got.text());
+        let whose = if n == 2 { "limit of this key" } else { "limit of this workspace" };
+        assert!(status == 200 || got.text().contains(whose), "{n}: {}", got.text());
+    }
+    assert_eq!(lab.sim.journal().total(), 3);
+    let lifted = manage(http::Method::PATCH, "/team", json!({ "requests_per_minute": null })).await;
+    assert_eq!((lifted.status, lifted.json()["data"].get("requests_per_minute")), (200, None), "{}", lifted.text());
+    assert_eq!(lab.chat(&one, json!({})).await.status, 200);
+    let wrong = manage(http::Method::PATCH, "/team", json!({ "requests_per_minute": 0 })).await;
+    assert!(wrong.status == 400 && wrong.text().contains("whole number from 1"), "{}", wrong.text());
+}
+
 /// Anthropic's libraries read their own names, in whole, in a stream and in a refusal.
 #[tokio::test]
 async fn anthropics_callers_are_told_in_anthropics_words_too() {
