@@ -9,6 +9,7 @@
 //! and [`compare`] says by how much two runs differ, and how sure that is.
 
 pub mod agenda;
+pub mod cache;
 pub mod compare;
 pub mod dice;
 pub mod past;

@@ -1,7 +1,8 @@
-//! Chores of the repository: `cargo xtask test | lint | loom | bench | clients | conformance | fuzz | postgres | sim`. Each installs what it needs, below `target/` or
+//! Chores of the repository: `cargo xtask test | lint | loom | bench | clients | conformance | fuzz | postgres | sim | cache-sim`. Each installs what it needs, below `target/` or
 //! from Debian's packages.
 
 mod bench;
+mod cache_sim;
 mod clients;
 mod fuzz;
 mod postgres;
@@ -49,6 +50,8 @@ enum Command {
     Bench(bench::Args),
     /// Simulate routing: our strategies beside others, in a table of scenarios.
     Sim(sim::Args),
+    /// Replay streams of requests against what a cache may keep: our policy beside others.
+    CacheSim(cache_sim::Args),
 }
 
 fn main() -> Result<()> {
@@ -62,6 +65,7 @@ fn main() -> Result<()> {
         Command::Postgres { command } => beside_postgres(&command.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Bench(args) => bench::bench(&args),
         Command::Sim(args) => sim::sim(&args),
+        Command::CacheSim(args) => cache_sim::sim(&args),
     }
 }
 

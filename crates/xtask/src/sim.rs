@@ -12,10 +12,18 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What stands between these lines of the page is written by `--write`.
-const BEGIN: &str = "<!-- written by cargo xtask sim --write: begin -->";
-const END: &str = "<!-- written by cargo xtask sim --write: end -->";
-const PAGE: &str = "docs/routing.md";
+const PAGE: Page = Page {
+    path: "docs/routing.md",
+    begin: "<!-- written by cargo xtask sim --write: begin -->",
+    end: "<!-- written by cargo xtask sim --write: end -->",
+};
+
+/// A page of which what stands between two lines is written by `--write`.
+pub(crate) struct Page {
+    pub path: &'static str,
+    pub begin: &'static str,
+    pub end: &'static str,
+}
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -62,7 +70,7 @@ pub fn sim(args: &Args) -> Result<()> {
         report.alone = ALONE.once(&library, alone, 1).get(Figure::Reuse);
     }
     match args.write {
-        true => write(&report.markdown(!args.brief)),
+        true => PAGE.write(&report.markdown(!args.brief)),
         false => {
             println!("{}", report.markdown(!args.brief));
             Ok(())
@@ -99,7 +107,7 @@ fn chapters(library: &Library, scenarios: &[&'static Scenario], entries: &[Entry
     scenarios.iter().enumerate().map(chapter).collect()
 }
 
-fn library(folder: Option<&Path>) -> Result<Library> {
+pub(crate) fn library(folder: Option<&Path>) -> Result<Library> {
     let read = |name: &str| -> Result<Option<String>> {
         let Some(path) = folder.map(|f| f.join(name)).filter(|p| p.exists()) else { return Ok(None) };
         let done = Command::new("gzip").arg("-dc").arg(&path).output().context("gzip could not be started")?;
@@ -124,12 +132,15 @@ fn traffic(library: &Library) -> String {
     )
 }
 
-fn write(tables: &str) -> Result<()> {
-    let path = root().join(PAGE);
-    let page = std::fs::read_to_string(&path).with_context(|| PAGE)?;
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = parts.with_context(|| format!("{PAGE} has no lines {BEGIN} and {END}"))?;
-    std::fs::write(&path, format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", tables.trim()))?;
-    println!("wrote {PAGE}");
-    Ok(())
+impl Page {
+    pub(crate) fn write(&self, tables: &str) -> Result<()> {
+        let Page { path, begin, end } = self;
+        let file = root().join(path);
+        let page = std::fs::read_to_string(&file).with_context(|| *path)?;
+        let parts = page.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+        let (before, after) = parts.with_context(|| format!("{path} has no lines {begin} and {end}"))?;
+        std::fs::write(&file, format!("{before}{begin}\n\n{}\n\n{end}{after}", tables.trim()))?;
+        println!("wrote {path}");
+        Ok(())
+    }
 }

@@ -18,15 +18,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("slip-providers", &["slip-ir", "slip-wire"]),
     ("slip-route", &["slip-ir"]),
     ("slip-quota", &["slip-ir"]),
+    ("slip-cache", &["slip-ir", "slip-wire"]),
     ("slip-store", &["slip-ir", "slip-quota"]),
-    ("slip-server", &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-quota", "slip-store"]),
+    ("slip-server", &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-quota", "slip-cache", "slip-store"]),
     ("slip-sim", &["slip-ir"]),
-    ("slip-lab", &["slip-ir", "slip-route"]),
+    ("slip-lab", &["slip-ir", "slip-route", "slip-cache"]),
     ("slipswitch", &["slip-ir", "slip-server", "slip-sim", "slip-lab", "slip-store", "slip-route", "slip-providers"]),
 ];
 
 /// Crates without I/O, clock or chance of their own.
-const PURE: &[&str] = &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-quota", "slip-lab"];
+const PURE: &[&str] = &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-quota", "slip-cache", "slip-lab"];
 /// What would bring those in.
 const IMPURE: &[&str] = &[
     "tokio",
