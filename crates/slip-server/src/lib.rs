@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod body;
+pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod contents;
@@ -25,6 +26,7 @@ pub mod vitals;
 pub mod world;
 
 use arc_swap::ArcSwap;
+use cache::Cache;
 use contents::Contents;
 use slip_store::{Ledger, Place, Store};
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub struct App {
     pub telemetry: Telemetry,
     /// What was asked and answered, where a key wants it kept.
     pub contents: Contents,
+    /// Answers that are given again.
+    pub cache: Cache,
     /// Where conversations were before.
     pub conversations: Conversations,
     /// Counts requests; round robin takes turns by it.
@@ -61,7 +65,9 @@ impl App {
         let telemetry = Telemetry::default();
         let store = Store::open(place, Some(telemetry.observer()))?;
         store.cap_instance(world.limits.caps);
+        let cache = Cache::new(world.cache.memory, world.cache.largest);
         Ok(Arc::new(App {
+            cache,
             world: ArcSwap::from_pointee(world),
             ledger: store.ledger(),
             contents: Contents::new(store.clone()),

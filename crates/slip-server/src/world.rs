@@ -1,7 +1,7 @@
 //! What one configuration came to: everything a request reads, immutable, swapped as a whole.
 
 use crate::config::{
-    Checked, Fetch, Hedge, HouseConf, Limits, ModelConf, Patience, ProviderConf, ProviderKind, Timeouts,
+    CacheConf, Checked, Fetch, Hedge, HouseConf, Limits, ModelConf, Patience, ProviderConf, ProviderKind, Timeouts,
 };
 use crate::decisions::Decisions;
 use crate::tokens::Keeper;
@@ -82,6 +82,7 @@ pub struct World {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub fetch: Fetch,
+    pub cache: CacheConf,
     /// Where decisions are written down, if anywhere.
     pub decisions: Option<Arc<Decisions>>,
     vitals: ByEndpoint<Arc<Health>>,
@@ -156,6 +157,7 @@ impl World {
             timeouts: conf.timeouts,
             limits: conf.limits,
             fetch: conf.fetch,
+            cache: conf.cache,
             decisions: conf.decision_log.clone().map(|conf| Arc::new(Decisions::new(conf))),
             vitals: known,
             all: vitals,

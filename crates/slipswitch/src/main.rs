@@ -1,6 +1,7 @@
 //! The binary: reads the command line and the environment, once, and hands over.
 
 mod asking;
+mod cache;
 mod cli;
 mod client;
 mod columns;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => runtime.block_on(explain::explain(args)),
         Command::Keys(args) => runtime.block_on(keys::keys(args)),
         Command::Usage(args) => runtime.block_on(usage::usage(args)),
+        Command::Cache(args) => runtime.block_on(cache::cache(args)),
         Command::Export(args) => runtime.block_on(export::export(args)),
         Command::ReadPdf => Ok(()),
     };

@@ -2,6 +2,7 @@
 
 mod activity;
 pub mod analytics;
+mod cache;
 mod content;
 mod credits;
 pub mod explain;
@@ -70,6 +71,7 @@ pub async fn answer(
         To::KeyInfo => key::key(app, caller),
         To::Credits => credits::credits(app, caller),
         To::Activity => activity::activity(app, &query).await,
+        To::Cache(what) => cache::answer(app, what, &query),
         To::Health => Ok(system::health()),
         To::Ready => Ok(system::ready(app, &world)),
         To::Metrics => Ok(system::metrics(app)),

@@ -2,6 +2,7 @@
 
 use super::admit::Caller;
 use super::afford;
+use super::cached::Wish;
 use super::carry::{self, Carried, Engine};
 use super::invoked;
 use super::metadata;
@@ -65,6 +66,8 @@ pub struct Heads {
     pub anthropic_version: Option<HeaderValue>,
     /// The reply is to tell how it was routed.
     pub metadata: bool,
+    /// What it says of answers that are kept.
+    pub cache: Wish,
 }
 
 impl Inbound {
@@ -337,5 +340,6 @@ fn heads(headers: &HeaderMap) -> Heads {
         beta: headers.get("anthropic-beta").or_else(|| headers.get("x-anthropic-beta")).cloned(),
         anthropic_version: headers.get("anthropic-version").cloned(),
         metadata: metadata::wanted(headers),
+        cache: Wish::of(headers),
     }
 }

@@ -1,6 +1,7 @@
 //! What is told in a reply's head: how it came about, and the names of what could not be carried, so that nobody has to ask for the
 //! record to notice.
 
+use super::cached::Told;
 use super::hold::Limits;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use slip_ir::Loss;
@@ -18,6 +19,8 @@ pub struct Head {
     pub strategy: Cow<'static, str>,
     /// Of the caller, where there are any.
     pub limits: Option<Limits>,
+    /// Whether it is another's answer.
+    pub cache: Option<Box<Told>>,
     /// What the gateway itself added.
     pub gateway_us: u64,
 }
@@ -34,6 +37,9 @@ impl Head {
         }
         if let Some(limits) = self.limits {
             limits.put(headers);
+        }
+        if let Some(cache) = self.cache {
+            cache.put(headers);
         }
         // Milliseconds, as browsers read it.
         let (whole, part) = (self.gateway_us / 1000, self.gateway_us % 1000);
@@ -121,7 +127,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         let leeway = Leeway { limit: 60, remaining: 59, resets: Duration::from_millis(61_005) };
         let limits = Some(Limits { requests: Some(leeway), tokens: None });
-        Head { attempts: 2, strategy: "random".into(), limits, gateway_us: 1_042 }.put(&mut headers);
+        Head { attempts: 2, strategy: "random".into(), limits, cache: None, gateway_us: 1_042 }.put(&mut headers);
         assert_eq!(headers["x-slipswitch-attempts"], "2");
         assert_eq!(headers["x-slipswitch-strategy"], "random");
         assert_eq!(headers["x-ratelimit-limit-requests"], "60");

@@ -20,7 +20,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("slip-quota", &["slip-ir"]),
     ("slip-cache", &["slip-ir", "slip-wire"]),
     ("slip-store", &["slip-ir", "slip-quota"]),
-    ("slip-server", &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-quota", "slip-cache", "slip-store"]),
+    (
+        "slip-server",
+        &["slip-ir", "slip-wire", "slip-providers", "slip-route", "slip-quota", "slip-cache", "slip-store"],
+    ),
     ("slip-sim", &["slip-ir"]),
     ("slip-lab", &["slip-ir", "slip-route", "slip-cache"]),
     ("slipswitch", &["slip-ir", "slip-server", "slip-sim", "slip-lab", "slip-store", "slip-route", "slip-providers"]),

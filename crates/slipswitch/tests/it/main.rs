@@ -1,6 +1,7 @@
 //! The whole house, from outside: the real binary over real sockets, with simulated, scripted and replayed upstreams.
 
 mod bad_input;
+mod cache;
 mod cassettes;
 mod cli;
 mod clouds;
