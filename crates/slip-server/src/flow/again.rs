@@ -11,7 +11,7 @@ use crate::clock;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response};
 use slip_cache::Form;
-use slip_ir::{Dialect, Fault, Nano, Price, Tier};
+use slip_ir::{Fault, Nano, Price, Tier};
 use slip_store::Cached;
 use slip_wire::frame::Framing;
 use slip_wire::ops::{self, Manner};
@@ -256,6 +256,7 @@ fn opening(out: BytesMut, flow: Flow, media_type: Option<HeaderValue>) -> Openin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slip_ir::Dialect;
 
     #[test]
     fn a_stream_is_cut_where_its_events_end_and_only_for_a_pause() {

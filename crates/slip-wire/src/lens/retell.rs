@@ -155,7 +155,8 @@ fn bill(document: &[u8], object: &[u8], spans: &mut Spans) {
         return;
     }
     for (key, value) in json::fields(object) {
-        if key.is("cost") {
+        // Some providers tell it as an object of their own, which is not what we charged.
+        if key.is("cost") && value.first().is_some_and(u8::is_ascii_digit) {
             spans.push((place(document, value), b"0"));
         } else if key.is("cost_unknown") {
             spans.push((place(document, value), b"false"));

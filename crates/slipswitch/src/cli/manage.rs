@@ -133,6 +133,18 @@ pub struct KeyLimits {
     #[arg(long, value_name = "DAYS")]
     pub store_content: Option<String>,
 
+    /// Answers are kept to be given again: on, off (unless a request asks for it), or never.
+    #[arg(long, value_name = "WHEN")]
+    pub cache: Option<String>,
+
+    /// For how many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub cache_ttl: Option<String>,
+
+    /// Who shares them: key or workspace.
+    #[arg(long, value_name = "SCOPE")]
+    pub cache_scope: Option<String>,
+
     /// Until when it opens anything: 2027-12-31T23:59:59Z
     #[arg(long, value_name = "TIME")]
     pub expires: Option<String>,

@@ -24,7 +24,7 @@ async fn open(gateway: &Gateway, text: &str) -> Live {
     gateway.open("/api/v1/chat/completions", &chat(text, true)).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_thousand_who_ask_the_same_at_once_are_one_call_and_all_hear_it_whole() {
     let sim = slow(400, 100.0).await;
     let gateway = Arc::new(house(&sim, Dialect::OpenAiChat, ON));
@@ -166,9 +166,10 @@ async fn what_breaks_off_in_the_middle_breaks_off_for_all_in_their_own_words() {
         |text: &str| format!("data: {}\n\n", json!({ "choices": [{ "index": 0, "delta": { "content": text } }] }));
     let pieces = ["one ", "two ", "three "].map(|text| Bytes::from(chunk(text)));
     upstream.always(Script::stream(pieces).paced(Duration::from_millis(150)).ending(slip_sim::scripted::End::Cut));
-    let (a, b) = tokio::join!(gateway.chat(&chat("x", true)), async {
+    let body = chat("x", true);
+    let (a, b) = tokio::join!(gateway.chat(&body), async {
         pause(200).await;
-        gateway.chat(&chat("x", true)).await
+        gateway.chat(&body).await
     });
     assert_eq!((status(&a), status(&b)), ("MISS", "HIT"), "{} {}", a.text(), b.text());
     for got in [&a, &b] {
