@@ -2,17 +2,22 @@
 //! has any of it is for `flow/cached.rs` to say.
 
 use crate::flow::share::Flights;
+use crate::{App, clock};
 use slip_cache::policy::POLICIES;
 use slip_cache::{Key, Limits, Store};
 use slip_ir::Nano;
 use slip_store::Cached;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The longest an answer is kept: OpenRouter's number.
 pub const LONGEST_TTL_S: u32 = 86_400;
 /// What a second of waiting is worth, when it is decided what stays: a hundredth of a cent.
 const SECOND: Nano = Nano(100_000);
+
+/// How often it is looked whose time is up.
+const TIDY: Duration = Duration::from_secs(60);
 
 pub struct Cache {
     pub store: Store,
@@ -65,7 +70,20 @@ impl Cache {
         Counted { hits: of(&self.hits), joined: of(&self.joined), misses: of(&self.misses), saved }
     }
 
-    /// What is kept under this key, whatever its age.
+    /// What is past its time, and asked for by nobody.
+    pub async fn tidy(app: Arc<App>) {
+        loop {
+            tokio::time::sleep(TIDY).await;
+            app.cache.store.expire(clock::unix_ms_signed());
+        }
+    }
+
+    /// What is kept for the key of this hash alone.
+    pub fn forget_all_of(&self, hash: &str) {
+        self.store.purge(|_, header| header.tenant.strip_prefix("key:") == Some(hash));
+    }
+
+    /// What is kept under this digest, whatever its age.
     pub fn forget(&self, key: &Key) {
         self.store.remove(key);
     }

@@ -81,7 +81,10 @@ pub async fn answer(
                 ));
             }
             match app.store.delete_key(&hash).await.map_err(|e| unavailable(&e))? {
-                true => Ok(ok(&json!({ "deleted": true }))),
+                true => {
+                    app.cache.forget_all_of(&hash);
+                    Ok(ok(&json!({ "deleted": true })))
+                }
                 false => Err(missing(&hash)),
             }
         }

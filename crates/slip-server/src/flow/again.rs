@@ -27,7 +27,8 @@ use tokio::time::{Sleep, sleep};
 /// A stream that is told again, in the place of an upstream's body.
 pub struct Again {
     from: From,
-    framing: Framing,
+    /// `None`: bytes that are no messages.
+    framing: Option<Framing>,
     /// What it was called, and what it is called now.
     ids: (String, String),
 }
@@ -55,7 +56,10 @@ impl Again {
                 pieces.pop_front().map(Ok)
             }
         };
-        let retold = |piece: Bytes| lens::retold_events(self.framing, &piece, &self.ids.0, &self.ids.1).into();
+        let retold = |piece: Bytes| match self.framing {
+            Some(framing) => lens::retold_events(framing, &piece, &self.ids.0, &self.ids.1).into(),
+            None => piece,
+        };
         Poll::Ready(piece.map(|piece| piece.map(retold)))
     }
 
@@ -69,11 +73,11 @@ impl Again {
 }
 
 /// Events by themselves, or all of them together where nothing is to come between.
-fn pieces(body: &Bytes, framing: Framing, pace: Duration) -> VecDeque<Bytes> {
+fn pieces(body: &Bytes, framing: Option<Framing>, pace: Duration) -> VecDeque<Bytes> {
     let end: &[u8] = match framing {
         _ if pace.is_zero() => return VecDeque::from([body.clone()]),
-        Framing::Sse => b"\n\n",
-        Framing::Lines => b"\n",
+        Some(Framing::Sse) => b"\n\n",
+        Some(Framing::Lines) => b"\n",
         _ => return VecDeque::from([body.clone()]),
     };
     let (mut pieces, mut from) = (VecDeque::new(), 0);
@@ -169,12 +173,11 @@ impl Trip {
         })
     }
 
-    fn framing(&self) -> Framing {
+    fn framing(&self) -> Option<Framing> {
         match self.inbound.inquiry.as_ref().map(|inquiry| inquiry.manner()) {
-            None => wire(self.inbound.dialect).framing(),
-            Some(Manner::Events) => Framing::Sse,
-            // Bytes that are cut nowhere.
-            Some(_) => Framing::EventStream,
+            None => Some(wire(self.inbound.dialect).framing()),
+            Some(Manner::Events) => Some(Framing::Sse),
+            Some(_) => None,
         }
     }
 
@@ -197,7 +200,8 @@ impl Trip {
         let quirks = Quirks::of(dialect);
         let (bytes, tally) = match answer.form {
             Form::Events => {
-                let events = lens::retold_events(self.framing(), &answer.body, &answer.source, &stamp.id);
+                let framing = wire(dialect).framing();
+                let events = lens::retold_events(framing, &answer.body, &answer.source, &stamp.id);
                 lens::reply_from_stream(dialect, &events, &stamp, quirks)?
             }
             Form::Whole | Form::Raw => {
@@ -264,11 +268,11 @@ mod tests {
             let pieces = pieces(&Bytes::from_static(text.as_bytes()), framing, Duration::from_millis(pace));
             pieces.iter().map(|piece| String::from_utf8_lossy(piece).into_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(told("data: 1\n\ndata: 2\n\n", Framing::Sse, 5), ["data: 1\n\n", "data: 2\n\n"]);
-        assert_eq!(told("data: 1\n\ndata: 2", Framing::Sse, 5), ["data: 1\n\n", "data: 2"]);
-        assert_eq!(told("data: 1\n\ndata: 2\n\n", Framing::Sse, 0), ["data: 1\n\ndata: 2\n\n"]);
-        assert_eq!(told("{}\n{}\n", Framing::Lines, 5), ["{}\n", "{}\n"]);
-        assert_eq!(told("ab", Framing::EventStream, 5), ["ab"]);
+        assert_eq!(told("data: 1\n\ndata: 2\n\n", Some(Framing::Sse), 5), ["data: 1\n\n", "data: 2\n\n"]);
+        assert_eq!(told("data: 1\n\ndata: 2", Some(Framing::Sse), 5), ["data: 1\n\n", "data: 2"]);
+        assert_eq!(told("data: 1\n\ndata: 2\n\n", Some(Framing::Sse), 0), ["data: 1\n\ndata: 2\n\n"]);
+        assert_eq!(told("{}\n{}\n", Some(Framing::Lines), 5), ["{}\n", "{}\n"]);
+        assert_eq!(told("ab", None, 5), ["ab"]);
     }
 
     #[test]

@@ -402,6 +402,9 @@ impl Storing {
         self.bytes = self.bytes.saturating_add(more.len());
         if self.bytes > most {
             self.heard = Vec::new();
+            if let Some(lead) = self.lead.take() {
+                lead.failed("is too long to be shared");
+            }
             return;
         }
         let mut rest = more;

@@ -486,7 +486,11 @@ impl Trip {
     fn afford(&mut self, attempt: &slip_route::Attempt) -> Result<(), Fault> {
         let (want, stream) = (&self.inbound.peek.want, self.inbound.peek.stream);
         match self.book.afford(&attempt.endpoint, want, stream)? {
-            Some(tokens) => self.inbound.limit(tokens),
+            Some(tokens) => {
+                // It will be shorter than what others asked for, who may have more to spend.
+                self.book.lets_go();
+                self.inbound.limit(tokens)
+            }
             None => Ok(()),
         }
     }

@@ -276,6 +276,8 @@ impl Book {
         self.row.provider_name = note.provider.as_str().into();
         self.row.dialect_out = self.row.dialect_in;
         (self.row.cache, self.cache) = (Some(Box::new(cached)), Some(Box::new(told)));
+        // Nothing was decided that other rules would have decided otherwise.
+        self.entry = None;
     }
 
     /// Now it is known what that cost.

@@ -7,9 +7,11 @@
 use super::ferry::Ferry;
 use super::meter::Meter;
 use super::{Tally, is_cut, not_json};
+use crate::frame::eventstream::rewritten;
 use crate::frame::sse::Sink;
 use crate::frame::{Frame, Framer, Framing};
 use crate::{Decode, Quirks, Stamp, json, wire};
+use bytes::BytesMut;
 use memchr::memmem;
 use slip_ir::{Dialect, Event, Fault, FaultKind, Remedy, Reply, fold};
 use std::ops::Range;
@@ -28,8 +30,10 @@ pub fn retold(body: &[u8], old: &str, new: &str) -> Vec<u8> {
 /// The same of messages of a stream, of which none is cut in two.
 pub fn retold_events(framing: Framing, events: &[u8], old: &str, new: &str) -> Vec<u8> {
     if !matches!(framing, Framing::Sse | Framing::Lines) {
-        // Amazon's messages have a checksum each, and neither an id of ours nor a price in them.
-        return events.to_vec();
+        // Each of Amazon's messages has a checksum.
+        let mut out = BytesMut::with_capacity(events.len());
+        rewritten(events, |payload| retold(payload, old, new), &mut out);
+        return out.into();
     }
     if memmem::find(events, MONEY).is_none() {
         return renamed(events, old, new);
@@ -178,7 +182,6 @@ mod tests {
     use super::*;
     use crate::lens::{Lens, reply, stream_from_reply};
     use crate::{End, Stamp};
-    use bytes::BytesMut;
     use serde_json::{Value, json};
     use slip_ir::{Pico, Price, Rates};
     use std::sync::Arc;

@@ -4,6 +4,7 @@
 mod again;
 mod forgetting;
 mod safety;
+mod services;
 mod shared;
 
 use crate::corpus::ask::{Ask, Item, Role};
@@ -116,8 +117,4 @@ async fn pause(ms: u64) {
 /// The surfaces on which it can be told what was said.
 fn surfaces() -> Vec<Surface> {
     Surface::ALL.into_iter().chain(Native::ALL.map(Surface::Native)).collect()
-}
-
-fn management() -> [(&'static str, String); 1] {
-    [("authorization", format!("Bearer {MANAGEMENT}"))]
 }

@@ -136,59 +136,6 @@ fn call_of(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn services_are_answered_again_too() {
-    let sim = sim(Dialect::OpenAiChat).await;
-    let table = |model: &str, output: &str| {
-        format!("{{ id = \"lab/{model}\", upstream = \"up-{model}\", output = [\"{output}\"] }}")
-    };
-    let models = [("embed", "embeddings"), ("rerank", "rerank"), ("image", "image"), ("speech", "speech")];
-    let models = models.map(|(model, output)| table(model, output)).join(", ");
-    let config = format!(
-        "[providers.openai]\nbase_url = \"http://{}/v1\"\nkey = \"k\"\nallow_private = true\nmodels = [{models}]\n\
-         price = {{ input = \"2\", output = \"0\" }}\n",
-        sim.addr()
-    );
-    let gateway = Gateway::start(&(ON.to_owned() + &config));
-    let rows = [
-        ("/api/v1/embeddings", json!({ "model": "lab/embed", "input": ["a", "b"] })),
-        (
-            "/v2/embed",
-            json!({ "model": "lab/embed", "texts": ["a"], "input_type": "search_query", "embedding_types": ["float"] }),
-        ),
-        ("/api/embed", json!({ "model": "lab/embed", "input": "a" })),
-        ("/v1beta/models/lab/embed:embedContent", json!({ "content": { "parts": [{ "text": "a" }] } })),
-        ("/api/v1/images/generations", json!({ "model": "lab/image", "prompt": "a cat" })),
-        ("/api/v1/images", json!({ "model": "lab/image", "prompt": "a cat" })),
-        ("/api/v1/audio/speech", json!({ "model": "lab/speech", "input": "hello", "voice": "alloy" })),
-    ];
-    for (path, body) in rows {
-        let before = sim.journal().total();
-        let first = gateway.post(path, &body).await;
-        if first.status != 200 {
-            panic!("{path}: {}", first.text());
-        }
-        let second = gateway.post(path, &body).await;
-        assert_eq!((status(&first), status(&second)), ("MISS", "HIT"), "{path}: {:?}", first.headers);
-        assert_eq!(sim.journal().total() - before, 1, "{path}");
-        assert_eq!(first.header("content-type"), second.header("content-type"), "{path}");
-        let bare = |got: &Got| match serde_json::from_slice::<Value>(&got.body) {
-            Ok(mut value) => {
-                value["id"] = Value::Null;
-                value["created"] = Value::Null;
-                value["usage"]["cost"] = Value::Null;
-                value["usage"]["cost_details"] = Value::Null;
-                value.to_string()
-            }
-            Err(_) => format!("{:?}", got.body),
-        };
-        assert_eq!(bare(&first), bare(&second), "{path}");
-        let (paid, free) = (gateway.record(&first).await, gateway.record(&second).await);
-        assert_eq!(free["total_cost"], 0.0, "{path}");
-        assert_eq!((&paid["tokens_prompt"], &paid["model"]), (&free["tokens_prompt"], &free["model"]), "{path}");
-    }
-}
-
-#[tokio::test]
 async fn a_stream_is_told_at_the_pace_that_is_asked_for() {
     let sim = sim(Dialect::OpenAiChat).await;
     let gateway = house(&sim, Dialect::OpenAiChat, "[cache]\nenabled = true\npace = \"40ms\"\n\n");

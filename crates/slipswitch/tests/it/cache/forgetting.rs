@@ -64,7 +64,7 @@ async fn what_is_kept_is_listed_counted_and_purged_by_those_who_administer() {
         (&json!(4), &json!(2), &json!(4), &json!(0))
     );
     assert!(told["saved"].as_f64().is_some_and(|saved| saved > 0.0), "{told}");
-    let metrics = gateway.get("/metrics").await.text();
+    let metrics = gateway.manage(Method::GET, "/metrics", Value::Null).await.text();
     for line in [
         "slipswitch_cache_answers{outcome=\"hit\"} 2",
         "slipswitch_cache_answers{outcome=\"miss\"} 4",
@@ -94,5 +94,10 @@ async fn what_is_kept_is_listed_counted_and_purged_by_those_who_administer() {
     assert!(cli(&["purge", "--model", "lab/*"]).starts_with("forgot 1 answers"));
     assert!(cli(&["purge", "--all"]).starts_with("forgot 0 answers"));
     assert_eq!(status(&gateway.chat(&chat("a", false)).await), "MISS");
-    let _ = management();
+
+    // What was kept for a key is gone with it.
+    gateway.chat_as(&other, &chat("e", false)).await;
+    assert_eq!(entries(&gateway).await.len(), 2);
+    assert_eq!(gateway.manage(Method::DELETE, &format!("/api/v1/keys/{hash}"), Value::Null).await.status, 200);
+    assert_eq!(entries(&gateway).await.len(), 1);
 }
