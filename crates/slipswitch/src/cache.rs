@@ -22,7 +22,7 @@ pub async fn cache(args: Cache) -> Result<(), Ending> {
 
 /// What is meant, as the end of an address.
 fn query(some: &CacheSome) -> String {
-    let said = [("model", &some.model), ("key", &some.of), ("prefix", &some.prefix)];
+    let said = [("model", &some.model), ("api_key_hash", &some.of), ("prefix", &some.prefix)];
     let pairs = said.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_deref()?))));
     let all = some.all.then(|| "all=true".to_owned());
     pairs.chain(all).collect::<Vec<_>>().join("&")

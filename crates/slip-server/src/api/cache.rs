@@ -57,7 +57,7 @@ impl<'a> Meant<'a> {
             key_prefix: query.get("prefix"),
             ..Select::default()
         };
-        Meant { select, key: query.get("key") }
+        Meant { select, key: query.get("api_key_hash") }
     }
 
     fn is_all(&self) -> bool {
@@ -113,7 +113,7 @@ fn shown(entry: &Entry, now: i64) -> Value {
 fn purge(app: &App, query: &Query) -> Result<Response<Body>, Fault> {
     let meant = Meant::of(query);
     if meant.is_all() && query.get("all") != Some("true") {
-        return Err(bad("all", "which? name a `model`, a `key` or a `prefix`, or say `all=true`"));
+        return Err(bad("all", "which? name a `model`, an `api_key_hash` or a `prefix`, or say `all=true`"));
     }
     let purged = app.cache.store.purge(|key, header| meant.takes(key, header));
     Ok(ok(&json!({ "data": { "entries": purged.entries, "bytes": purged.bytes } })))

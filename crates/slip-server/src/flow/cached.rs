@@ -36,6 +36,17 @@ const TURNS: u32 = 64;
 /// What is held of an answer that others wait for.
 const LONGEST_SHARED: usize = 16 * 1024 * 1024;
 
+/// What a response in OpenAI's newer dialect repeats of its request, and the digest of the body leaves out.
+const REPEATED: [&str; 7] = [
+    "metadata",
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "service_tier",
+];
+
 thread_local! {
     static KEYER: RefCell<Keyer> = RefCell::default();
 }
@@ -256,6 +267,14 @@ fn policy(rules: &[u8; 32], inbound: &Inbound, manner: Manner) -> Vec<u8> {
     for head in [&inbound.heads.beta, &inbound.heads.anthropic_version] {
         policy.extend_from_slice(head.as_ref().map_or(b"", |value| value.as_bytes()));
         policy.push(0);
+    }
+    // Here the reply repeats what the request said of itself, which must not be another's.
+    if inbound.dialect == Dialect::Responses {
+        for name in REPEATED {
+            let said = inbound.peek.member(name).and_then(|member| inbound.raw.get(member.value.clone()));
+            policy.extend_from_slice(said.unwrap_or_default());
+            policy.push(0);
+        }
     }
     // A service's answer is kept in the form it was asked for; a chat's can be told in either.
     if let Some(inquiry) = &inbound.inquiry {
@@ -488,8 +507,9 @@ impl Storing {
             Some(Finish::Length | Finish::ContentFilter | Finish::Error) => false,
             None => !chat,
         };
+        // Whoever asked may have left, while others read it to its end.
         whole
-            && row.status == 200
+            && (row.status == 200 || row.cancelled)
             && self.caching.one
             && (!calls || self.caching.tool_calls)
             && bytes <= self.caching.largest

@@ -385,7 +385,9 @@ impl Drop for Relay {
     fn drop(&mut self) {
         let Some(run) = self.run.take() else { return };
         let here = tokio::runtime::Handle::try_current();
-        if let (true, Ok(here)) = (run.book.is_followed() && !std::thread::panicking(), here) {
+        // Handed over once: what drops it again is the end of everything.
+        let followed = run.book.is_followed() && !self.left && !std::thread::panicking();
+        if let (true, Ok(here)) = (followed, here) {
             here.spawn(self.hand_over(run));
             return;
         }

@@ -19,7 +19,7 @@ use std::ops::Range;
 /// Where a reply tells what it cost.
 const BILLS: [&str; 3] = ["usage", "usageMetadata", "meta"];
 /// What may stand around that.
-const AROUND: [&str; 2] = ["response", "message"];
+const AROUND: [&str; 3] = ["response", "message", "delta"];
 const MONEY: &[u8] = b"\"cost";
 
 /// A whole answer, or bytes that are no text at all.

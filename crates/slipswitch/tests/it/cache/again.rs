@@ -78,6 +78,19 @@ async fn what_is_spelt_otherwise_is_the_same_request_and_what_is_otherwise_is_no
 }
 
 #[tokio::test]
+async fn a_reply_never_repeats_what_another_request_said_of_itself() {
+    let sim = sim(Dialect::Responses).await;
+    let gateway = house(&sim, Dialect::Responses, ON);
+    let ask = |who: &str| json!({ "model": MODEL, "input": "hello", "metadata": { "who": who } });
+    for (who, told) in [("anneliese", "MISS"), ("robert", "MISS"), ("anneliese", "HIT"), ("robert", "HIT")] {
+        let got = gateway.post("/api/v1/responses", &ask(who)).await;
+        assert_eq!((got.status, status(&got)), (200, told), "{who}: {}", got.text());
+        let others = if who == "anneliese" { "robert" } else { "anneliese" };
+        assert!(!got.text().contains(others), "{who}: {}", got.text());
+    }
+}
+
+#[tokio::test]
 async fn only_what_is_whole_and_does_nothing_is_kept() {
     let upstream = Scripted::start().await.expect("a socket");
     let config = provider("one", Dialect::OpenAiChat, &upstream.base_url(), &[MODEL]);
@@ -141,7 +154,7 @@ async fn a_stream_is_told_at_the_pace_that_is_asked_for() {
     let gateway = house(&sim, Dialect::OpenAiChat, "[cache]\nenabled = true\npace = \"40ms\"\n\n");
     let body = chat("count to 20", true);
     let first = gateway.chat(&body).await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let second = gateway.chat(&body).await;
     assert_eq!((status(&second), second.content()), ("HIT", first.content()));
     let (took, events) = (began.elapsed(), second.events().len() as u32);

@@ -96,8 +96,10 @@ async fn when_the_one_who_asked_hangs_up_the_others_hear_the_rest() {
     let record = gateway.record_left(&id).await;
     assert_eq!((&record["cancelled"], &record["finish_reason"]), (&json!(true), &json!("stop")), "{record}");
     assert!(record["total_cost"].as_f64().is_some_and(|cost| cost > 0.0), "{record}");
-    // And it is kept, though whoever paid for it is not on record as having read it.
     assert_eq!(sim.journal().entries()[0].cancelled, None);
+    // And it is kept.
+    let again = gateway.chat(&chat("count to 30", true)).await;
+    assert_eq!((status(&again), again.content()), ("HIT", text));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn what_a_recorded_provider_said_is_told_again_as_it_was() {
             let model = model(case);
             let bed = Bed { gateway: gateway.clone(), case: case.clone(), model, replay: replay.clone() };
             let mut told = false;
-            for leg in bed.legs().into_iter().filter(|leg| leg.recorded || leg.surface.native().is_none()) {
+            for leg in bed.legs() {
                 let name =
                     format!("{} as {} {}", case.id, leg.surface.name(), if leg.stream { "streamed" } else { "whole" });
                 let before = replay.journal().total();
