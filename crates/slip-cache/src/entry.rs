@@ -5,7 +5,7 @@ use bytes::Bytes;
 use slip_ir::{Dialect, Nano};
 
 /// What an entry takes beside its own bytes: its places in the maps, and its share of the past that the policy remembers.
-pub const OVERHEAD: u64 = 640;
+pub const OVERHEAD: u64 = 768;
 
 /// How a reply's body is spelt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@
 //! that other balancers publish. Start reading at [`run`], then [`site`] and [`scenario`].
 //!
 //! The same clock and the same code replay what really happened: [`past`] answers as a decision log shows that providers answered,
-//! and [`compare`] says by how much two runs differ, and how sure that is.
+//! and [`compare`] says by how much two runs differ, and how sure that is. [`cache`] replays streams of requests against the
+//! policies of `slip-cache`.
 
 pub mod agenda;
 pub mod cache;

@@ -33,10 +33,17 @@ struct Span {
     ours: bool,
 }
 
+/// The name of a member, and whether it is another's that stands for this one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Name {
+    span: Span,
+    alias: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Value {
     kind: Kind,
-    key: Span,
+    name: Name,
     span: Span,
     /// The place on the tape after it and everything in it.
     end: u32,
@@ -59,8 +66,8 @@ struct Open {
     object: bool,
     /// Of the rows, those whose path leads here: a bit each.
     rows: u64,
-    /// A member of it was passed over.
-    passed: bool,
+    /// Those whose member was here: a bit each. What is passed over must not be said twice either.
+    seen: u64,
 }
 
 fn piece<'a>(body: &'a [u8], text: &'a [u8], span: Span) -> &'a [u8] {
@@ -86,21 +93,21 @@ impl Tape {
             return Err(Refusal::NotJson);
         }
         let mut open: Vec<Open> = Vec::with_capacity(MAX_DEPTH as usize);
-        let mut here = (Span::default(), rows_at_the_root(rows));
+        let mut here = (Name::default(), rows_at_the_root(rows));
         loop {
-            let (key, live) = here;
+            let (name, live) = here;
             if self.values.len() >= MAX_VALUES {
                 return Err(Refusal::TooLarge);
             }
             let at = self.values.len() as u32;
-            match self.value(&mut cursor, key)? {
+            match self.value(&mut cursor, name)? {
                 Kind::Object => {
                     cursor.object().map_err(|_| Refusal::NotJson)?;
-                    open.push(Open { at, first: true, object: true, rows: live, passed: false });
+                    open.push(Open { at, first: true, object: true, rows: live, seen: 0 });
                 }
                 Kind::Array => {
                     cursor.array().map_err(|_| Refusal::NotJson)?;
-                    open.push(Open { at, first: true, object: false, rows: live, passed: false });
+                    open.push(Open { at, first: true, object: false, rows: live, seen: 0 });
                 }
                 _ => {}
             }
@@ -113,16 +120,16 @@ impl Tape {
                 let next = match inner.object {
                     true => self.member(&mut cursor, inner, rows, level)?,
                     false => match cursor.item(&mut inner.first).map_err(|_| Refusal::NotJson)? {
-                        true => Some((Span::default(), lead(rows, inner.rows, level, |step| step == "*"))),
+                        true => Some((Name::default(), lead(rows, inner.rows, level, |step| step == "*"))),
                         false => None,
                     },
                 };
                 if let Some(next) = next {
                     break next;
                 }
-                let (at, passed) = (inner.at as usize, inner.passed);
+                let (at, seen) = (inner.at as usize, inner.seen);
                 open.pop();
-                let bare = passed && self.values.len() == at + 1;
+                let bare = seen != 0 && self.values.len() == at + 1;
                 if bare && open.last().is_some_and(|outer| !outer.object) {
                     // An element of which nothing is left (a cache point) is no element.
                     self.values.truncate(at);
@@ -143,47 +150,44 @@ impl Tape {
         inner: &mut Open,
         rows: &'static [Row],
         level: usize,
-    ) -> Result<Option<(Span, u64)>, Refusal> {
+    ) -> Result<Option<(Name, u64)>, Refusal> {
         let bad = |_| Refusal::NotJson;
         while let Some(name) = cursor.key(&mut inner.first).map_err(bad)? {
             let live = lead(rows, inner.rows, level, |step| name.is(step));
-            let start = cursor.peek();
-            let Some(row) = ending(rows, live, level) else {
-                // An explicit null says what silence says, at the top.
-                if level == 1 && start == Some(b'n') {
-                    cursor.value().map_err(bad)?;
-                    continue;
-                }
-                return Ok(Some((self.span(&name), live)));
+            cursor.peek();
+            let Some((bit, row)) = ending(rows, live, level) else {
+                return Ok(Some((Name { span: self.span(&name), alias: false }, live)));
             };
+            if inner.seen & bit != 0 {
+                return Err(Refusal::Twice(row.name()));
+            }
+            inner.seen |= bit;
             let ahead = cursor.at();
             let value = cursor.value().map_err(bad)?;
             match row.say {
-                Say::Nothing => inner.passed = true,
-                Say::Usual(usual) if self.is_usual(value, usual) => {}
-                Say::Live if !matches!(value, b"null" | b"false" | b"[]") => {
-                    return Err(Refusal::Live(row.name()));
-                }
+                Say::Nothing => continue,
+                Say::Usual(usual) if self.is_usual(value, usual) => continue,
+                Say::Live if matches!(value, b"null" | b"false" | b"[]") => continue,
+                Say::Live => return Err(Refusal::Live(row.name())),
                 Say::LiveIf(words) if starts(value, words) => return Err(Refusal::Live(row.name())),
-                _ if level == 1 && value == b"null" => {}
-                Say::Live => {}
+                Say::Alias(_) | Say::Usual(_) | Say::LiveIf(_) => {}
+            }
+            cursor.skip_to(ahead);
+            let name = match row.say {
                 Say::Alias(other) => {
-                    cursor.skip_to(ahead);
                     let from = self.text.len() as u32;
                     self.text.extend_from_slice(other.as_bytes());
-                    return Ok(Some((Span { from, length: other.len() as u32, ours: true }, live)));
+                    Name { span: Span { from, length: other.len() as u32, ours: true }, alias: true }
                 }
-                Say::Usual(_) | Say::LiveIf(_) => {
-                    cursor.skip_to(ahead);
-                    return Ok(Some((self.span(&name), live)));
-                }
-            }
+                _ => Name { span: self.span(&name), alias: false },
+            };
+            return Ok(Some((name, live)));
         }
         Ok(None)
     }
 
     /// Puts what comes next on the tape; of an object or array the beginning.
-    fn value(&mut self, cursor: &mut Cursor<'_>, key: Span) -> Result<Kind, Refusal> {
+    fn value(&mut self, cursor: &mut Cursor<'_>, name: Name) -> Result<Kind, Refusal> {
         let bad = |_| Refusal::NotJson;
         let start = cursor.peek().ok_or(Refusal::NotJson)?;
         let (kind, span) = match start {
@@ -210,7 +214,7 @@ impl Tape {
             }
         };
         let end = self.values.len() as u32 + 1;
-        self.values.push(Value { kind, key, span, end });
+        self.values.push(Value { kind, name, span, end });
         Ok(kind)
     }
 
@@ -282,25 +286,35 @@ impl Writer<'_> {
     }
 
     fn object(&mut self, at: u32, end: u32) -> Result<(), Refusal> {
-        let base = self.order.len();
+        let (root, base) = (at == 0, self.order.len());
         let mut next = at + 1;
         while next < end {
             self.order.push(next);
             next = self.after(next);
         }
         let (values, body, text) = (self.values, self.body, self.text);
-        let name = |at: u32| values.get(at as usize).map_or(&[][..], |value| piece(body, text, value.key));
+        let member = |at: &u32| values.get(*at as usize);
+        let name = |at: &u32| member(at).map_or(&[][..], |value| piece(body, text, value.name.span));
+        let is_null = |at: &u32| member(at).is_some_and(|value| value.kind == Kind::Null);
+        let is_alias = |at: &u32| member(at).is_some_and(|value| value.name.alias);
         let members = self.order.get_mut(base..).unwrap_or_default();
-        members.sort_unstable_by(|a, b| name(*a).cmp(name(*b)));
-        if let Some(twice) = members.array_windows().find(|[a, b]| name(*a) == name(*b)) {
-            let shown: String = String::from_utf8_lossy(name(twice[0])).chars().take(64).collect();
+        members.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        // Of two names of one member, one may well be null.
+        let clash =
+            |[a, b]: &&[u32; 2]| name(a) == name(b) && !(is_alias(a) != is_alias(b) && (is_null(a) || is_null(b)));
+        if let Some([twice, _]) = members.array_windows().find(clash) {
+            let shown: String = String::from_utf8_lossy(name(twice)).chars().take(64).collect();
             return Err(Refusal::Twice(shown));
         }
         self.out.put(b"{");
         for nth in base..self.order.len() {
-            let Some(member) = self.order.get(nth).copied() else { break };
-            self.out.text(b's', name(member));
-            self.value(member)?;
+            let Some(at) = self.order.get(nth).copied() else { break };
+            // At the top, an explicit null says what silence says.
+            if root && is_null(&at) {
+                continue;
+            }
+            self.out.text(b's', name(&at));
+            self.value(at)?;
         }
         self.out.put(b"}");
         self.order.truncate(base);
@@ -331,14 +345,16 @@ fn lead(rows: &[Row], mut live: u64, level: usize, step: impl Fn(&str) -> bool) 
     on
 }
 
-/// The row whose path ends at this level.
+/// The row whose path ends at this level, and its bit.
 #[inline]
-fn ending(rows: &'static [Row], mut live: u64, level: usize) -> Option<&'static Row> {
+fn ending(rows: &'static [Row], mut live: u64, level: usize) -> Option<(u64, &'static Row)> {
     while live != 0 {
-        let row = rows.get(live.trailing_zeros() as usize)?;
+        let nth = live.trailing_zeros();
         live &= live - 1;
-        if row.path.len() == level {
-            return Some(row);
+        if let Some(row) = rows.get(nth as usize)
+            && row.path.len() == level
+        {
+            return Some((1 << nth, row));
         }
     }
     None

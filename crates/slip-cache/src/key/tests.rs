@@ -1,3 +1,5 @@
+//! Pairs of bodies that are the same request, pairs that are not, and any body written anew.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value, json};
@@ -56,6 +58,8 @@ fn spelling_order_and_delivery_make_no_other_request() {
         assert_eq!(chat(base), chat(&base.replacen('{', &format!("{{{member},"), 1)), "{member}");
     }
     assert_eq!(chat(base), chat(&base.replace("max_tokens", "max_completion_tokens")));
+    let both = base.replace(r#""max_tokens":100"#, r#""max_tokens":null,"max_completion_tokens":100"#);
+    assert_eq!(chat(base), chat(&both));
     assert_eq!(chat(base), chat(&base.replace(r#""model":"m""#, r#""model":"alias-of-m""#)));
     assert_eq!(
         chat(
@@ -183,6 +187,9 @@ fn some_requests_have_no_key_and_it_is_said_why() {
         (OpenAiChat, r#"{"a":1,"\u0061":2}"#, twice("a")),
         (OpenAiChat, r#"{"m":[{"deep":1,"b":2,"deep":1}]}"#, twice("deep")),
         (OpenAiChat, r#"{"max_tokens":1,"max_completion_tokens":1}"#, twice("max_tokens")),
+        (OpenAiChat, r#"{"n":2,"n":1}"#, twice("n")),
+        (OpenAiChat, r#"{"stream":true,"stream":true}"#, twice("stream")),
+        (OpenAiChat, r#"{"stop":null,"stop":"x"}"#, twice("stop")),
         (OpenAiChat, r#"{"web_search_options":{}}"#, live("web_search_options")),
         (OpenAiChat, r#"{"plugins":[{"id":"web"}]}"#, live("plugins.*.id")),
         (OpenAiChat, r#"{"tools":[{"type":"function"},{"type":"openrouter:web_search"}]}"#, live("tools.*.type")),

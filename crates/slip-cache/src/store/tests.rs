@@ -1,3 +1,5 @@
+//! A store is a map that may forget, and never mistakes one thing for another.
+
 use super::*;
 use crate::entry::Form;
 use crate::policy::{POLICIES, named};
@@ -193,7 +195,7 @@ fn many_threads_find_only_what_is_theirs() {
                         Some(found) => assert_eq!(found, format!("answer {n}")),
                         None => _ = store.put(entry(n), NOW),
                     }
-                    if n % 512 == 0 {
+                    if n.is_multiple_of(512) {
                         store.purge(|_, header| header.model == "a/1");
                     }
                 }
