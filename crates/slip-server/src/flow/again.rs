@@ -5,7 +5,7 @@ use super::cached::{self, Answer, Caching, Note, Told, Way};
 use super::judge::{self, Flow, Opening, Whole};
 use super::relay::Relay;
 use super::settle::Book;
-use super::share::Follower;
+use super::share::{Follower, Watch};
 use super::{Trip, lower};
 use crate::clock;
 use bytes::{Bytes, BytesMut};
@@ -22,7 +22,8 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Sleep, sleep};
+use tokio::task::JoinHandle;
+use tokio::time::{Sleep, sleep, timeout};
 
 /// A stream that is told again, in the place of an upstream's body.
 pub struct Again {
@@ -68,6 +69,64 @@ impl Again {
         match &self.from {
             From::Live(follower) => follower.cost(),
             From::Kept { .. } => None,
+        }
+    }
+}
+
+/// How often it is looked whether anybody still waits.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A request that goes on without its caller, for as long as others wait for its answer.
+struct Going<T> {
+    task: JoinHandle<Option<T>>,
+    watch: Watch,
+    done: bool,
+}
+
+impl<T: Send + 'static> Going<T> {
+    fn begin(work: impl Future<Output = T> + Send + 'static, watch: Watch) -> Going<T> {
+        let looks = watch.clone();
+        let mut work = Box::pin(work);
+        let task = tokio::spawn(async move {
+            loop {
+                match timeout(LOOK, work.as_mut()).await {
+                    Ok(done) => return Some(done),
+                    Err(_) if looks.is_deserted() => return None,
+                    Err(_) => {}
+                }
+            }
+        });
+        Going { task, watch, done: false }
+    }
+}
+
+impl<T> Future for Going<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match std::task::ready!(Pin::new(&mut self.task).poll(cx)) {
+            Ok(Some(done)) => {
+                self.done = true;
+                Poll::Ready(done)
+            }
+            Err(e) if e.is_panic() => {
+                self.done = true;
+                // Whoever waits for it here knows what to say of that.
+                std::panic::resume_unwind(e.into_panic())
+            }
+            // Everything ends.
+            Ok(None) | Err(_) => {
+                self.done = true;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> Drop for Going<T> {
+    fn drop(&mut self) {
+        if !self.done && !self.watch.leaves() {
+            self.task.abort();
         }
     }
 }
@@ -122,8 +181,12 @@ impl Trip {
                 }
             },
             Way::Own(storing) => {
+                let watch = storing.watch();
                 self.book.keeps(storing);
-                self.whole().await
+                match watch {
+                    None => self.whole().await,
+                    Some(watch) => Going::begin(self.whole(), watch).await,
+                }
             }
             // Nobody who asks for a whole is told to follow.
             Way::Follow { .. } => self.whole().await,
@@ -147,8 +210,12 @@ impl Trip {
             },
             Way::Follow { follower, note } => Ok(self.follows(follower, &note)),
             Way::Own(storing) => {
+                let watch = storing.watch();
                 self.book.keeps(storing);
-                self.streamed().await
+                match watch {
+                    None => self.streamed().await,
+                    Some(watch) => Going::begin(self.streamed(), watch).await,
+                }
             }
         }
     }

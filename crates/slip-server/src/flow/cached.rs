@@ -3,7 +3,7 @@
 
 use super::admit::Caller;
 use super::read::Inbound;
-use super::share::{Begun, Follower, Lead, Seat};
+use super::share::{Begun, Follower, Lead, Seat, Watch};
 use super::{bounds, refuse};
 use crate::App;
 use crate::cache::LONGEST_TTL_S;
@@ -365,7 +365,8 @@ impl Caching {
             (Manner::Events, _) => Form::Events,
             (Manner::Bytes, _) => Form::Raw,
         };
-        Way::Own(Box::new(Storing { caching: self, lead, form, note: None, heard: Vec::new(), bytes: 0 }))
+        let watch = lead.as_ref().map(Lead::watch);
+        Way::Own(Box::new(Storing { caching: self, lead, watch, form, note: None, heard: Vec::new(), bytes: 0 }))
     }
 
     fn kept(&self, plan: &Plan) -> Option<Arc<Answer>> {
@@ -400,6 +401,7 @@ fn fits(note: &Note, plan: &Plan) -> bool {
 pub struct Storing {
     caching: Box<Caching>,
     lead: Option<Lead>,
+    watch: Option<Watch>,
     form: Form,
     note: Option<Note>,
     heard: Vec<Bytes>,
@@ -445,6 +447,16 @@ impl Storing {
         self.note = Some(note);
         self.bytes = bytes.len();
         self.heard = vec![bytes.clone()];
+    }
+
+    /// Looks after it, where others may wait for it.
+    pub fn watch(&self) -> Option<Watch> {
+        self.watch.clone()
+    }
+
+    /// It went on for others after its caller had left.
+    pub fn is_left(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::has_left)
     }
 
     /// Others read along.

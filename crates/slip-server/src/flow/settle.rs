@@ -538,6 +538,7 @@ impl Book {
     pub fn settle(&mut self, tally: Tally, cancelled: bool) {
         let Some(slot) = self.slot.take() else { return };
         let now = clock::now();
+        let cancelled = cancelled || self.storing.as_ref().is_some_and(|storing| storing.is_left());
         let row = &mut self.row;
         row.cancelled = cancelled;
         row.finish = tally.finish.or_else(|| tally.fault.as_ref().map(|_| Finish::Error));

@@ -7,6 +7,7 @@ use slip_cache::Key;
 use slip_ir::{Fault, FaultKind, Nano, Remedy};
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -166,6 +167,10 @@ impl Lead {
         if self.open { open(&self.flight.0).followers } else { 0 }
     }
 
+    pub fn watch(&self) -> Watch {
+        Watch { flight: self.flight.clone(), left: Arc::default() }
+    }
+
     fn close(&mut self, stage: Stage) {
         if std::mem::replace(&mut self.open, false) {
             // First out of the map, so that nobody joins what is over.
@@ -178,6 +183,30 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         self.close(Stage::Gone);
+    }
+}
+
+/// Looks after a request that may go on without its caller.
+#[derive(Clone)]
+pub struct Watch {
+    flight: Arc<Flight>,
+    left: Arc<AtomicBool>,
+}
+
+impl Watch {
+    /// The caller has left. True if others wait.
+    pub fn leaves(&self) -> bool {
+        self.left.store(true, Ordering::Relaxed);
+        !self.is_deserted()
+    }
+
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// And so have all the others.
+    pub fn is_deserted(&self) -> bool {
+        self.has_left() && open(&self.flight.0).followers == 0
     }
 }
 

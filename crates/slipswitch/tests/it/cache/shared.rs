@@ -119,7 +119,7 @@ async fn when_all_have_hung_up_the_provider_stops() {
 }
 
 #[tokio::test]
-async fn when_the_one_who_asked_hangs_up_before_anything_came_another_asks_once_for_all() {
+async fn when_the_one_who_asked_hangs_up_before_anything_came_the_call_goes_on_for_the_others() {
     for stream in [true, false] {
         let sim = slow(600, 0.0).await;
         let gateway = Arc::new(house(&sim, Dialect::OpenAiChat, ON));
@@ -129,11 +129,38 @@ async fn when_the_one_who_asked_hangs_up_before_anything_came_another_asks_once_
         let crowd: Vec<_> = (0..10).map(|_| tokio::spawn(ask(gateway.clone()))).collect();
         pause(150).await;
         leader.abort();
+        let mut source = String::new();
         for one in crowd {
             let got = one.await.expect("it ends");
-            assert!(got.content().contains('9'), "{}", got.text());
+            assert!(got.content().contains('9') && status(&got) == "HIT", "{}", got.text());
+            source = got.header("x-openrouter-cache-source-id").to_owned();
         }
-        assert_eq!(sim.journal().total(), 2, "{stream}");
+        assert_eq!(sim.journal().total(), 1, "{stream}");
+        let record = gateway.record_left(&source).await;
+        assert_eq!((&record["cancelled"], &record["slipswitch"]["status"]), (&json!(true), &json!(499)), "{record}");
+        assert!(record["total_cost"].as_f64().is_some_and(|cost| cost > 0.0), "{record}");
+        assert_eq!(status(&gateway.chat(&chat("count to 9", stream)).await), "HIT");
+    }
+}
+
+#[tokio::test]
+async fn when_nobody_waits_any_more_before_anything_came_the_provider_stops() {
+    for stream in [true, false] {
+        let sim = slow(10_000, 0.0).await;
+        let gateway = Arc::new(house(&sim, Dialect::OpenAiChat, ON));
+        let ask = |gateway: Arc<Gateway>| async move { gateway.chat(&chat("count to 9", stream)).await };
+        let leader = tokio::spawn(ask(gateway.clone()));
+        pause(150).await;
+        let follower = tokio::spawn(ask(gateway.clone()));
+        pause(150).await;
+        leader.abort();
+        pause(150).await;
+        assert!(sim.journal().entries()[0].cancelled.is_none(), "somebody still waits");
+        follower.abort();
+        let patience = Duration::from_secs(4);
+        let seen = sim.journal().wait_until(patience, |all| all.iter().any(|e| e.cancelled.is_some())).await;
+        assert!(seen[0].cancelled.is_some(), "{stream}");
+        assert_eq!(stats(&gateway).await["in_flight"], 0, "{stream}");
     }
 }
 
