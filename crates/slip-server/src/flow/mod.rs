@@ -377,13 +377,14 @@ impl Trip {
             kept.answered(&whole.bytes);
         }
         self.book.tells(&whole.bytes, &whole.media_type, &whole.tally);
+        let id = self.book.id().to_owned();
+        self.book.settle(*whole.tally, false);
         let mut response = Response::new(Body::full(whole.bytes));
         let headers = response.headers_mut();
         refuse::common(headers);
-        refuse::stamp(headers, self.book.id(), Some(provider));
+        refuse::stamp(headers, &id, Some(provider));
         headers.insert(http::header::CONTENT_TYPE, whole.media_type);
         head.put(headers);
-        self.book.settle(*whole.tally, false);
         tell(response, losses)
     }
 
