@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod body;
+pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod contents;
@@ -27,6 +28,7 @@ pub mod vitals;
 pub mod world;
 
 use arc_swap::ArcSwap;
+use cache::Cache;
 use contents::Contents;
 use queue::door::Door;
 use slip_store::{Key, Ledger, Masters, Place, Store};
@@ -46,6 +48,8 @@ pub struct App {
     pub telemetry: Telemetry,
     /// What was asked and answered, where a key wants it kept.
     pub contents: Contents,
+    /// Answers that are given again.
+    pub cache: Cache,
     /// Where conversations were before.
     pub conversations: Conversations,
     /// Who guessed wrong when an app was signed in.
@@ -81,7 +85,9 @@ impl App {
         door.set(world.limits.max_concurrent, world.limits.queue);
         let store = Store::open_with(place, masters, world.durable, Some(telemetry.observer()))?;
         store.cap_instance(world.limits.caps);
+        let cache = Cache::new(world.cache.memory, world.cache.largest);
         Ok(Arc::new(App {
+            cache,
             world: ArcSwap::from_pointee(world),
             ledger: store.ledger(),
             contents: Contents::new(store.clone()),

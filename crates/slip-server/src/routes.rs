@@ -58,6 +58,8 @@ pub enum To {
     KeyInfo,
     Keys(Keys),
     Credits,
+    /// Answers that are given again.
+    Cache(Cache),
     Activity,
     /// Workspaces, members and guardrails.
     Team(Team),
@@ -71,6 +73,14 @@ pub enum To {
     OllamaShow,
     OllamaRunning,
     OllamaVersion,
+}
+
+/// What is done with answers that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    Stats,
+    List,
+    Purge,
 }
 
 /// What is done with keys.
@@ -316,6 +326,27 @@ pub static ROUTES: &[Route] = &[
     ),
     route(Method::GET, "/key", Auth::AnyKey, To::KeyInfo, "the key you are using"),
     route(Method::GET, "/auth/key", Auth::AnyKey, To::KeyInfo, "its old name"),
+    route(
+        Method::GET,
+        "/cache",
+        Auth::Management,
+        To::Cache(Cache::Stats),
+        "how many answers are kept, and what giving them again has saved",
+    ),
+    route(
+        Method::GET,
+        "/cache/entries",
+        Auth::Management,
+        To::Cache(Cache::List),
+        "the answers that are kept, without what they say",
+    ),
+    route(
+        Method::DELETE,
+        "/cache/entries",
+        Auth::Management,
+        To::Cache(Cache::Purge),
+        "forget those of a model, a key or a prefix; all of them with `?all=true`",
+    ),
     route(Method::GET, "/keys", Auth::Management, To::Keys(Keys::List), "all keys of a workspace"),
     route(
         Method::POST,

@@ -6,6 +6,7 @@
 mod endpoints;
 
 use crate::App;
+use crate::cache::Cache;
 use crate::queue::Counts;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -52,6 +53,11 @@ struct Hedge {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
 pub struct Telemetry {
     registry: Registry,
     counters: Counters,
@@ -60,6 +66,17 @@ pub struct Telemetry {
     undecided: Gauge,
     kept: Gauge,
     unkept: Gauge,
+    cache: Cached,
+}
+
+/// Of answers that are given again. Counted elsewhere, told here.
+#[derive(Default)]
+struct Cached {
+    answers: Family<Outcome, Gauge>,
+    saved: Gauge<f64, AtomicU64>,
+    entries: Gauge,
+    bytes: Gauge,
+    evicted: Gauge,
 }
 
 /// The part that counts. Cheap to clone; every clone counts into the same numbers.
@@ -135,7 +152,14 @@ impl Default for Telemetry {
             "Such content there was no room for, or that could not be written",
             unkept.clone(),
         );
-        Telemetry { registry, counters, in_flight, backlog, undecided, kept, unkept }
+        let cache = Cached::default();
+        let told = "Requests that may be answered with another's answer, by what came of it: hit, joined, miss";
+        registry.register("cache_answers", told, cache.answers.clone());
+        registry.register("cache_saved_usd", "What those answers had cost, in dollars", cache.saved.clone());
+        registry.register("cache_entries", "Answers that are kept", cache.entries.clone());
+        registry.register("cache_bytes", "Memory they take", cache.bytes.clone());
+        registry.register("cache_evicted", "Answers that left for want of room", cache.evicted.clone());
+        Telemetry { registry, counters, in_flight, backlog, undecided, kept, unkept, cache }
     }
 }
 
@@ -169,11 +193,26 @@ impl Telemetry {
         self.undecided.set(i64::try_from(dropped).unwrap_or(i64::MAX));
         self.kept.set(i64::try_from(app.contents.kept()).unwrap_or(i64::MAX));
         self.unkept.set(i64::try_from(app.contents.dropped()).unwrap_or(i64::MAX));
+        self.cache.tell(&app.cache);
         let mut text = endpoints::text(app);
         match encode(&mut text, &self.registry) {
             Ok(()) => text,
             Err(_) => "# EOF\n".to_owned(),
         }
+    }
+}
+
+impl Cached {
+    fn tell(&self, cache: &Cache) {
+        let (counted, stats) = (cache.counted(), cache.store.stats());
+        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        for (outcome, n) in [("hit", counted.hits), ("joined", counted.joined), ("miss", counted.misses)] {
+            self.answers.get_or_create(&Outcome { outcome }).set(signed(n));
+        }
+        self.saved.set(counted.saved.0 as f64 / 1e9);
+        self.entries.set(signed(stats.entries));
+        self.bytes.set(signed(stats.bytes));
+        self.evicted.set(signed(stats.evicted));
     }
 }
 
@@ -199,6 +238,10 @@ impl Counters {
         }
         if let Some(waste) = row.hedge_waste.filter(|waste| waste.0 > 0) {
             self.wasted.inc_by(waste.0 as f64 / 1e9);
+        }
+        // What another request was told says nothing of a provider, and costs nothing.
+        if row.cache.is_some() {
+            return;
         }
         let t = &row.tokens;
         for (kind, n) in [

@@ -1,7 +1,8 @@
 //! What one configuration came to: everything a request reads, immutable, swapped as a whole.
 
 use crate::config::{
-    AccountLimits, Checked, Fetch, Hedge, HouseConf, Limits, ModelConf, Patience, ProviderConf, ProviderKind, Timeouts,
+    AccountLimits, CacheConf, Checked, Fetch, Hedge, HouseConf, Limits, ModelConf, Patience, ProviderConf,
+    ProviderKind, Timeouts,
 };
 use crate::decisions::Decisions;
 use crate::queue::account::Account;
@@ -114,6 +115,7 @@ pub struct World {
     pub fetch: Fetch,
     /// Requests wait for the disk. Heard at start.
     pub durable: bool,
+    pub cache: CacheConf,
     /// Where decisions are written down, if anywhere.
     pub decisions: Option<Arc<Decisions>>,
     vitals: Arc<ByEndpoint<Arc<Health>>>,
@@ -188,6 +190,7 @@ impl World {
             limits: conf.limits,
             durable: conf.durable,
             fetch: conf.fetch,
+            cache: conf.cache,
             decisions: conf.decision_log.clone().map(|conf| Arc::new(Decisions::new(conf))),
             vitals: Arc::new(known),
             all: vitals,

@@ -132,9 +132,12 @@ pub struct Generation {
     /// The tier of service at which the provider says it served, which is the one that `cost` is at.
     #[serde(with = "tier", skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<Tier>,
-    /// How the reply crossed: `verbatim`, `patched` or `translated`.
+    /// How the reply crossed: `verbatim`, `patched` or `translated`; `cached`, where nobody was asked for it.
     #[serde(with = "word")]
     pub lens: Word,
+    /// It was answered with what another request was answered with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Box<Cached>>,
 }
 
 impl Generation {
@@ -142,6 +145,20 @@ impl Generation {
     pub fn own_key_cost(&self) -> Nano {
         self.upstream_cost.filter(|_| self.byok).unwrap_or_default()
     }
+}
+
+/// Whose answer it got, and what that saved.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cached {
+    /// `hit`: it had been kept. `joined`: it was still on its way.
+    #[serde(with = "word")]
+    pub how: Word,
+    /// The generation that was paid for.
+    pub source: String,
+    /// What that one cost.
+    #[serde(with = "nano", skip_serializing_if = "Option::is_none")]
+    pub saved: Option<Nano>,
 }
 
 /// Which records are asked for, the newest first.
@@ -244,8 +261,20 @@ fn nothing(usage: &Usage) -> bool {
 
 /// Closed sets of names are `&'static str` in memory; a name only a later release knows reads as `other`.
 pub(crate) fn known(text: &str) -> &'static str {
-    const OURS: [&str; 9] =
-        ["", "verbatim", "patched", "translated", "prefill", "instruction", "interactive", "batch", "background"];
+    const OURS: [&str; 12] = [
+        "",
+        "verbatim",
+        "patched",
+        "translated",
+        "cached",
+        "hit",
+        "joined",
+        "prefill",
+        "instruction",
+        "interactive",
+        "batch",
+        "background",
+    ];
     OURS.into_iter()
         .chain(Dialect::ALL.map(Dialect::name))
         .chain(FaultKind::ALL.map(FaultKind::reason))

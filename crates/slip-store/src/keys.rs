@@ -214,6 +214,15 @@ pub struct KeyDetail {
     /// Days for which what is asked and answered is kept; absent: it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_content_days: Option<u16>,
+    /// Whether answers are kept to be given again: `on`, `off` unless a request asks for it, `never`; absent: as everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
+    /// For how many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_ttl: Option<u32>,
+    /// Among whom: `key` or `workspace`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_scope: Option<String>,
     /// The secret before the last rotation still opens it for a while.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Before>,

@@ -42,7 +42,7 @@ pub use content::Content;
 pub use directory::{Directory, Edit, Snapshot};
 pub use error::Error;
 pub use filed::{Filed, derived_id, is_id, random_id};
-pub use generations::{Attempt, Classes, Failure, Generation, Page, Ruled};
+pub use generations::{Attempt, Cached, Classes, Failure, Generation, Page, Ruled};
 pub use guardrails::{Assignment, Guardrail, Whose};
 pub use journal::{OnDisk, Opening};
 pub use keyring::Keyring;

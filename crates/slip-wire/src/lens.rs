@@ -5,6 +5,7 @@ mod ferry;
 mod mend;
 pub(crate) mod meter;
 mod onward;
+mod retell;
 #[cfg(test)]
 mod tests;
 mod translated;
@@ -14,6 +15,7 @@ mod whole;
 pub use called::{Called, Calls};
 pub use mend::Torn;
 pub use onward::{Way, go_on, prefilled};
+pub use retell::{reply_from_stream, retold, retold_events};
 pub(crate) use whole::not_json;
 pub use whole::{reply, shaped, shaped_stream_from_reply, stream_from_reply};
 

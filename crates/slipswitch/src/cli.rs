@@ -45,6 +45,8 @@ pub enum Command {
     Byok(manage::Byok),
     /// What was used, by model, provider, key, day or workspace; or what it would have cost at other prices.
     Usage(manage::Usage),
+    /// Answers that are kept to be given again: how that is going, what is there, forgetting it.
+    Cache(manage::Cache),
     /// The records of a period, as CSV or a JSON object per line.
     Export(manage::Export),
     /// Yesterday's requests under other rules: replay a decision log by another configuration. Nobody is asked, nothing is billed.

@@ -170,6 +170,9 @@ fn limits(said: &KeyLimits) -> Result<Map<String, Value>, Ending> {
         ("tpm", "tokens_per_minute", &said.tpm),
         ("concurrent", "max_concurrent", &said.concurrent),
         ("store-content", "store_content_days", &said.store_content),
+        ("cache", "cache", &said.cache),
+        ("cache-ttl", "cache_ttl_seconds", &said.cache_ttl),
+        ("cache-scope", "cache_scope", &said.cache_scope),
         ("models", "allowed_models", &said.models),
         ("providers", "allowed_providers", &said.providers),
         ("addresses", "allowed_addresses", &said.addresses),
@@ -182,7 +185,7 @@ fn limits(said: &KeyLimits) -> Result<Map<String, Value>, Ending> {
         let value = match option {
             _ if text == "none" => Value::Null,
             "models" | "providers" | "addresses" => Value::Array(words(text)),
-            "reset" | "priority" | "expires" => json!(text),
+            "reset" | "priority" | "expires" | "cache" | "cache-scope" => json!(text),
             _ => number(option, text)?,
         };
         body.insert(name.to_owned(), value);
@@ -240,6 +243,9 @@ fn told(key: &Value, json: bool) -> Result<(), Ending> {
         "max_concurrent",
         "priority",
         "store_content_days",
+        "cache",
+        "cache_ttl_seconds",
+        "cache_scope",
         "created_at",
         "updated_at",
         "expires_at",

@@ -2,6 +2,7 @@
 
 mod asking;
 mod byok;
+mod cache;
 mod cli;
 mod client;
 mod columns;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         Command::Keys(args) => runtime.block_on(keys::keys(args)),
         Command::Byok(args) => runtime.block_on(byok::byok(args)),
         Command::Usage(args) => runtime.block_on(usage::usage(args)),
+        Command::Cache(args) => runtime.block_on(cache::cache(args)),
         Command::Export(args) => runtime.block_on(export::export(args)),
         Command::ReadPdf => Ok(()),
     };

@@ -80,6 +80,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     let probing = tokio::spawn(slip_server::probing::watch(app.clone()));
     let refreshing = tokio::spawn(slip_server::refreshing::watch(app.clone()));
     let purging = tokio::spawn(slip_server::contents::purge(app.clone()));
+    let tidying = tokio::spawn(slip_server::cache::Cache::tidy(app.clone()));
     let reloading = tokio::spawn(reload::watch(app.clone(), args, ground, seen, hangup));
     interrupts.next().await;
     eprintln!(
@@ -103,6 +104,7 @@ pub async fn serve(args: cli::Serve, recording: Option<Arc<Recording>>) -> Resul
     probing.abort();
     refreshing.abort();
     purging.abort();
+    tidying.abort();
     if let Err(e) = keep::save(&vitals, &data_dir) {
         eprintln!("warning: how the endpoints were doing could not be kept: {e}");
     }

@@ -117,7 +117,7 @@ pub fn data(row: &Generation) -> Value {
         "workspace_id": (!row.workspace.is_empty()).then_some(&*row.workspace),
         "service_tier": row.service_tier.map(Tier::name),
         "data_region": "global",
-        "response_cache_source_id": null,
+        "response_cache_source_id": row.cache.as_ref().map(|cache| &cache.source),
         // One request makes one generation here, however many attempts it takes.
         "request_id": row.id.strip_prefix("gen-").map(|rest| format!("req-{rest}")),
     });
@@ -181,6 +181,9 @@ fn own(row: &Generation) -> Value {
         "ruled_out": ruled(&row.ruled_out),
         "tried_last": ruled(&row.tried_last),
         "noted": row.noted,
+        "cache": row.cache.as_ref().map(|cache| cache.how),
+        "cache_source": row.cache.as_ref().map(|cache| &cache.source),
+        "cache_saved": row.cache.as_ref().and_then(|cache| cache.saved).map_or(Value::Null, usd),
         "error": row.error.as_ref().map(|e| json!({ "reason": e.kind, "message": e.message })),
     });
     joined(own, more)

@@ -1,12 +1,13 @@
 //! `/keys`: making, reading, changing, rotating and deleting keys, as OpenRouter has them. What OpenRouter has no member for is ours:
 //! `allowed_models`, `allowed_providers`, `allowed_addresses`, `requests_per_minute`, `tokens_per_minute`, `max_concurrent`,
-//! `priority`, `store_content_days`, `is_management_key`, and rotating.
+//! `priority`, `store_content_days`, `cache`, `cache_ttl_seconds`, `cache_scope`, `is_management_key`, and rotating.
 
 use super::fields::{Fields, bad};
 use super::key::{joined, usage};
 use super::{Query, iso, now, ok, shown, unavailable, usd};
 use crate::App;
 use crate::body::Body;
+use crate::cache::LONGEST_TTL_S;
 use crate::flow::admit::Caller;
 use crate::flow::bounds::network;
 use crate::flow::refuse;
@@ -26,9 +27,11 @@ const OVERLAP_S: u64 = 24 * 3600;
 const LONGEST_OVERLAP_S: u64 = 30 * 24 * 3600;
 pub(super) const RESETS: &str = "daily, weekly, monthly";
 const CLASSES: &str = "interactive, batch, background";
+const CACHES: &str = "on, off, never";
+const SCOPES: &str = "key, workspace";
 
 /// Members that may be said of a key at any time.
-const EDITABLE: [&str; 12] = [
+const EDITABLE: [&str; 15] = [
     "name",
     "limit",
     "limit_reset",
@@ -41,6 +44,9 @@ const EDITABLE: [&str; 12] = [
     "max_concurrent",
     "priority",
     "store_content_days",
+    "cache",
+    "cache_ttl_seconds",
+    "cache_scope",
 ];
 
 pub async fn answer(
@@ -78,7 +84,10 @@ pub async fn answer(
                 ));
             }
             match app.store.delete_key(&hash).await.map_err(|e| unavailable(&e))? {
-                true => Ok(ok(&json!({ "deleted": true }))),
+                true => {
+                    app.cache.forget_all_of(&hash);
+                    Ok(ok(&json!({ "deleted": true })))
+                }
                 false => Err(missing(&hash)),
             }
         }
@@ -185,7 +194,7 @@ fn detail(fields: &Fields, before: KeyDetail) -> Result<KeyDetail, Fault> {
     let patterns = |name: &str, before: Vec<String>| Ok::<_, Fault>(fields.texts(name)?.unwrap_or(before));
     let count = |name: &str, most: u64, before: Option<u64>| Ok::<_, Fault>(fields.count(name, most)?.or(before));
     let small = |count: Option<u64>| count.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-    let class = |text: &str| CLASSES.split(", ").find(|class| *class == text).map(str::to_owned);
+    let among = |words: &'static str| move |text: &str| words.split(", ").find(|word| *word == text).map(str::to_owned);
     let addresses = patterns("allowed_addresses", before.addresses)?;
     if let Some(odd) = addresses.iter().find(|text| network(text).is_none()) {
         let says = format!("`allowed_addresses`: neither an address nor a network such as 10.0.0.0/8: {}", shown(odd));
@@ -202,9 +211,12 @@ fn detail(fields: &Fields, before: KeyDetail) -> Result<KeyDetail, Fault> {
         )?),
         tokens_per_minute: count("tokens_per_minute", u64::MAX >> 16, before.tokens_per_minute)?,
         concurrent: small(count("max_concurrent", u32::MAX.into(), before.concurrent.map(Into::into))?),
-        priority: fields.word("priority", CLASSES, class)?.or(before.priority),
+        priority: fields.word("priority", CLASSES, among(CLASSES))?.or(before.priority),
         keep_content_days: count("store_content_days", 365, before.keep_content_days.map(Into::into))?
             .and_then(|days| u16::try_from(days).ok()),
+        cache: fields.word("cache", CACHES, among(CACHES))?.or(before.cache),
+        cache_ttl: small(count("cache_ttl_seconds", LONGEST_TTL_S.into(), before.cache_ttl.map(Into::into))?),
+        cache_scope: fields.word("cache_scope", SCOPES, among(SCOPES))?.or(before.cache_scope),
         member: before.member,
         before: before.before,
         parent: before.parent,
@@ -253,6 +265,9 @@ pub fn shown_key(app: &App, key: &Key) -> Value {
         "priority": detail.priority,
         "store_content_days": detail.keep_content_days,
         "parent_hash": detail.parent,
+        "cache": detail.cache,
+        "cache_ttl_seconds": detail.cache_ttl,
+        "cache_scope": detail.cache_scope,
         "old_secret_until": detail.before.as_ref().filter(|old| old.until_ms > now()).map(|old| iso(old.until_ms)),
     });
     joined(data, usage(&used))

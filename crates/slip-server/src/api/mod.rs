@@ -2,6 +2,7 @@
 
 mod activity;
 pub mod analytics;
+mod cache;
 mod content;
 mod credits;
 pub mod explain;
@@ -78,6 +79,7 @@ pub async fn answer(
             credits::credits(app, caller)
         }
         To::Activity => activity::activity(app, &query).await,
+        To::Cache(what) => cache::answer(app, what, &query),
         To::Health => Ok(system::health()),
         To::Ready => Ok(system::ready(app, &world)),
         To::Metrics => Ok(system::metrics(app)),

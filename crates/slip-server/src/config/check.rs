@@ -1,10 +1,11 @@
 //! From what was written to what is meant. Every rule that needs more than one word is here, and every breach is told with its place.
 
-use super::checked::{Checked, DecisionLog, Fetch, HouseConf, Limits, ProviderConf, Timeouts};
+use super::checked::{CacheConf, Checked, DecisionLog, Fetch, HouseConf, Limits, ProviderConf, Timeouts};
 use super::problem::{Problem, nearest, suggestion};
 use super::raw::{self, ModelEntry, Raw};
 use super::tree::{Node, Path, quoted};
 use super::words;
+use crate::cache::LONGEST_TTL_S;
 use slip_ir::Nano;
 use slip_quota::{Cap, Caps, Reset};
 use slip_store::DatabaseUrl;
@@ -54,6 +55,7 @@ pub fn check(
     let providers: Vec<ProviderConf> =
         raw.providers.iter().filter_map(|(slug, provider)| c.provider(slug, provider)).collect();
     let houses = c.houses(raw);
+    let cache = raw.cache.as_ref().and_then(|cache| c.cache(cache));
     let decision_log = raw.decision_log.as_ref().and_then(|log| c.decision_log(log));
     if !c.problems.is_empty() {
         return None;
@@ -71,6 +73,7 @@ pub fn check(
         timeouts: timeouts?,
         limits: limits?,
         fetch: Fetch { allow_private: raw.fetch.as_ref()?.allow_private? },
+        cache: cache?,
         decision_log,
         providers,
         houses,
@@ -163,6 +166,34 @@ impl Checker<'_> {
             }
         }
         Some(Limits { body: body?, max_concurrent: raw.max_concurrent?, lease: lease?, caps, queue: queue? })
+    }
+
+    fn cache(&mut self, raw: &raw::Cache) -> Option<CacheConf> {
+        let path = |name| Path::of(&["cache", name]);
+        let ttl = self.read(&path("ttl"), raw.ttl.as_deref(), |text| {
+            let (least, most) = (Duration::from_secs(1), Duration::from_secs(LONGEST_TTL_S.into()));
+            let ttl = words::duration(text)?;
+            let says = || format!("shorter than a second or longer than a day: {text:?}");
+            (least..=most).contains(&ttl).then_some(ttl).ok_or_else(says)
+        });
+        let pace = self.read(&path("pace"), raw.pace.as_deref(), |text| {
+            let pace = words::duration(text)?;
+            let says = || format!("longer than a second, which nobody waits for: {text:?}");
+            (pace <= Duration::from_secs(1)).then_some(pace).ok_or_else(says)
+        });
+        let memory = self.read(&path("memory"), raw.memory.as_deref(), words::size);
+        let largest = self.read(&path("largest"), raw.largest.as_deref(), words::size);
+        Some(CacheConf {
+            enabled: raw.enabled?,
+            allow: raw.allow?,
+            ttl: ttl?,
+            scope: raw.scope?,
+            tool_calls: raw.tool_calls?,
+            single_flight: raw.single_flight?,
+            pace: pace?,
+            memory: memory?,
+            largest: largest?,
+        })
     }
 
     fn decision_log(&mut self, raw: &raw::DecisionLog) -> Option<DecisionLog> {

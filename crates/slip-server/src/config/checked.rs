@@ -1,6 +1,6 @@
 //! A configuration that has been understood: what the rest of the house is built from.
 
-pub use super::raw::{Account as AccountLimits, Policy};
+pub use super::raw::{Account as AccountLimits, CacheScope, Policy};
 use slip_ir::{Dialect, MediaKind, Op, Price};
 use slip_quota::Caps;
 use slip_quota::line::Terms;
@@ -38,6 +38,7 @@ pub struct Checked {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub fetch: Fetch,
+    pub cache: CacheConf,
     pub decision_log: Option<DecisionLog>,
     /// In the order of their slugs.
     pub providers: Vec<ProviderConf>,
@@ -109,6 +110,22 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fetch {
     pub allow_private: bool,
+}
+
+/// Whose answers are kept, for how long, and among whom they are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheConf {
+    pub enabled: bool,
+    /// A request may ask for it where it is off.
+    pub allow: bool,
+    pub ttl: Duration,
+    pub scope: CacheScope,
+    pub tool_calls: bool,
+    pub single_flight: bool,
+    /// Between two events of a stream that is told again.
+    pub pace: Duration,
+    pub memory: u64,
+    pub largest: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

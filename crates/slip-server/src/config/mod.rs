@@ -29,9 +29,9 @@ use veil::Veil;
 
 pub use check::Facts;
 pub use checked::{
-    AccountLimits, After, Aws, AwsKeys, Checked, Credential, DecisionLog, Entra, EntraWho, Fetch, Google, Hedge,
-    HouseConf, LOG_LEVELS, Limits, ModelConf, Patience, Policy, Proof, ProviderConf, ProviderKind, Secret, SimConf,
-    Timeouts, mask,
+    AccountLimits, After, Aws, AwsKeys, CacheConf, CacheScope, Checked, Credential, DecisionLog, Entra, EntraWho,
+    Fetch, Google, Hedge, HouseConf, LOG_LEVELS, Limits, ModelConf, Patience, Policy, Proof, ProviderConf,
+    ProviderKind, Secret, SimConf, Timeouts, mask,
 };
 pub use cloud::{google_from, surroundings};
 pub use problem::{Problem, Problems};

@@ -45,6 +45,8 @@ pub struct Raw {
     pub queue: Option<Queue>,
     /// What callers name by URL and a provider cannot fetch by itself.
     pub fetch: Option<Fetch>,
+    /// Answers that are kept to be given again, and requests that share one.
+    pub cache: Option<Cache>,
     /// A file with a line of JSON per routed request: what was known, what was chosen, what came of it, and nothing of what was said.
     pub decision_log: Option<DecisionLog>,
     /// Providers by slug: built-in ones (a key is enough), servers that speak a known dialect, and simulated ones.
@@ -167,6 +169,41 @@ pub struct Account {
 pub struct Fetch {
     /// Pictures and files may also be fetched from private and loopback addresses, and from any port.
     pub allow_private: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// For every request that does not say otherwise. Off; a key may say so for itself.
+    pub enabled: Option<bool>,
+    /// Whether a request may ask for it by `X-OpenRouter-Cache: true` where it is off.
+    pub allow: Option<bool>,
+    /// How long an answer is given again: `5m`, at most `24h`.
+    #[schemars(example = "5m")]
+    pub ttl: Option<String>,
+    /// Who shares answers: the requests of a key, or those of all keys of a workspace.
+    pub scope: Option<CacheScope>,
+    /// Also answers that call tools.
+    pub tool_calls: Option<bool>,
+    /// The same request, asked while it is being answered, waits for that answer.
+    pub single_flight: Option<bool>,
+    /// Pause between two events of a stream that is told again: `20ms`. `0s` is all at once.
+    #[schemars(example = "20ms")]
+    pub pace: Option<String>,
+    /// Memory for them: `256MiB`. Takes effect when the gateway starts.
+    #[schemars(example = "256MiB")]
+    pub memory: Option<String>,
+    /// The largest that is kept: `2MiB`.
+    #[schemars(example = "2MiB")]
+    pub largest: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheScope {
+    #[default]
+    Key,
+    Workspace,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

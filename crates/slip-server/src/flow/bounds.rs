@@ -5,6 +5,7 @@ use super::screen::Screen;
 use crate::App;
 use crate::api::guardrail_name;
 use ipnet::IpNet;
+use sha2::{Digest, Sha256};
 use slip_ir::{Fault, FaultKind, Op};
 use slip_route::guard::{Guard, Names, Zdr};
 use slip_route::{Allow, Sort};
@@ -26,6 +27,10 @@ pub struct Bounds {
     pub sort: Option<Sort>,
     text_model: Option<String>,
     image_model: Option<String>,
+    /// Nothing of it may be kept, at least with some models.
+    pub zero_retention: bool,
+    /// Equal where all rules are that shape its answers.
+    pub rules: [u8; 32],
     /// Where it may be used from, and its parent; `None`: anywhere.
     networks: [Option<Vec<IpNet>>; 2],
 }
@@ -86,14 +91,20 @@ impl Remembered {
             bounds.image_model.clone_from(&workspace.default_image_model);
         }
         let mut guards: Vec<Arc<Guard>> = Vec::new();
+        let lists = [Some(&**key), parent].map(|key| key.map(|key| (&key.detail.models, &key.detail.providers)));
+        let mut rules = format!("{lists:?}{:?}", bounds.sort);
+        rules.extend([&bounds.text_model, &bounds.image_model].map(|model| format!("{model:?}")));
         for (_, guardrail) in directory.over(key) {
             let (guard, screen) = self.made(guardrail, directory);
             if guards.iter().any(|other| Arc::ptr_eq(other, &guard)) {
                 continue;
             }
+            bounds.zero_retention |= guard.zdr != Zdr::default();
+            rules.push_str(&format!("{guardrail:?}"));
             guards.push(guard);
             bounds.screens.extend(screen);
         }
+        bounds.rules = Sha256::digest(rules).into();
         let list = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
         let (mut models, mut providers) = (list(&key.detail.models), list(&key.detail.providers));
         if let Some(parent) = parent.map(|parent| &parent.detail) {

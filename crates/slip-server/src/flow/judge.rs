@@ -3,6 +3,7 @@
 
 mod service;
 
+use super::again::Again;
 use super::refuse;
 use super::relay::{KEEPALIVE, Relay, keeps_alive};
 use super::settle::Book;
@@ -71,12 +72,20 @@ pub struct Opening {
 }
 
 pub enum Flow {
-    Running { lens: Box<Lens>, body: Incoming },
+    Running {
+        lens: Box<Lens>,
+        body: Incoming,
+    },
+    /// What another request is told, or was.
+    Again {
+        lens: Box<Lens>,
+        again: Box<Again>,
+    },
     Ended(Box<Tally>),
 }
 
 /// What a stream begins with, so that every proxy on the way passes its head on at once.
-fn greeting(caller: Dialect) -> BytesMut {
+pub fn greeting(caller: Dialect) -> BytesMut {
     if keeps_alive(caller) { BytesMut::from(KEEPALIVE) } else { BytesMut::new() }
 }
 

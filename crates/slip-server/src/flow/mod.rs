@@ -2,7 +2,9 @@
 
 pub mod admit;
 mod afford;
+pub mod again;
 pub mod bounds;
+pub mod cached;
 mod calls;
 pub mod carry;
 pub mod choose;
@@ -26,6 +28,7 @@ pub mod relay;
 mod resume;
 pub mod screen;
 pub mod settle;
+pub mod share;
 pub mod shield;
 
 pub mod strict;
@@ -286,10 +289,18 @@ async fn travel(
     let trip =
         Trip { world, inbound, plan, strict, hedge, book, pace, lease: None, flight: None, won: None, broke: None };
     let trip = Box::new(trip);
+    let caching = cached::wanted(&app, &trip.world, &caller, &trip.inbound, &trip.plan);
     if !stream {
-        return trip.whole().await;
+        return match caching {
+            None => trip.whole().await,
+            // Boxed because it is rare: it must not be room that every request carries.
+            Some(caching) => Box::pin(trip.whole_again(caching)).await,
+        };
     }
-    let mut attempts: Attempts = Box::pin(trip.streamed());
+    let mut attempts: Attempts = match caching {
+        None => Box::pin(trip.streamed()),
+        Some(caching) => Box::pin(trip.streamed_again(caching)),
+    };
     if service {
         // Its head says what comes, and of bytes nothing could be said later: it waits for the first content.
         return match attempts.await {
@@ -375,42 +386,48 @@ impl Trip {
         let dialect = if self.inbound.invoked.is_some() { Dialect::Bedrock } else { self.inbound.dialect };
         let id = self.book.id().to_owned();
         match self.attempts().await {
-            Ok(Won { answer: Answer::Whole(whole), stamp }) => {
-                let (losses, head) = (self.book.told(Some(&whole.tally)), self.book.head());
-                if let Some(kept) = self.book.kept() {
-                    kept.answered(&whole.bytes);
-                }
-                self.book.settle(*whole.tally, false);
-                let mut response = Response::new(Body::after(self.book.landing(), whole.bytes));
-                let headers = response.headers_mut();
-                refuse::common(headers);
-                refuse::stamp(headers, &id, Some(&stamp.provider));
-                headers.insert(http::header::CONTENT_TYPE, whole.media_type);
-                head.put(headers);
-                tell(response, losses)
-            }
+            Ok(Won { answer: Answer::Whole(whole), stamp }) => self.tells(whole, &stamp.provider),
             Ok(Won { answer: Answer::Stream(_), .. }) => refuse(dialect, &internal(), Some(&id)),
             Err(fault) => refused(dialect, &fault, self.book),
         }
     }
 
+    /// The whole answer goes to the caller.
+    fn tells(mut self: Box<Self>, whole: judge::Whole, provider: &str) -> Response<Body> {
+        let (losses, head) = (self.book.told(Some(&whole.tally)), self.book.head());
+        if let Some(kept) = self.book.kept() {
+            kept.answered(&whole.bytes);
+        }
+        self.book.tells(&whole.bytes, &whole.media_type, &whole.tally);
+        let id = self.book.id().to_owned();
+        self.book.settle(*whole.tally, false);
+        let mut response = Response::new(Body::after(self.book.landing(), whole.bytes));
+        let headers = response.headers_mut();
+        refuse::common(headers);
+        refuse::stamp(headers, &id, Some(provider));
+        headers.insert(http::header::CONTENT_TYPE, whole.media_type);
+        head.put(headers);
+        tell(response, losses)
+    }
+
     async fn streamed(mut self: Box<Self>) -> Result<Relay, (Fault, Box<Book>)> {
-        let comments = self.inbound.inquiry.as_ref().is_none_or(|asked| asked.manner() == Manner::Events);
-        let keepalive = comments && relay::keeps_alive(self.inbound.dialect);
         match self.attempts().await {
-            Ok(Won { answer: Answer::Stream(opening), .. }) => {
-                let Trip { world, inbound, plan, strict, book, pace, won, .. } = *self;
-                let id = book.id().to_owned();
-                let relay = opening.relay(book, pace.timeouts, pace.over, keepalive);
-                Ok(match won {
-                    None => relay,
-                    Some(attempt) => {
-                        relay.resumable(Box::new(Mender { world, inbound, plan, strict, attempt, pace, id }))
-                    }
-                })
-            }
+            Ok(Won { answer: Answer::Stream(opening), .. }) => Ok(self.opens(opening)),
             Ok(_) => Err((internal(), self.book)),
             Err(fault) => Err((fault, self.book)),
+        }
+    }
+
+    /// The stream goes to the caller from here on.
+    fn opens(self: Box<Self>, opening: judge::Opening) -> Relay {
+        let comments = self.inbound.inquiry.as_ref().is_none_or(|asked| asked.manner() == Manner::Events);
+        let keepalive = comments && relay::keeps_alive(self.inbound.dialect);
+        let Trip { world, inbound, plan, strict, book, pace, won, .. } = *self;
+        let id = book.id().to_owned();
+        let relay = opening.relay(book, pace.timeouts, pace.over, keepalive);
+        match won {
+            None => relay,
+            Some(attempt) => relay.resumable(Box::new(Mender { world, inbound, plan, strict, attempt, pace, id })),
         }
     }
 
@@ -496,7 +513,11 @@ impl Trip {
     async fn afford(&mut self, attempt: &slip_route::Attempt) -> Result<(), Fault> {
         let (want, stream) = (&self.inbound.peek.want, self.inbound.peek.stream);
         match self.book.afford(attempt, want, stream).await? {
-            Some(tokens) => self.inbound.limit(tokens),
+            Some(tokens) => {
+                // It will be shorter than what others asked for, who may have more to spend.
+                self.book.lets_go();
+                self.inbound.limit(tokens)
+            }
             None => Ok(()),
         }
     }

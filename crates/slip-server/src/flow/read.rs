@@ -2,6 +2,7 @@
 
 use super::admit::Caller;
 use super::afford;
+use super::cached::Wish;
 use super::carry::{self, Carried, Engine};
 use super::invoked;
 use super::metadata;
@@ -71,6 +72,8 @@ pub struct Heads {
     /// What its head says of how urgent it is, and what came of it.
     pub priority: Option<Class>,
     pub class: Class,
+    /// What it says of answers that are kept.
+    pub cache: Wish,
 }
 
 impl Inbound {
@@ -346,6 +349,7 @@ fn heads(headers: &HeaderMap) -> Result<Heads, Fault> {
         beta: headers.get("anthropic-beta").or_else(|| headers.get("x-anthropic-beta")).cloned(),
         anthropic_version: headers.get("anthropic-version").cloned(),
         metadata: metadata::wanted(headers),
+        cache: Wish::of(headers),
         priority: class::header(headers)?,
         class: Class::default(),
     })

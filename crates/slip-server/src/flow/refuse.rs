@@ -17,7 +17,7 @@ pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "X-Generation-Id,X-Provider-Name,request-id,cf-ray,X-Slipswitch-Losses,X-Slipswitch-Attempts,X-Slipswitch-Strategy,Server-Timing",
+    "X-Generation-Id,X-Provider-Name,request-id,cf-ray,X-Slipswitch-Losses,X-Slipswitch-Attempts,X-Slipswitch-Strategy,Server-Timing,X-OpenRouter-Cache-Status,X-OpenRouter-Cache-Age,X-OpenRouter-Cache-TTL,X-OpenRouter-Cache-Source-Id",
 );
 pub const GENERATION: HeaderName = HeaderName::from_static("x-generation-id");
 /// Where Anthropic's libraries look for what to quote to support.

@@ -1,6 +1,7 @@
 //! Verb 8, relay: the stream from the first content to its end. Owns the upstream's body and the record of the request, so that
 //! whichever way it ends (the end, an error, a hang-up) both are dealt with exactly once.
 
+use super::again::Again;
 use super::hold;
 use super::judge::{Flow, Opening};
 use super::resume::{Mender, Onward, Resumed, Resuming};
@@ -16,7 +17,7 @@ use http_body::Body as _;
 use slip_ir::{Dialect, Fault, FaultKind, Origin, Remedy};
 use slip_store::OnDisk;
 use slip_wire::{End, Lens, Phase};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -65,6 +66,8 @@ enum Source {
     Body(Incoming),
     /// It broke off, and somebody is looked for who goes on.
     Resuming(Resuming),
+    /// Another request's answer.
+    Again(Box<Again>),
 }
 
 pub struct Relay {
@@ -93,6 +96,8 @@ pub struct Relay {
     torn: bool,
     /// What came before that is on its way.
     flushed: bool,
+    /// The caller has left, and others read along.
+    left: bool,
 }
 
 impl Relay {
@@ -100,11 +105,13 @@ impl Relay {
         let Opening { out, flow, first, media_type } = opening;
         let provider = book.provider();
         let (losses, head) = (book.told(None), book.head());
+        book.flows(media_type.as_ref());
         let mut landing = OnDisk::default();
         let run = match flow {
             Flow::Running { lens, body } => Some(Run { lens, source: Source::Body(body), book }),
+            Flow::Again { lens, again } => Some(Run { lens, source: Source::Again(again), book }),
             Flow::Ended(tally) => {
-                hear(&mut book, &out);
+                hear(&mut book, &out, out.len());
                 book.settle(*tally, false);
                 landing = book.landing();
                 None
@@ -131,6 +138,7 @@ impl Relay {
             media_type,
             torn: false,
             flushed: false,
+            left: false,
         }
     }
 
@@ -172,12 +180,16 @@ impl Relay {
             self.finish(End::Fault(late("did not end within", self.timeouts.total)));
         }
         while let Some(run) = &mut self.run {
-            let frame = match &mut run.source {
+            let piece = match &mut run.source {
                 Source::Body(_) if run.lens.is_torn() => {
                     self.finish(End::Eof);
                     continue;
                 }
-                Source::Body(body) => Pin::new(body).poll_frame(cx),
+                Source::Body(body) => Pin::new(body).poll_frame(cx).map(|frame| {
+                    // What is no data (trailers) says nothing.
+                    frame.map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()).map_err(|e| e.fault()))
+                }),
+                Source::Again(again) => again.poll(cx),
                 Source::Resuming(resuming) => match resuming.as_mut().poll(cx) {
                     Poll::Ready(resumed) => {
                         self.resumed(resumed);
@@ -186,9 +198,9 @@ impl Relay {
                     Poll::Pending => Poll::Pending,
                 },
             };
-            match frame {
-                Poll::Ready(Some(Ok(frame))) => {
-                    let Ok(data) = frame.into_data() else { continue };
+            match piece {
+                Poll::Ready(Some(Ok(data))) if data.is_empty() => {}
+                Poll::Ready(Some(Ok(data))) => {
                     moved |= run.lens.is_bare() || !only_comments(&data);
                     if let Err(fault) = run.push(&data, &mut self.out) {
                         self.mender = None;
@@ -201,7 +213,7 @@ impl Relay {
                         break;
                     }
                 }
-                Poll::Ready(Some(Err(e))) => self.finish(End::Fault(e.fault())),
+                Poll::Ready(Some(Err(fault))) => self.finish(End::Fault(fault)),
                 Poll::Ready(None) => self.finish(End::Eof),
                 Poll::Pending => {
                     if moved {
@@ -243,7 +255,7 @@ impl Relay {
         }
         self.spoke = if moved { self.last } else { clock::now() };
         if let Some(run) = &mut self.run {
-            hear(&mut run.book, &self.out);
+            hear(&mut run.book, &self.out, self.out.len());
         }
         Poll::Ready(Some(self.out.split().freeze()))
     }
@@ -300,6 +312,27 @@ impl Relay {
         true
     }
 
+    /// The rest of it, read by nobody but those who follow, and no longer than there are any.
+    fn hand_over(&mut self, run: Run) -> impl Future<Output = ()> + Send + use<> {
+        let mut rest = Relay {
+            out: std::mem::take(&mut self.out),
+            run: Some(run),
+            mender: self.mender.take(),
+            timer: Box::pin(sleep_until(self.over.into())),
+            provider: self.provider.clone(),
+            losses: None,
+            head: self.head.clone(),
+            media_type: None,
+            left: true,
+            landing: std::mem::take(&mut self.landing),
+            ..*self
+        };
+        async move {
+            let followed = |rest: &Relay| rest.run.as_ref().is_some_and(|run| run.book.is_followed());
+            while followed(&rest) && poll_fn(|cx| rest.poll_bytes(cx)).await.is_some() {}
+        }
+    }
+
     /// Somebody goes on, or nobody does.
     fn resumed(&mut self, resumed: Resumed) {
         let Some(run) = &mut self.run else { return };
@@ -323,20 +356,28 @@ impl Relay {
             return;
         }
         let Some(Run { lens, source, mut book }) = self.run.take() else { return };
-        let bare = lens.is_bare();
+        let (bare, before) = (lens.is_bare(), self.out.len());
         let tally = lens.end(how, &mut self.out);
         self.torn = bare && tally.fault.is_some();
-        hear(&mut book, &self.out);
-        book.settle(tally, false);
+        // Who reads along is told of a failure in words of their own.
+        let shared = if tally.fault.is_some() { before } else { self.out.len() };
+        hear(&mut book, &self.out, shared);
+        if let Source::Again(again) = &source {
+            book.saves(again.cost());
+        }
+        book.settle(tally, self.left);
         self.landing = book.landing();
         drop(source);
     }
 }
 
-/// Take down what is about to leave, for a key that wants it kept.
-fn hear(book: &mut Book, out: &[u8]) {
+/// Take down what is about to leave, for a key that wants it kept; and so much of it as another may be told again.
+fn hear(book: &mut Book, out: &[u8], shared: usize) {
     if let Some(kept) = book.kept() {
         kept.hears(out);
+    }
+    if let Some(storing) = book.storing() {
+        storing.hears(out.get(..shared).unwrap_or(out));
     }
 }
 
@@ -351,10 +392,19 @@ fn only_comments(chunk: &[u8]) -> bool {
 }
 
 impl Drop for Relay {
-    /// The caller hung up: dropping the body cancels the upstream; what was metered is settled.
+    /// The caller hung up: dropping the body cancels the upstream; what was metered is settled. While others read along, it goes on
+    /// without the caller.
     fn drop(&mut self) {
-        if let Some(Run { lens, mut book, .. }) = self.run.take() {
-            book.settle(lens.end(End::Gone, &mut BytesMut::new()), true);
+        let Some(run) = self.run.take() else { return };
+        let here = tokio::runtime::Handle::try_current();
+        // Handed over once: what drops it again is the end of everything.
+        let followed = run.book.is_followed() && !self.left && !std::thread::panicking();
+        if let (true, Ok(here)) = (followed, here) {
+            here.spawn(self.hand_over(run));
+            return;
         }
+        let Run { lens, mut book, .. } = run;
+        book.lets_go();
+        book.settle(lens.end(End::Gone, &mut BytesMut::new()), true);
     }
 }

@@ -1,6 +1,7 @@
 //! Verb 9, settle: the one record of a request. Opened at hold, written exactly once, whichever way the request ends.
 
 use super::admit::Caller;
+use super::cached::{Note, Storing, Told};
 use super::calls::Offered;
 use super::hold::{self, Hold, Limits};
 use super::keeping::Keeping;
@@ -14,12 +15,13 @@ use crate::decisions::Entry;
 pub use crate::queue::door::InFlight;
 use crate::sticky::{STAYS_LONG_MS, STAYS_MS};
 use crate::vitals::Flight;
+use bytes::Bytes;
 use http::HeaderValue;
 use slip_ir::{Dialect, Fault, FaultKind, Finish, Loss, Nano, Price, Tier, Usage};
 use slip_quota::Pass;
 use slip_route::health::Answered;
 use slip_route::{Endpoint, Plan, Refusal, Sticky};
-use slip_store::{Attempt, Charged, Failure, Generation, OnDisk, Opening, ProviderKey, Ruled, Slot};
+use slip_store::{Attempt, Cached, Charged, Failure, Generation, OnDisk, Opening, ProviderKey, Ruled, Slot};
 use slip_wire::lens::Torn;
 use slip_wire::{Stamp, Tally};
 use std::sync::Arc;
@@ -121,6 +123,10 @@ pub struct Book {
     offered: Option<Offered>,
     /// What is asked and answered, where the key wants it kept.
     kept: Option<Box<Keeping>>,
+    /// The answer, where others may get it too.
+    storing: Option<Box<Storing>>,
+    /// What the reply's head says of that.
+    cache: Option<Box<Told>>,
     in_flight: InFlight,
 }
 
@@ -187,6 +193,8 @@ impl Book {
             account: None,
             offered: Offered::of(inbound),
             kept: Keeping::of(inbound, caller),
+            storing: None,
+            cache: None,
             in_flight,
         })
     }
@@ -204,6 +212,76 @@ impl Book {
     /// Where it is taken down what the caller gets.
     pub fn kept(&mut self) -> Option<&mut Keeping> {
         self.kept.as_deref_mut()
+    }
+
+    /// Its answer may be given again, and others may be waiting for it.
+    pub fn keeps(&mut self, storing: Box<Storing>) {
+        (self.storing, self.cache) = (Some(storing), Some(Box::new(Told::Miss)));
+    }
+
+    /// Where what others may get is taken down.
+    pub fn storing(&mut self) -> Option<&mut Storing> {
+        self.storing.as_deref_mut()
+    }
+
+    /// Others read along.
+    pub fn is_followed(&self) -> bool {
+        self.storing.as_ref().is_some_and(|storing| storing.is_followed())
+    }
+
+    /// Its answer is nobody else's any more.
+    pub fn lets_go(&mut self) {
+        self.storing = None;
+    }
+
+    /// A stream begins.
+    pub fn flows(&mut self, media_type: Option<&HeaderValue>) {
+        if self.storing.is_some() {
+            let note = self.note_of(media_type);
+            if let Some(storing) = &mut self.storing {
+                storing.flows(&self.row.id, note);
+            }
+        }
+    }
+
+    /// All of the answer.
+    pub fn tells(&mut self, bytes: &Bytes, media_type: &HeaderValue, tally: &Tally) {
+        if self.storing.is_some() {
+            let mut note = self.note_of(Some(media_type));
+            note.losses.extend(tally.losses.iter().take(MAX_LOSSES).map(pair));
+            if let Some(storing) = &mut self.storing {
+                storing.answered(note, bytes);
+            }
+        }
+    }
+
+    fn note_of(&self, media_type: Option<&HeaderValue>) -> Note {
+        Note {
+            model: self.row.model.to_string(),
+            slug: self.row.provider_slug.to_string(),
+            provider: self.row.provider_name.to_string(),
+            media_type: media_type.and_then(|value| value.to_str().ok()).map(str::to_owned),
+            losses: self.losses.iter().take(MAX_LOSSES).map(pair).collect(),
+            ..Note::default()
+        }
+    }
+
+    /// It gets another's answer.
+    pub fn gets(&mut self, note: &Note, cached: Cached, told: Told) {
+        self.row.model = note.model.as_str().into();
+        self.row.provider_slug = note.slug.as_str().into();
+        self.row.provider_name = note.provider.as_str().into();
+        self.row.dialect_out = self.row.dialect_in;
+        (self.row.cache, self.cache) = (Some(Box::new(cached)), Some(Box::new(told)));
+        // Nothing was decided that other rules would have decided otherwise.
+        self.entry = None;
+    }
+
+    /// Now it is known what that cost.
+    pub fn saves(&mut self, cost: Option<Nano>) {
+        if let (Some(cached), Some(cost)) = (&mut self.row.cache, cost) {
+            cached.saved = Some(cost);
+        }
     }
 
     pub fn id(&self) -> &str {
@@ -269,6 +347,7 @@ impl Book {
             strategy: self.row.strategy.clone(),
             // Settled once there is a first content; a failure is told at this moment.
             limits: self.slot.as_ref().and_then(|slot| Limits::of(slot.standing()?, self.row.dialect_in)),
+            cache: self.cache.clone(),
             gateway_us: self.first.map_or_else(|| spent().saturating_sub(self.upstream_us), |_| self.row.overhead_us),
         }
     }
@@ -467,6 +546,7 @@ impl Book {
     pub fn settle(&mut self, tally: Tally, cancelled: bool) {
         let Some(slot) = self.slot.take() else { return };
         let now = clock::now();
+        let cancelled = cancelled || self.storing.as_ref().is_some_and(|storing| storing.is_left());
         let row = &mut self.row;
         row.cancelled = cancelled;
         row.finish = tally.finish.or_else(|| tally.fault.as_ref().map(|_| Finish::Error));
@@ -483,6 +563,7 @@ impl Book {
         if let Some(fault) = &tally.fault {
             row.error = Some(failure(fault));
         }
+        let calls = tally.calls.any();
         let usage = tally.usage.unwrap_or_default();
         price(row, self.stamp.as_deref(), usage);
         row.total_ms = clock::ms(now.duration_since(self.started));
@@ -511,9 +592,17 @@ impl Book {
             pass.settle(tokens.total(), row.created_ms);
         }
         let kept = self.kept.take().map(|kept| kept.told(row));
+        // Before the record, which is there before the last byte: whoever asks after that finds it.
+        if let Some(storing) = self.storing.take() {
+            storing.ends(row, calls);
+        }
+        let cached = row.cache.clone();
         self.landing = slot.write(std::mem::take(row));
         if let Some(piece) = kept {
             self.app().contents.put(piece);
+        }
+        if let Some(cached) = cached {
+            self.app().cache.gave(&cached);
         }
         if ended_well {
             self.stay(&tokens);
@@ -545,6 +634,10 @@ impl Book {
         if let Some(entry) = self.entry.take() {
             entry.end(&self.row);
         }
+        // Where the caller left, another may ask in its place; where it failed, it would fail again.
+        if let Some(storing) = self.storing.take().filter(|_| fault.kind != FaultKind::Gone) {
+            storing.ends(&self.row, false);
+        }
         let kept = self.kept.take().map(|kept| kept.told(&self.row));
         // Nothing was sent, or nothing that is known; what was noted before that is on the disk.
         drop(slot.write(std::mem::take(&mut self.row)));
@@ -556,6 +649,10 @@ impl Book {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn pair(loss: &Loss) -> (String, String) {
+    (short(loss.what.to_string(), MAX_TEXT), short(loss.why.to_string(), MAX_TEXT))
 }
 
 fn price(row: &mut Generation, stamp: Option<&Stamp>, usage: Usage) {

@@ -1,6 +1,7 @@
 //! What is told in a reply's head: how it came about, and the names of what could not be carried, so that nobody has to ask for the
 //! record to notice.
 
+use super::cached::Told;
 use super::hold::{Leeway, Limits};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use slip_ir::Loss;
@@ -19,6 +20,8 @@ pub struct Head {
     pub strategy: Cow<'static, str>,
     /// Of the caller, where there are any.
     pub limits: Option<Limits>,
+    /// Whether it is another's answer.
+    pub cache: Option<Box<Told>>,
     /// What the gateway itself added.
     pub gateway_us: u64,
 }
@@ -35,6 +38,9 @@ impl Head {
         }
         if let Some(limits) = self.limits {
             limits.put(headers);
+        }
+        if let Some(cache) = self.cache {
+            cache.put(headers);
         }
         // Milliseconds, as browsers read it.
         let (whole, part) = (self.gateway_us / 1000, self.gateway_us % 1000);
@@ -158,7 +164,7 @@ mod tests {
         assert_eq!(other["anthropic-ratelimit-tokens-reset"], "2026-11-29T12:01:02Z");
         assert_eq!(other["x-ratelimit-limit-tokens"], "60");
         let limits = Some(limits);
-        Head { attempts: 2, strategy: "random".into(), limits, gateway_us: 1_042 }.put(&mut headers);
+        Head { attempts: 2, strategy: "random".into(), limits, cache: None, gateway_us: 1_042 }.put(&mut headers);
         assert_eq!(headers["x-slipswitch-attempts"], "2");
         assert_eq!(headers["x-slipswitch-strategy"], "random");
         assert_eq!(headers["x-ratelimit-limit-requests"], "60");

@@ -205,6 +205,25 @@ pub fn with_member(messages: &[u8], member: &[u8], out: &mut BytesMut) -> bool {
     true
 }
 
+/// Whole messages again, each with what `change` makes of its payload. Whatever is none stays as it is.
+pub fn rewritten(messages: &[u8], change: impl Fn(&[u8]) -> Vec<u8>, out: &mut BytesMut) {
+    let mut rest = messages;
+    while let (Ok(Some(total)), Some(headers)) = (length(rest), number(rest, 4)) {
+        let payload_at = PRELUDE + headers as usize;
+        let parts = rest.get(PRELUDE..payload_at).zip(rest.get(payload_at..total - CHECKSUM)).zip(rest.get(total..));
+        let Some(((headers, payload), after)) = parts else { break };
+        let (payload, start) = (change(payload), out.len());
+        out.put_u32((PRELUDE + headers.len() + payload.len() + CHECKSUM) as u32);
+        out.put_u32(headers.len() as u32);
+        out.put_u32(crc32fast::hash(&out[start..]));
+        out.put_slice(headers);
+        out.put_slice(&payload);
+        out.put_u32(crc32fast::hash(&out[start..]));
+        rest = after;
+    }
+    out.put_slice(rest);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +280,24 @@ mod tests {
             (Some("throttlingException"), br#"{"message":"m"}"#),
         ];
         assert_eq!((frames.as_slice(), seen.raw, seen.broken), (&want[..], out.to_vec(), None));
+    }
+
+    #[test]
+    fn messages_are_rewritten_whole_and_what_is_none_is_left_alone() {
+        let mut before = BytesMut::new();
+        put_message("a", b"{}", &mut before);
+        put_exception("b", b"{\"x\":1}", &mut before);
+        let mut after = BytesMut::new();
+        rewritten(&before, |payload| [payload, b" "].concat(), &mut after);
+        let mut want = BytesMut::new();
+        put_message("a", b"{} ", &mut want);
+        put_exception("b", b"{\"x\":1} ", &mut want);
+        assert_eq!(after, want);
+        for odd in [&b""[..], b"ID3 sound", &before[..before.len() - 1]] {
+            let mut out = BytesMut::new();
+            rewritten(odd, <[u8]>::to_vec, &mut out);
+            assert_eq!(out, odd);
+        }
     }
 
     #[test]

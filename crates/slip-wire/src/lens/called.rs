@@ -30,6 +30,11 @@ impl Calls {
         (!self.over && !self.all.is_empty()).then_some(self.all)
     }
 
+    /// A tool was called, or something that could not be told from it.
+    pub fn any(&self) -> bool {
+        self.over || !self.all.is_empty()
+    }
+
     pub(crate) fn open(&mut self, at: (u32, u32), name: &str) {
         self.over |= self.all.len() >= MAX_CALLS;
         if self.takes(name.len()) {

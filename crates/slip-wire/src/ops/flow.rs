@@ -46,7 +46,8 @@ struct Events {
 }
 
 impl Flow {
-    pub(super) fn bytes(fallback: Usage, stamp: Arc<Stamp>) -> Flow {
+    /// Whatever it is, it goes out as it comes.
+    pub fn bytes(fallback: Usage, stamp: Arc<Stamp>) -> Flow {
         Flow { kind: Kind::Bytes, meter: Meter::default(), fallback, stamp }
     }
 

@@ -16,6 +16,59 @@ pub struct Asking {
 }
 
 #[derive(Args)]
+pub struct Cache {
+    #[command(subcommand)]
+    pub what: CacheWhat,
+}
+
+#[derive(Subcommand)]
+pub enum CacheWhat {
+    /// How many there are, how often they were given, and what that saved.
+    Stats(CacheStats),
+    /// What is kept, without what it says.
+    List(CacheSome),
+    /// Forget those that are named. At least one of --model, --of, --prefix, --all is needed.
+    Purge(CacheSome),
+}
+
+#[derive(Args)]
+pub struct CacheStats {
+    #[command(flatten)]
+    pub asking: Asking,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which answers are meant: those that all of it is true of.
+#[derive(Args)]
+pub struct CacheSome {
+    #[command(flatten)]
+    pub asking: Asking,
+
+    /// Of this model, or of all that begin so: openai/*
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// Of the key with this hash, or one that begins so.
+    #[arg(long, value_name = "HASH")]
+    pub of: Option<String>,
+
+    /// Whose id begins so.
+    #[arg(long, value_name = "HEX")]
+    pub prefix: Option<String>,
+
+    /// All there are.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
 pub struct Keys {
     #[command(subcommand)]
     pub what: KeysWhat,
@@ -79,6 +132,18 @@ pub struct KeyLimits {
     /// Keep what is asked and answered for so many days. Off unless this is said.
     #[arg(long, value_name = "DAYS")]
     pub store_content: Option<String>,
+
+    /// Answers are kept to be given again: on, off (unless a request asks for it), or never.
+    #[arg(long, value_name = "WHEN")]
+    pub cache: Option<String>,
+
+    /// For how many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub cache_ttl: Option<String>,
+
+    /// Who shares them: key or workspace.
+    #[arg(long, value_name = "SCOPE")]
+    pub cache_scope: Option<String>,
 
     /// Until when it opens anything: 2027-12-31T23:59:59Z
     #[arg(long, value_name = "TIME")]

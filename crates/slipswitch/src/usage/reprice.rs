@@ -91,8 +91,8 @@ fn row(model: &str, provider: &str, sums: &Sums) -> Value {
 
 fn count(world: &World, sums: &mut BTreeMap<(String, String), Sums>, record: &Value) {
     let own = &record["slipswitch"];
-    // What was never answered was never charged.
-    if record["latency"].is_null() {
+    // What was never answered was never charged, nor what another had been.
+    if record["latency"].is_null() || !own["cache"].is_null() {
         return;
     }
     let (model, provider) = (text(&record["model"]), text(&own["provider"]));

@@ -3,6 +3,7 @@
 //!
 //! The recordings are read from the directory that SLIPSWITCH_CORPUS names (`cases/*.json`), and are never kept here.
 
+mod again;
 pub mod ask;
 pub mod bedrock;
 mod compare;

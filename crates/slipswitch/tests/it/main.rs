@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod byok;
+mod cache;
 mod cassettes;
 mod cli;
 mod clouds;

@@ -314,7 +314,7 @@ async fn point_7_one_id_everywhere_and_its_record_is_there_before_the_client_can
         assert_eq!(whole.json()["id"], id, "{model}");
         assert_eq!(
             whole.header("access-control-expose-headers"),
-            "X-Generation-Id,X-Provider-Name,request-id,cf-ray,X-Slipswitch-Losses,X-Slipswitch-Attempts,X-Slipswitch-Strategy,Server-Timing"
+            "X-Generation-Id,X-Provider-Name,request-id,cf-ray,X-Slipswitch-Losses,X-Slipswitch-Attempts,X-Slipswitch-Strategy,Server-Timing,X-OpenRouter-Cache-Status,X-OpenRouter-Cache-Age,X-OpenRouter-Cache-TTL,X-OpenRouter-Cache-Source-Id"
         );
         let mut stream = gateway.open("/api/v1/chat/completions", &ask(model, true)).await;
         let id = stream.id();

@@ -58,7 +58,7 @@ base_url = "http://a/v1"
         "gw.toml",
         "[budgets.team]\nlimit = 5\n",
         &[],
-        "error: gw.toml:1:2  budgets: unknown field\n  1 | [budgets.team]\n       ^^^^^^^ known: data_dir, database_url, decision_log, drain_timeout, durability, fetch, limits, listen, log, master_key_file, models, pepper_file, probe, providers, queue, timeouts",
+        "error: gw.toml:1:2  budgets: unknown field\n  1 | [budgets.team]\n       ^^^^^^^ known: cache, data_dir, database_url, decision_log, drain_timeout, durability, fetch, limits, listen, log, master_key_file, models, pepper_file, probe, providers, queue, timeouts",
     ),
     (
         "a misspelt section",

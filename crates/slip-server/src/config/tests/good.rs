@@ -376,6 +376,17 @@ ages = "2m"  # default
 [fetch]
 allow_private = false  # default
 
+[cache]
+enabled = false  # default
+allow = true  # default
+ttl = "5m"  # default
+scope = "key"  # default
+tool_calls = false  # default
+single_flight = true  # default
+pace = "0s"  # default
+memory = "256MiB"  # default
+largest = "2MiB"  # default
+
 [providers.lab]
 dialect = "openai-chat"  # gw.toml:3
 base_url = "http://a/v1"  # gw.toml:4
