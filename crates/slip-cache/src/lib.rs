@@ -1,4 +1,4 @@
-//! The half of caching answers that needs no I/O: which requests are the same, what stays, what is kept, and who waits for whom.
+//! The half of caching answers that needs no I/O: which requests are the same, what stays, and what is kept.
 //!
 //! | Module | Answers |
 //! |---|---|
@@ -6,7 +6,6 @@
 //! | [`store`] | what was the answer? In memory, bounded by bytes |
 //! | [`policy`] | what stays when not everything can? |
 //! | [`entry`], [`codec`] | what is an answer, in memory and as bytes elsewhere? |
-//! | [`flight`] | it is being asked right now; who waits for whom? |
 //!
 //! Pure: time is an argument, nothing is drawn by lot, nothing here waits but for a mutex that is held while a few numbers are
 //! changed. Whether an answer may be kept at all (its status, whether it is complete, what its caller said) is the server's to
@@ -16,19 +15,15 @@
 //!
 //! 1. [`Keyer::key`] makes its [`Key`], or says why it has none.
 //! 2. [`Store::get`] finds the answer: [`Found::Fresh`] or [`Found::Stale`] is handed out.
-//! 3. On a miss, [`Flights::join`] says whether somebody is asking already. If so, it is read along with; if not, it is asked, and
-//!    told to whoever joins.
-//! 4. A complete answer becomes an [`Entry`] and is [`Store::put`].
+//! 3. A complete answer becomes an [`Entry`] and is [`Store::put`].
 
 pub mod codec;
 pub mod entry;
-pub mod flight;
 pub mod key;
 pub mod policy;
 pub mod store;
 
 pub use entry::{Age, Entry, Form, Header};
-pub use flight::Flights;
 pub use key::{Key, Keyer, Refusal, Scope};
 pub use policy::{Load, Policy};
 pub use store::{Found, Limits, Listed, Purged, Put, Select, Stats, Store};
