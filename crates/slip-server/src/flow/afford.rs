@@ -151,7 +151,8 @@ pub fn unpriced() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::read::{Heads, chat};
+    use crate::flow::heads::Heads;
+    use crate::flow::read::chat;
     use slip_ir::{Pico, Rates};
 
     #[test]

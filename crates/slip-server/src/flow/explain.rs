@@ -3,8 +3,9 @@
 
 use super::admit::Caller;
 use super::choose::{Asking, asking};
+use super::heads::Heads;
 use super::lower::{Seals, Turn, lower};
-use super::read::{self, Heads, Inbound};
+use super::read::{self, Inbound};
 use super::settle::InFlight;
 use super::strict::Strict;
 use super::{carry, class, hedge, hold, refuse, turn};

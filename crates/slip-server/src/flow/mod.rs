@@ -13,6 +13,7 @@ pub mod count;
 mod errand;
 pub mod explain;
 pub mod form;
+pub mod heads;
 mod hedge;
 pub mod hold;
 mod invoked;

@@ -2,13 +2,12 @@
 
 use super::admit::Caller;
 use super::afford;
-use super::cached::Wish;
 use super::carry::{self, Carried, Engine};
+use super::heads::Heads;
 use super::invoked;
-use super::metadata;
 use super::screen::Screen;
 use super::upload::Upload;
-use super::{bounds, class, screen};
+use super::{bounds, screen};
 use crate::world::World;
 use crate::{App, clock};
 use bytes::{Bytes, BytesMut};
@@ -18,7 +17,6 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use slip_ir::{Dialect, Fault, FaultKind, Loss, Op};
-use slip_quota::Class;
 use slip_wire::envelope::asked::Asked;
 use slip_wire::ops::{self, Inquiry, Shape};
 use slip_wire::peek::Named;
@@ -56,24 +54,6 @@ pub struct Inbound {
     pub invoked: Option<Asked>,
     /// What guardrails wanted noted.
     pub noted: Vec<String>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Heads {
-    pub referer: Option<String>,
-    pub title: Option<String>,
-    pub user_agent: Option<String>,
-    pub session: Option<String>,
-    /// `anthropic-beta` or `x-anthropic-beta`.
-    pub beta: Option<HeaderValue>,
-    pub anthropic_version: Option<HeaderValue>,
-    /// The reply is to tell how it was routed.
-    pub metadata: bool,
-    /// What its head says of how urgent it is, and what came of it.
-    pub priority: Option<Class>,
-    pub class: Class,
-    /// What it says of answers that are kept.
-    pub cache: Wish,
 }
 
 impl Inbound {
@@ -143,7 +123,7 @@ pub async fn read(
     let Call { mut dialect, service, named, invoked } = call;
     let (parts, body) = request.into_parts();
     identity_only(&parts.headers)?;
-    let mut heads = heads(&parts.headers)?;
+    let mut heads = Heads::of(&parts.headers)?;
     let media_type = parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let limit = service.and_then(|(op, _)| ops::most_bytes(op, media_type)).map_or(world.limits.body, |most| {
         // Where this gateway takes less than the service does, the smaller of the two is told.
@@ -333,24 +313,4 @@ fn too_large(limit: u64) -> Fault {
         FaultKind::TooLarge,
         format!("the request body is larger than this gateway accepts: {} MiB (limits.body)", limit / (1024 * 1024)),
     )
-}
-
-fn heads(headers: &HeaderMap) -> Result<Heads, Fault> {
-    const MAX: usize = 256;
-    let text = |name: &str| {
-        let value = headers.get(name)?.to_str().ok()?.trim();
-        (!value.is_empty()).then(|| value.chars().take(MAX).collect::<String>())
-    };
-    Ok(Heads {
-        referer: text("http-referer").or_else(|| text("referer")),
-        title: text("x-openrouter-title").or_else(|| text("x-title")),
-        user_agent: text("user-agent"),
-        session: text("x-session-id"),
-        beta: headers.get("anthropic-beta").or_else(|| headers.get("x-anthropic-beta")).cloned(),
-        anthropic_version: headers.get("anthropic-version").cloned(),
-        metadata: metadata::wanted(headers),
-        cache: Wish::of(headers),
-        priority: class::header(headers)?,
-        class: Class::default(),
-    })
 }
