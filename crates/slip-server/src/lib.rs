@@ -22,6 +22,8 @@ pub mod routes;
 pub mod serve;
 pub mod sticky;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 pub mod upstream;
 pub mod vitals;

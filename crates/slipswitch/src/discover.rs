@@ -2,14 +2,11 @@
 
 use crate::listing;
 use http_body_util::{BodyExt, Limited};
-use slip_providers::{ALL, Issuer, Local, Provider};
+use slip_providers::{ALL, Issuer, Local};
 use slip_server::clock;
-use slip_server::config::{
-    self, AccountLimits, Checked, Credential, ModelConf, Patience, Policy, ProviderConf, ProviderKind, Secret,
-};
+use slip_server::config::{self, Checked, Credential, ModelConf, ProviderConf, Secret};
 use slip_server::listing::MAX_LIST;
 use slip_server::upstream::{self, Deadlines, Target, parse_base};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,7 +66,7 @@ pub fn keys(conf: &mut Checked, env: &dyn Fn(&str) -> Option<String>) -> Vec<Fou
             match config::surroundings(provider, true, env) {
                 Ok(blanks) => {
                     let keys = vec![(Secret::new(value), 1)];
-                    conf.providers.push(ProviderConf { keys, blanks, ..builtin(provider) });
+                    conf.providers.push(ProviderConf { keys, blanks, ..ProviderConf::builtin(&provider.id) });
                     found.push(Found::Key { variable, slug });
                 }
                 Err(lacks) => {
@@ -83,7 +80,7 @@ pub fn keys(conf: &mut Checked, env: &dyn Fn(&str) -> Option<String>) -> Vec<Fou
             Some(Issuer::Google) if set(GOOGLE).is_some() => match config::surroundings(provider, false, env) {
                 Ok(blanks) if VERTEX.iter().all(|name| set(name).is_some()) => {
                     let credential = Some(Credential::Google(config::google_from(None, env)));
-                    conf.providers.push(ProviderConf { credential, blanks, ..builtin(provider) });
+                    conf.providers.push(ProviderConf { credential, blanks, ..ProviderConf::builtin(&provider.id) });
                     found.push(Found::Key { variable: GOOGLE.to_owned(), slug });
                 }
                 _ => found.push(unused(GOOGLE, format!("set {} too, or add [providers.{slug}]", VERTEX.join(" and ")))),
@@ -115,7 +112,7 @@ pub async fn local(conf: &mut Checked, env: &(dyn Fn(&str) -> Option<String> + S
         let slug = provider.id.to_string();
         match answer.await.ok().flatten() {
             Some((models, ms)) => {
-                let mut p = builtin(provider);
+                let mut p = ProviderConf::builtin(&provider.id);
                 let path = parse_base(&provider.base, true).map(|(_, path)| path).unwrap_or_default();
                 p.base_urls = vec![format!("http://{address}{path}")];
                 p.models = models.iter().map(|m| model(&slug, m)).collect();
@@ -126,28 +123,6 @@ pub async fn local(conf: &mut Checked, env: &(dyn Fn(&str) -> Option<String> + S
         }
     }
     found
-}
-
-fn builtin(provider: &Provider) -> ProviderConf {
-    ProviderConf {
-        envelope: None,
-        slug: provider.id.to_string(),
-        title: None,
-        kind: ProviderKind::Builtin,
-        dialect: None,
-        keys: Vec::new(),
-        base_urls: Vec::new(),
-        headers: Vec::new(),
-        allow_private: false,
-        blanks: BTreeMap::new(),
-        credential: None,
-        only_declared: false,
-        probe: None,
-        policy: Policy::default(),
-        account: AccountLimits::default(),
-        patience: Patience::default(),
-        models: Vec::new(),
-    }
 }
 
 /// A local model costs nothing per token that we could know of: its price is unknown, and said to be.

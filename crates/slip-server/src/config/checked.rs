@@ -167,6 +167,31 @@ pub struct ProviderConf {
     pub models: Vec<ModelConf>,
 }
 
+impl ProviderConf {
+    /// A built-in provider as its own file has it, without a key.
+    pub fn builtin(slug: &str) -> ProviderConf {
+        ProviderConf {
+            slug: slug.to_owned(),
+            title: None,
+            kind: ProviderKind::Builtin,
+            dialect: None,
+            envelope: None,
+            keys: Vec::new(),
+            base_urls: Vec::new(),
+            headers: Vec::new(),
+            allow_private: false,
+            blanks: BTreeMap::new(),
+            credential: None,
+            only_declared: false,
+            probe: None,
+            policy: Policy::default(),
+            patience: Patience::default(),
+            account: AccountLimits::default(),
+            models: Vec::new(),
+        }
+    }
+}
+
 /// Where credentials come from that are fetched, renewed, or used to sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {

@@ -3,33 +3,18 @@
 use super::shield::shield;
 use super::waiting::Waiting;
 use super::{Attempts, Trip, settle::InFlight};
-use crate::App;
 use crate::body::Body;
-use crate::config::{Facts, Sources, load};
-use crate::vitals::Vitals;
-use crate::world::World;
+use crate::testing::app;
 use http_body_util::BodyExt;
 use slip_ir::{Dialect, FaultKind};
 use slip_quota::Class;
 use slip_quota::line::Terms;
-use slip_route::Catalog;
-use slip_store::Place;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Of the futures of one request, in bytes: a plain one, a streamed one, the whole journey.
 const ROOMS: [usize; 3] = [5 * 1024, 5 * 1024, 9 * 1024];
-
-fn app() -> Arc<App> {
-    let facts = Facts { builtin: &[], knows: &|_| false, balancers: &[], modes: &[], mode: &|_| Ok(()) };
-    let sources = Sources { file: None, env: &[], read: &|_| None, data_dir: "unused", flags: &[] };
-    let conf = load(&sources, &facts).expect("the defaults are a configuration").checked;
-    let vitals = Arc::new(Vitals::default());
-    let world = World::build(&conf, Catalog::embedded().expect("embedded"), vitals.clone()).expect("an empty world");
-    App::new(Place::Memory, vitals, world).expect("a store in memory")
-}
 
 #[tokio::test]
 async fn a_panic_is_a_500_of_constant_text_and_gives_its_place_back() {

@@ -3,16 +3,13 @@
 use super::Counts;
 use super::account::{Account, Need};
 use super::door::InFlight;
-use crate::App;
 use crate::clock;
-use crate::config::{AccountLimits, Facts, Sources, load};
-use crate::vitals::Vitals;
-use crate::world::World;
+use crate::config::AccountLimits;
+use crate::testing::app;
 use slip_quota::Class;
 use slip_quota::line::Terms;
+use slip_route::Health;
 use slip_route::health::{Allowance, Left};
-use slip_route::{Catalog, Health};
-use slip_store::Place;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -22,15 +19,6 @@ use tokio::task::JoinSet;
 
 const WORKERS: u64 = 4;
 const ROUNDS: u64 = 300;
-
-fn app() -> Arc<App> {
-    let facts = Facts { builtin: &[], knows: &|_| false, balancers: &[], modes: &[], mode: &|_| Ok(()) };
-    let sources = Sources { file: None, env: &[], read: &|_| None, data_dir: "unused", flags: &[] };
-    let conf = load(&sources, &facts).expect("the defaults are a configuration").checked;
-    let vitals = Arc::new(Vitals::default());
-    let world = World::build(&conf, Catalog::embedded().expect("embedded"), vitals.clone()).expect("an empty world");
-    App::new(Place::Memory, vitals, world).expect("a store in memory")
-}
 
 /// Each worker does this many times, all of them at once, on a runtime of its own.
 fn everywhere<F: Future<Output = ()> + 'static>(work: impl Fn(u64) -> F + Sync) {

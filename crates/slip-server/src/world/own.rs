@@ -4,7 +4,7 @@
 //! file or the operator's configuration names, and nowhere else; of the house's headers and credentials it takes none along.
 
 use super::{BadWorld, Seat, World, provider, seat, table_seat};
-use crate::config::{AccountLimits, Patience, Policy, ProviderConf, ProviderKind, Secret};
+use crate::config::{AccountLimits, ProviderConf, Secret};
 use crate::vitals::own::Tended;
 use slip_providers::{Auth, Provider};
 use slip_route::{Catalog, Field, House, Instance, Own, OwnKey, ProviderSeat};
@@ -224,26 +224,8 @@ fn unseated(named: &str) -> Result<(Arc<Provider>, ProviderConf), String> {
     if known.local.is_some() {
         return Err(format!("{} runs where its operator wants it, and is not configured here", known.id));
     }
-    let conf = ProviderConf {
-        slug: known.id.to_string(),
-        title: None,
-        kind: ProviderKind::Builtin,
-        dialect: None,
-        envelope: None,
-        // That there will be one decides which door is taken.
-        keys: vec![(Secret::new(""), 1)],
-        base_urls: Vec::new(),
-        headers: Vec::new(),
-        allow_private: false,
-        blanks: BTreeMap::new(),
-        credential: None,
-        only_declared: false,
-        probe: None,
-        policy: Policy::default(),
-        patience: Patience::default(),
-        account: AccountLimits::default(),
-        models: Vec::new(),
-    };
+    // That there will be a key decides which door is taken.
+    let conf = ProviderConf { keys: vec![(Secret::new(""), 1)], ..ProviderConf::builtin(&known.id) };
     match provider(&conf) {
         Ok(provider) => Ok((Arc::new(provider), conf)),
         Err(BadWorld { why, .. }) => Err(format!("{} has to be configured here first: {why}", known.id)),
